@@ -1,0 +1,1 @@
+"""The applications that are served: each the least that shows the work."""

@@ -1,0 +1,30 @@
+"""Opens connections, asks once on each (every one with its own cookie), says "ready", and holds them until stdin ends."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+
+from bench import browser
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--connections", type=int, required=True)
+    options = parser.parse_args()
+    held = []
+    for i in range(options.connections):
+        connection = socket.create_connection(("127.0.0.1", options.port), timeout=10)
+        connection.sendall(browser.head(f"/?{i}", f"session={i:032x}; theme=dark"))
+        answer = connection.recv(65536)
+        if not answer.startswith(b"HTTP/1.1 200 ") or b"connection: close" in answer.lower():
+            sys.exit(f"connection {i}: {answer!r}")
+        held.append(connection)
+    print("ready", flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

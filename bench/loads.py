@@ -1,0 +1,107 @@
+"""The load generators, each run on the cores that the server does not have, each answering with a `Load`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import NamedTuple
+
+from bench import browser, processes
+from bench.ground import ROOT, Running
+
+THREADS = max(1, min(4, len(processes.LOAD_CORES)))
+
+
+class LoadError(Exception):
+    """The load generator failed, or said something that we do not understand."""
+
+
+class Load(NamedTuple):
+    requests: int
+    bytes: int
+    """Received, heads and all."""
+    seconds: float
+    errors: int
+    """Connections lost, time-outs, wrong statuses, wrong echoes."""
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def _run(command: list[str], seconds: float, **extra: str) -> str:
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=seconds + 30, cwd=ROOT, env=environment() | extra
+    )
+    if result.returncode:
+        raise LoadError(f"{' '.join(command[:3])}: {result.stderr or result.stdout}")
+    return result.stdout
+
+
+def _json(text: str) -> Load:
+    last = text.strip().rpartition("\n")[2]
+    try:
+        return Load(**json.loads(last))
+    except (ValueError, TypeError) as error:
+        raise LoadError(f"not understood: {last!r}") from error
+
+
+def _fields() -> list[str]:
+    lines = [f"{name}: {value}" for name, value in browser.FIELDS.items()]
+    return [part for line in [*lines, f"Cookie: {browser.COOKIE}"] for part in ("-H", line)]
+
+
+def wrk(server: Running, seconds: float, connections: int = 64, varied: bool = False) -> Load:
+    command = ["wrk", f"-t{THREADS}", f"-c{connections}", f"-d{seconds:.0f}s", "-s", "bench/wrk.lua"]
+    command += ["-H", f"Host: {browser.HOST}", *_fields(), server.url]
+    return _json(_run(command, seconds, **({"VARIED": "1"} if varied else {})))
+
+
+def h2load(server: Running, seconds: float, connections: int = 16, streams: int = 1) -> Load:
+    command = ["h2load", f"-t{THREADS}", f"-c{connections}", f"-m{streams}", f"-D{seconds:.0f}"]
+    return read_h2load(_run([*command, *_fields(), server.url], seconds))
+
+
+def read_h2load(text: str) -> Load:
+    """The report of h2load as a Load. Statuses are counted when a head has come, `done` when its body has: no sum to check."""
+    numbers = [
+        re.search(pattern, text)
+        for pattern in (
+            r"finished in ([\d.]+)(m?s)",
+            r"(\d+) done, \d+ succeeded, (\d+) failed, (\d+) errored, (\d+) timeout",
+            r"\d+ 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx",
+            r"traffic: \S+ \((\d+)\) total",
+            r"Application protocol: h2",
+        )
+    ]
+    if None in numbers:
+        raise LoadError(f"h2load: {text}")
+    time, counts, bad, traffic, _ = (match for match in numbers if match)
+    done, *failed = map(int, counts.groups())
+    seconds = float(time[1]) * (0.001 if time[2] == "ms" else 1)
+    return Load(done, int(traffic[1]), seconds, sum(failed) + sum(map(int, bad.groups())))
+
+
+def client(server: Running, seconds: float, name: str, options: tuple[str, ...] = ()) -> Load:
+    """A load generator of ours, a module of `bench.clients`."""
+    command = [sys.executable, "-m", f"bench.clients.{name}", "--port", str(server.port), "--seconds", str(seconds)]
+    return _json(_run([*command, *options], seconds))
+
+
+def idle(port: int, connections: int) -> subprocess.Popen[str]:
+    """`connections` connections that have had one answer each and now wait, until stdin of the process is closed."""
+    command = [sys.executable, "-m", "bench.clients.idle", "--port", str(port), "--connections", str(connections)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment()
+    )
+    assert process.stdout
+    if process.stdout.readline().strip() != "ready":
+        process.kill()
+        process.communicate()
+        raise LoadError(f"could not hold {connections} connections")
+    return process

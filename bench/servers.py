@@ -1,0 +1,159 @@
+"""The servers: how each is started for each kind of work. A new peer is a new row.
+
+$-names in commands and configurations are filled in by `bench.ground`: port, files (the folder), certificate, key,
+config (the file written from `configs`), scratch (a folder to write in), target (the application), python.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# kind of work -> the application that serves it
+TARGETS = {
+    "asgi": "bench.apps.asgi:app",
+    "wsgi": "bench.apps.wsgi:app",
+    "api": "bench.apps.api:app",
+    "mixed": "bench.apps.mixed:app",
+}
+OURS = "enfilade"
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    version: str
+    """The command that prints its version."""
+    commands: dict[str, str]
+    """Kind of work -> command line."""
+    configs: dict[str, str] = field(default_factory=dict)
+    """Kind of work -> what stands in the file $config."""
+
+
+def apps(command: str, *kinds: str) -> dict[str, str]:
+    return dict.fromkeys(kinds, command)
+
+
+NGINX = """
+daemon off; worker_processes 1; pid $scratch/nginx.pid; error_log stderr warn; worker_rlimit_nofile 20000;
+$nginx_user
+events { worker_connections 8192; }
+http {
+    types { text/html html; }
+    access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; server_tokens off;
+    keepalive_timeout 300s; keepalive_requests 1000000000;
+    open_file_cache max=1000 inactive=300s; open_file_cache_valid 60s; open_file_cache_min_uses 1;
+    client_body_temp_path $scratch/body; proxy_temp_path $scratch/proxy; fastcgi_temp_path $scratch/fastcgi;
+    uwsgi_temp_path $scratch/uwsgi; scgi_temp_path $scratch/scgi;
+    server { listen 127.0.0.1:$port %s; root $files; }
+}
+"""
+NGINX_TLS = "ssl http2; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate $certificate; ssl_certificate_key $key"
+
+CADDY = """
+{
+    admin off
+    auto_https off
+}
+%s://:$port {
+    bind 127.0.0.1
+    %s
+    root * $files
+    file_server
+}
+"""
+
+ENFILADE_FILES = """
+[server]
+%s = "127.0.0.1:$port"
+workers = 1
+
+[sites."*"]
+tls = %s
+log = false
+"/*" = { files = "$files" }
+"""
+ENFILADE_APP = """
+[server]
+http = "127.0.0.1:$port"
+workers = 1
+
+[sites."*"]
+tls = "off"
+log = false
+"/*" = { app = "bench" }
+
+[apps.bench]
+target = "$target"
+"""
+
+GRANIAN = (
+    "granian --host 127.0.0.1 --port $port --workers 1 --backlog 8192 --no-access-log --log-level warning "
+    "--interface {} $target"
+)
+UVICORN = (
+    "uvicorn --host 127.0.0.1 --port $port --loop uvloop --http httptools --no-access-log --log-level warning "
+    "--timeout-keep-alive 300 $target"
+)
+FLOOR = "$python -m bench.floor --port $port"
+
+SERVERS = {
+    server.name: server
+    for server in (
+        Server(
+            OURS,
+            "$python -m enfilade --version",
+            apps("$python -m enfilade up -c $config", "files", "tls", "asgi", "wsgi", "api", "mixed")
+            | {"start": "$python -m enfilade run bench.apps.asgi:app --http 127.0.0.1:$port --workers 1"},
+            {
+                "files": ENFILADE_FILES % ("http", '"off"'),
+                "tls": ENFILADE_FILES % ("https", '{ certificate = "$certificate", key = "$key" }'),
+            }
+            | apps(ENFILADE_APP, "asgi", "wsgi", "api", "mixed"),
+        ),
+        Server(
+            "nginx",
+            "nginx -v",
+            apps("nginx -p $scratch -e stderr -c $config", "files", "tls"),
+            {"files": NGINX % "", "tls": NGINX % NGINX_TLS},
+        ),
+        Server(
+            "caddy",
+            "caddy version",
+            apps("caddy run --adapter caddyfile --config $config", "files", "tls"),
+            {"files": CADDY % ("http", ""), "tls": CADDY % ("https", "tls $certificate $key")},
+        ),
+        Server(
+            "granian",
+            "granian --version",
+            apps(GRANIAN.format("asgi"), "asgi", "api", "mixed") | {"wsgi": GRANIAN.format("wsgi")},
+        ),
+        Server(
+            "uvicorn",
+            "uvicorn --version",
+            apps(UVICORN, "asgi", "api", "mixed") | {"start": UVICORN.replace("$target", TARGETS["asgi"])},
+        ),
+        Server(
+            "hypercorn",
+            """$python -c 'from importlib.metadata import version; print(version("hypercorn"))'""",
+            apps("hypercorn --bind 127.0.0.1:$port --workers 1 --worker-class uvloop --keep-alive 300 $target", "asgi"),
+        ),
+        Server(
+            "gunicorn",
+            "gunicorn --version",
+            apps(
+                "gunicorn --bind 127.0.0.1:$port --workers 1 --worker-class gthread --threads 4 --keep-alive 300 "
+                "--log-level warning --no-control-socket $target",
+                "wsgi",
+            ),
+        ),
+        Server(
+            "floor",
+            "$python -c 'import uvloop; print(uvloop.__version__)'",
+            {
+                "files": FLOOR + " --body 1024",
+                "tls": FLOOR + " --body 1024 --certificate $certificate --key $key",
+                "asgi": FLOOR + " --body 13",
+            },
+        ),
+    )
+}

@@ -1,0 +1,258 @@
+"""Makes the pages that are drawn from the code: `make docs`. A test holds each of them to it.
+
+docs/configuration.md from the schema; docs/states/ from the tables of the engines; the tables of docs/security.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from enfilade.config.jsonschema import json_schema
+from enfilade.http.reasons import REASONS, Source
+from enfilade.wire.http1.states import READING_RULES, WRITING_RULES
+from enfilade.wire.http2.states import DRAIN_MOVES, FRAME_RULES, MOVES, VERDICTS, Drain, Frame, State, Step, Verdict
+
+DOCS = Path(__file__).parent
+
+# -- configuration.md
+
+TITLES = {
+    "Config": "The file",
+    "Server": "[server]",
+    "Limits": "[server.limits]",
+    "ServerLog": "[server.log]",
+    "Site": '[sites."HOST"]',
+    "Tls": "tls = {...}",
+    "Route": '"PATTERN" = {...}',
+    "Redirect": "redirect = {...}",
+    "Fixed": "respond = {...}",
+    "Log": "log = {...}",
+    "HeaderRules": "headers = {...}",
+    "App": "[apps.NAME]",
+}
+INTRO = """\
+# Configuration
+
+<!-- Made from src/enfilade/config/schema.py by docs/make.py; change it there. -->
+
+`enfilade up` reads `enfilade.toml` or `enfilade_conf.py` in the working directory, or the file named with `-c`. `enfilade check`
+says what it would serve, or everything that is wrong, with line and column. A bad configuration refuses the start, and a
+bad reload changes nothing. Paths are relative to the directory of the file. Durations are written `"500ms"`, `"10s"`, `"2m"`,
+`"1h"`, or as a number of seconds; sizes `"64KB"`, `"16MB"` (1 KB is 1024 bytes), or as a number of bytes.
+
+```toml
+{example}```
+
+More stand in `examples/configurations/`. For completion in an editor: `enfilade schema > enfilade.schema.json`, and
+`#:schema ./enfilade.schema.json` as the first line of the file.
+
+The same in Python: a `.py` file with a global `config`, checked in the same way.
+
+```python
+{python}```
+"""
+
+
+def configuration() -> str:
+    """Every table and key."""
+    examples = DOCS.parent / "examples" / "configurations"
+    tables = json_schema()["$defs"]
+    parts = [
+        INTRO.format(
+            example=(examples / "application_and_files.toml").read_text(),
+            python=(examples / "enfilade_conf.py").read_text(),
+        )
+    ]
+    parts += [_section(TITLES[name], tables[name]) for name in TITLES]
+    assert set(TITLES) == set(tables), "a table of the schema has no title here"
+    return "\n".join(parts)
+
+
+def _section(title: str, table: dict[str, Any]) -> str:
+    shape = table["anyOf"][0] if "anyOf" in table else table
+    rows = [_row(name, field, name in shape["required"]) for name, field in shape["properties"].items()]
+    mark = "" if title == "The file" else "`"
+    head = (
+        f"## {mark}{title}{mark}\n\n{table['description']}\n\n| key | value | default | |\n| --- | --- | --- | --- |\n"
+    )
+    return head + "".join(rows)
+
+
+def _row(name: str, field: dict[str, Any], required: bool) -> str:
+    default = f"`{json.dumps(field['default'])}`" if "default" in field else "required" if required else ""
+    return f"| `{name}` | {_kind(field)} | {default} | {_cell(field['description'])} |\n"
+
+
+def _kind(field: dict[str, Any]) -> str:
+    if "anyOf" in field:
+        return " or ".join(dict.fromkeys(_kind(choice) for choice in field["anyOf"]))
+    if "$ref" in field:
+        return "table"
+    if "enum" in field:
+        return ", ".join(f"`{json.dumps(value)}`" for value in field["enum"])
+    kind = field.get("type")
+    if isinstance(kind, list):
+        return "duration" if "number" in kind else "size"
+    return {"array": "list", "object": "table", "string": "text", "boolean": "true, false"}.get(str(kind), str(kind))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+# -- states/http1.md
+
+HTTP1 = """\
+# The states of an HTTP/1 connection
+
+Made by `docs/make.py` from the tables in `src/enfilade/wire/http1/states.py`, where the rules are explained.
+An input that has no arrow is illegal in that state. CLOSE is left out: it leads from every state to CLOSED.
+"""
+
+
+def _diagram(rules: dict[IntEnum, dict[IntEnum, IntEnum]], start: str) -> str:
+    """One half of a connection as a mermaid state diagram."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {start}"]
+    for state, row in rules.items():
+        lines += [f"    {state.name} --> {after.name}: {on.name}" for on, after in row.items() if on.name != "CLOSE"]
+    return "\n".join([*lines, "```"])
+
+
+def http1() -> str:
+    """What each half of an HTTP/1 connection may do."""
+    parts = [HTTP1]
+    halves: list[tuple[str, dict[Any, Any], tuple[str, str]]] = [
+        ("reads", READING_RULES, ("HEAD", "IDLE")),
+        ("writes", WRITING_RULES, ("IDLE", "READY")),
+    ]
+    for title, table, starts in halves:
+        for (role, rules), start in zip(table.items(), starts, strict=True):
+            parts.append(f"## What a {role.name.lower()} {title}\n\n{_diagram(rules, start)}\n")
+    return "\n".join(parts)
+
+
+# -- states/http2.md
+
+_VERDICT_TEXT = {
+    Verdict.TAKE: "taken",
+    Verdict.OPEN: "opens",
+    Verdict.IGNORE: "ignored",
+    Verdict.STREAM_ERROR_CLOSED: "stream error STREAM_CLOSED",
+    Verdict.CONNECTION_ERROR_CLOSED: "connection error STREAM_CLOSED",
+    Verdict.CONNECTION_ERROR_PROTOCOL: "connection error PROTOCOL_ERROR",
+}
+
+
+def http2() -> str:
+    """The states of an HTTP/2 stream and connection, and what frames do in them."""
+    return "\n".join(
+        [
+            "# HTTP/2: states",
+            "",
+            "Made from the tables in `src/enfilade/wire/http2/states.py` by `docs/make.py`.",
+            "",
+            "## A stream",
+            "",
+            *_stream_diagram(),
+            "",
+            "What becomes of a frame in each state:",
+            "",
+            *_verdict_table(),
+            "",
+            "## A connection that ends",
+            "",
+            *_drain_diagram(),
+            "",
+            "## Frames",
+            "",
+            *_frame_table(),
+            "",
+        ]
+    )
+
+
+def _step(step: Step) -> str:
+    return step.name.lower().replace("_", " ")
+
+
+def _stream_diagram() -> list[str]:
+    together: dict[tuple[State, State], list[str]] = {}
+    for (before, step), after in MOVES.items():
+        together.setdefault((before, after), []).append(_step(step))
+    lines = [f"    {before.name} --> {after.name}: {', '.join(steps)}" for (before, after), steps in together.items()]
+    return ["```mermaid", "stateDiagram-v2", f"    [*] --> {State.IDLE.name}", *lines, "```"]
+
+
+def _drain_diagram() -> list[str]:
+    lines = [
+        f"    {before.name} --> {after.name}: {cause.replace(':', ',')}"
+        for (before, cause), after in DRAIN_MOVES.items()
+    ]
+    end = f"    {Drain.FINAL.name} --> [*]: the last stream ends"
+    return ["```mermaid", "stateDiagram-v2", f"    [*] --> {Drain.NO.name}", *lines, end, "```"]
+
+
+def _verdict_table() -> list[str]:
+    kinds = list(VERDICTS[State.IDLE])
+    rows = [
+        f"| {State(state).name} | " + " | ".join(_VERDICT_TEXT[row[kind]] for kind in kinds) + " |"
+        for state, row in VERDICTS.items()
+    ]
+    return ["| | " + " | ".join(Frame(kind).name for kind in kinds) + " |", "|---" * (len(kinds) + 1) + "|", *rows]
+
+
+def _frame_table() -> list[str]:
+    rows = [
+        f"| {Frame(kind).name} | {rule.scope.name.lower()} | {rule.least} | {'' if rule.most is None else rule.most} | "
+        + ", ".join(role.name.lower() for role in rule.roles)
+        + " |"
+        for kind, rule in FRAME_RULES.items()
+    ]
+    return ["| frame | belongs to | least bytes | most bytes | received by |", "|---|---|---|---|---|", *rows]
+
+
+# -- security.md
+
+_TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def security() -> str:
+    """The page as it is, with its tables as they should be."""
+    text = (DOCS / "security.md").read_text()
+    return _TABLE.sub(lambda m: f"{m[1]}\n{_TABLES[m[2]]()}\n{m[3]}", text)
+
+
+def _reasons() -> str:
+    rows = ["| reason | answer | caused by | |", "| --- | --- | --- | --- |"]
+    for r in REASONS.values():
+        answer = str(r.status) if r.status else "closed" if r.source is Source.CLIENT else "cut"
+        rows.append(f"| `{r.name}` | {answer} | {r.source.value} | {r.text} |")
+    return "\n".join(rows) + "\n"
+
+
+def _limits() -> str:
+    table = json_schema()["$defs"]["Limits"]
+    rows = ["| `server.limits` | default | |", "| --- | --- | --- |"]
+    rows += [f"| `{key}` | {field['default']} | {field['description']} |" for key, field in table["properties"].items()]
+    return "\n".join(rows) + "\n"
+
+
+_TABLES = {"reasons": _reasons, "limits": _limits}
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "configuration.md": configuration,
+    "security.md": security,
+    "states/http1.md": http1,
+    "states/http2.md": http2,
+}
+"""Each page and what makes it."""
+
+if __name__ == "__main__":
+    for name, make in PAGES.items():
+        (DOCS / name).write_text(make())

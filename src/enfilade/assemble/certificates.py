@@ -1,0 +1,52 @@
+"""The TLS contexts of all sites, made in the supervisor before the fork."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from enfilade.config.schema import Config, Tls
+from enfilade.net.tls import Certificate, context_for, listener_context
+from enfilade.route.hosts import compile_hosts
+
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class Certificates:
+    """`of(site)`: its context, None if it is not served over TLS; sites with the same certificate share one. `listener`: the
+    context for listeners, which chooses by SNI. Raises OSError or ssl.SSLError for certificates that cannot be used."""
+
+    def __init__(self, config: Config) -> None:
+        self._shared: dict[object, ssl.SSLContext] = {}
+        self._by_site = {name: self._context(site.tls, config) for name, site in config.sites.items() if site.over_tls}
+        self.listener = self._listener() if self._by_site else None
+
+    def of(self, site: str) -> ssl.SSLContext | None:
+        return self._by_site.get(site)
+
+    def _context(self, tls: object, config: Config) -> ssl.SSLContext:
+        key = (tls.certificate, tls.key) if isinstance(tls, Tls) else tls
+        context = self._shared.get(key)
+        if context is None:
+            context = read_context(tls) if isinstance(tls, Tls) else context_for(_internal(config))
+            self._shared[key] = context
+        return context
+
+    def _listener(self) -> ssl.SSLContext:
+        # Who names no site in the handshake gets the default site's certificate, or the first one's.
+        default = self._by_site.get("*") or next(iter(self._by_site.values()))
+        return listener_context(default, compile_hosts(self._by_site).find)
+
+
+def read_context(tls: Tls) -> ssl.SSLContext:
+    """The context for a certificate in files. Raises OSError or ssl.SSLError."""
+    chain, key = Path(tls.certificate).read_bytes(), Path(tls.key).read_bytes()
+    return context_for(Certificate(tls.certificate, chain, key))
+
+
+def _internal(config: Config) -> Certificate:
+    # Importing the X.509 library costs 60 ms, which only those pay who need a certificate made.
+    from enfilade.net.selfsigned import self_signed  # noqa: PLC0415
+
+    names = [name for name, site in config.sites.items() if site.tls == "internal" and name != "*"]
+    return self_signed([*names, *LOCAL_NAMES])

@@ -1,0 +1,94 @@
+"""What a request would walk through, without making it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from enfilade.assemble.sites import body_limit, filters_of, policies_of
+from enfilade.assemble.trial import NoWorker
+from enfilade.config.schema import Config, Route, Site
+from enfilade.filters.body_limit import BodyLimit
+from enfilade.http.uri import UriError, parse_authority, split_target
+from enfilade.route.hosts import compile_hosts
+from enfilade.route.patterns import Found, Refused, compile_routes
+
+
+@dataclass(frozen=True)
+class Step:
+    """One door: the `room`, what stands in it (`name`), and why this request gets there (`reason`)."""
+
+    room: str
+    name: str
+    reason: str
+
+
+def explain(config: Config, method: str, url: str) -> list[Step]:
+    """The steps of `method url` through `config`. Raises ValueError where `url` is none that a client could ask for."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError(f"{url!r} is not an address; write http://host/path or https://host/path")
+    try:
+        _, host = parse_authority(parts.netloc.encode())
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        path, _, _ = split_target(target.encode())
+    except UriError as error:
+        raise ValueError(f"{url!r}: {error.reason.text}") from None
+    found = _site(config, parts.scheme, host)
+    if isinstance(found, Step):
+        return [found]
+    name, site, how = found
+    steps = [Step("site", name, how)]
+    return steps + _route(config, site, method, path)
+
+
+def _site(config: Config, scheme: str, host: str) -> tuple[str, Site, str] | Step:
+    name = compile_hosts({name: name for name in config.sites}).find(host)
+    if name is None:
+        return Step("site", "421 Misdirected Request", f'no site is called {host}, and there is no default site "*"')
+    site = config.sites[name]
+    if scheme == "https" and not site.over_tls:
+        return Step("site", "421 Misdirected Request", f'the site "{name}" is not served over TLS')
+    if name == "*":
+        return name, site, "the default site, as no other is called " + host
+    return name, site, "its name" if name == host else f"{host} is one of its names"
+
+
+def _route(config: Config, site: Site, method: str, path: str) -> list[Step]:
+    if method == "TRACE":
+        answers = "echoed, as trace is on" if config.server.trace else "405 Method Not Allowed, as trace is off"
+        return [Step("route", "TRACE", answers), *_filters(config, site, None)]
+    found = compile_routes([(pattern, pattern) for pattern in site.routes]).find(method, path)
+    if isinstance(found, Refused):
+        step = Step("route", "405 Method Not Allowed", f"{path} takes {', '.join(found.allow)}")
+        return [step, *_filters(config, site, None)]
+    if not isinstance(found, Found):
+        return [Step("route", "404 Not Found", f"no pattern takes {path}"), *_filters(config, site, None)]
+    route = site.routes[found.target]
+    why = f"the most specific of {len(site.routes)} patterns" if len(site.routes) > 1 else "the only pattern"
+    if found.params:
+        why += "; " + ", ".join(f"{name} = {value!r}" for name, value in found.params.items())
+    return [
+        Step("route", found.target, why),
+        *_filters(config, site, route),
+        _handler(config, route, found.mount),
+    ]
+
+
+def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
+    why: dict[type, str] = {policy.filter: who for policy, _, who in policies_of(site, route)}
+    why[BodyLimit] = f"bodies of at most {body_limit(config, route)} bytes"
+    compiled = filters_of(config, site, route, NoWorker())
+    return [Step("filter", type(found).__name__, why[type(found)]) for found in compiled]
+
+
+def _handler(config: Config, route: Route, mount: str) -> Step:
+    if route.app is not None:
+        prefix = mount if route.mount is True else "" if route.mount is False else route.mount
+        at = f", mounted at {prefix}" if prefix else ""
+        return Step("handler", "app", f"{route.app} = {config.apps[route.app].target}{at}")
+    if route.files is not None:
+        return Step("handler", "Files", route.files)
+    if route.redirect is not None:
+        return Step("handler", "Redirect", f"to {getattr(route.redirect, 'to', route.redirect)}")
+    return Step("handler", "Respond", f"always {getattr(route.respond, 'status', route.respond)}")

@@ -1,0 +1,58 @@
+"""One configuration as the supervisor runs it (process/plan.py says what that asks for)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from enfilade.assemble.certificates import Certificates
+from enfilade.assemble.sites import route_names
+from enfilade.assemble.worker import EdgeWorker, Prepared
+from enfilade.config.schema import Config
+from enfilade.config.units import address
+from enfilade.net.edge import run_edge
+from enfilade.observe.metrics import register_connections, register_route
+from enfilade.process.board import Board, Column
+from enfilade.process.control import Control
+from enfilade.process.plan import Sockets
+from enfilade.process.privileges import find_identity
+from enfilade.process.sockets import ListenSpec
+
+START_TIMEOUT = 5.0
+ADMIN_SOCKET_MODE = 0o600
+"""Who may connect to an admin listener on a Unix socket: the user that started the server."""
+
+
+class EdgePlan:
+    """Raises OSError, ssl.SSLError, LookupError or BoardFull where the configuration cannot be run: the start is refused."""
+
+    def __init__(self, config: Config, board: Board) -> None:
+        server = config.server
+        self.listeners = list(listeners_of(config))
+        self.workers = len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers
+        self.drain_timeout = server.drain_timeout
+        self.pid_file = server.pid_file
+        # One application is started after the other; what a worker does besides takes a fraction of a second.
+        self.start_timeout = START_TIMEOUT + sum(app.start_timeout for app in config.apps.values())
+        self.identity = find_identity(server.user, server.group)
+        self._prepared = Prepared(
+            config,
+            board,
+            Certificates(config),
+            {names: register_route(board, *names) for names in route_names(config)},
+            register_connections(board),
+        )
+
+    def run(self, sockets: Sockets, column: Column, control: Control) -> None:
+        """In the worker: serve until told to drain."""
+        run_edge(lambda loop: EdgeWorker(self._prepared, loop, column, control).serve(sockets))
+
+
+def listeners_of(config: Config) -> Iterator[ListenSpec]:
+    """What to listen on."""
+    server = config.server
+    for name, addresses in (("http", server.http), ("https", server.https)):
+        for text in [addresses] if isinstance(addresses, str) else addresses:
+            yield ListenSpec(name, *address(text))
+    if server.admin is not None:
+        yield ListenSpec("admin", *address(server.admin), mode=ADMIN_SOCKET_MODE)

@@ -1,0 +1,246 @@
+"""Sites, compiled: hosts to one lookup, patterns to one table a site, filters and a handler to one chain a route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+from enfilade.config.schema import Config, Fixed, HeaderRules, Log, Redirect, Route, Site
+from enfilade.exchange.chain import compile_chain, done_hooks
+from enfilade.exchange.errors import error_response
+from enfilade.exchange.exchange import Exchange, Filter, Handler, Match, Meter
+from enfilade.exchange.exchange import Route as CompiledRoute
+from enfilade.exchange.response import Response
+from enfilade.filters import in_order
+from enfilade.filters.access_log import AccessLog
+from enfilade.filters.body_limit import BodyLimit
+from enfilade.filters.headers import Headers
+from enfilade.filters.request_id import RequestId
+from enfilade.filters.timing import Timing
+from enfilade.handlers.files import Files
+from enfilade.handlers.methods import answer_server_method, refuse_method
+from enfilade.handlers.redirect import Redirect as RedirectHandler
+from enfilade.handlers.respond import Respond
+from enfilade.http.reasons import reason
+from enfilade.http.request import Request
+from enfilade.observe.log import LogSink
+from enfilade.route.hosts import compile_hosts
+from enfilade.route.patterns import Found, Refused, Table, compile_routes
+
+NO_ROUTE = reason("no_route")
+NO_SITE = reason("no_site")
+REJECTED = ("", "")
+"""Site and pattern of what was refused before it was routed, on the board and in the log."""
+
+
+class Parts(Protocol):
+    """What a compiled route needs of the worker that it runs in."""
+
+    def sink(self, to: str) -> LogSink: ...
+    def app(self, name: str) -> Handler: ...
+    def meter(self, site: str, pattern: str) -> Meter | None: ...
+    def tls(self, site: str) -> object | None: ...
+
+
+class Target(NamedTuple):
+    """What a pattern leads to. `mount`: None for what the pattern's `*` gives."""
+
+    route: CompiledRoute
+    mount: str | None
+
+
+class CompiledSite:
+    """One site. Requests that no pattern takes have routes too, so that they are logged and counted like all others."""
+
+    def __init__(self, name: str, site: Site, config: Config, parts: Parts) -> None:
+        self.name = name
+        self.tls = parts.tls(name)
+        self._parts = parts
+        self._filters = filters_of(config, site, None, parts)
+        self._trace = config.server.trace
+        self._table: Table[Target] = compile_routes(
+            [(pattern, compile_route(name, pattern, config, site, parts)) for pattern in site.routes]
+        )
+        self._missing = Match(self._route("", lambda x: error_response(NO_ROUTE, x)), {}, "")
+        self._server = Match(self._route("", self._answer_server_method), {}, "")
+        self._refused: dict[tuple[str, ...], Match] = {}
+
+    def match(self, request: Request) -> Match:
+        if request.method == "TRACE" or request.path == "*":
+            return self._server
+        found = self._table.find(request.method, request.path)
+        if isinstance(found, Found):
+            route, mount = found.target
+            return Match(route, found.params, found.mount if mount is None else mount)
+        return self._missing if found is None else self._refusal(found)
+
+    def _refusal(self, refused: Refused) -> Match:
+        allow = refused.allow
+        match = self._refused.get(allow)
+        if match is None:
+            route = self._route("", lambda x: refuse_method(x, allow))
+            match = self._refused[allow] = Match(route, {}, "")
+        return match
+
+    def _answer_server_method(self, x: Exchange) -> Response:
+        return answer_server_method(x, self._trace) or error_response(NO_ROUTE, x)
+
+    def _route(self, pattern: str, handler: Handler) -> CompiledRoute:
+        return CompiledRoute(
+            self.name,
+            pattern,
+            compile_chain(self._filters, handler),
+            done_hooks(self._filters),
+            self._parts.meter(self.name, pattern),
+        )
+
+
+class Sites:
+    """All sites of a configuration. `find(host)`; `misdirected`: the match of requests for none of them; `rejected`: of those
+    that an engine refused."""
+
+    def __init__(self, config: Config, parts: Parts) -> None:
+        self.by_name = {name: CompiledSite(name, site, config, parts) for name, site in config.sites.items()}
+        self.find: Callable[[str], CompiledSite | None] = compile_hosts(self.by_name).find
+        log = _first_log(config)
+        filters = [] if log is False else [_access_log(log, None, parts)]
+        self.rejected = self._nowhere(filters, parts)
+        self.misdirected = self.rejected
+
+    @staticmethod
+    def _nowhere(filters: list[Filter], parts: Parts) -> Match:
+        chain = compile_chain(filters, lambda x: error_response(NO_SITE, x))
+        return Match(CompiledRoute(*REJECTED, chain, done_hooks(filters), parts.meter(*REJECTED)), {}, "")
+
+
+def compile_route(site_name: str, pattern: str, config: Config, site: Site, parts: Parts) -> Target:
+    """One line of a site."""
+    route = site.routes[pattern]
+    filters = filters_of(config, site, route, parts)
+    compiled = CompiledRoute(
+        site_name,
+        pattern,
+        compile_chain(filters, handler_of(pattern, route, parts)),
+        done_hooks(filters),
+        parts.meter(site_name, pattern),
+    )
+    return Target(compiled, None if route.mount is True else "" if route.mount is False else route.mount.rstrip("/"))
+
+
+def handler_of(pattern: str, route: Route, parts: Parts) -> Handler:
+    """What answers: the schema says that it is exactly one."""
+    if route.app is not None:
+        return parts.app(route.app)
+    if route.files is not None:
+        return Files(
+            route.files,
+            spa=route.spa,
+            listing=route.listing,
+            index=route.index,
+            cache_control=route.cache_control,
+            precompressed=route.precompressed,
+        )
+    if route.redirect is not None:
+        to = route.redirect if isinstance(route.redirect, Redirect) else Redirect(to=route.redirect)
+        return RedirectHandler(to.to, to.status, params=params_of(pattern))
+    return _respond(route.respond)
+
+
+def params_of(pattern: str) -> list[str]:
+    """The names in `{braces}` of a pattern."""
+    return [piece.partition("}")[0] for piece in pattern.split("{")[1:]]
+
+
+def _respond(respond: str | int | Fixed | None) -> Handler:
+    if isinstance(respond, int):
+        return Respond(respond)
+    if isinstance(respond, Fixed):
+        return Respond(respond.status, respond.body, respond.type)
+    return Respond(200, respond or "")
+
+
+# -- filters: what a route says goes before what its site says
+
+
+def _access_log(value: object, route: Route | None, parts: Parts) -> Filter:
+    log = value if isinstance(value, Log) else Log()
+    return AccessLog(parts.sink(log.to), log.format)
+
+
+def _request_id(value: object, route: Route | None, parts: Parts) -> Filter:
+    field = "x-request-id" if value is True else str(value)
+    return RequestId(field, tell=route is not None and route.app is not None)
+
+
+def _timing(value: object, route: Route | None, parts: Parts) -> Filter:
+    return Timing()
+
+
+def _headers(value: object, route: Route | None, parts: Parts) -> Filter:
+    assert isinstance(value, HeaderRules)
+    return Headers(value.set, value.add, value.remove)
+
+
+class Policy(NamedTuple):
+    """A key of sites and routes that puts a filter into their chains; `default` counts where neither says anything."""
+
+    key: str
+    filter: type[Filter]
+    make: Callable[[object, Route | None, Parts], Filter]
+    default: object = None
+
+
+POLICIES = (
+    Policy("request_id", RequestId, _request_id),
+    Policy("log", AccessLog, _access_log, True),
+    Policy("timing", Timing, _timing),
+    Policy("headers", Headers, _headers),
+)
+
+
+def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) -> list[Filter]:
+    """The filters of a route, or of a site's requests that no route takes, in their fixed order."""
+    filters = [policy.make(value, route, parts) for policy, value, _ in policies_of(site, route)]
+    limit = body_limit(config, route)
+    if limit:
+        filters.append(BodyLimit(limit))
+    return in_order(filters)
+
+
+def policies_of(site: Site, route: Route | None) -> Iterator[tuple[Policy, object, str]]:
+    """The policies in force, each with its value and who says so."""
+    for policy in POLICIES:
+        said = (
+            (None if route is None else getattr(route, policy.key), "the route says so"),
+            (getattr(site, policy.key), "the site says so"),
+            (policy.default, "the default"),
+        )
+        value, who = next((found for found in said if found[0] is not None), (None, ""))
+        if value:
+            yield policy, value, who
+
+
+def _first_log(config: Config) -> object:
+    """Where requests are logged that belong to no site: to the default site's log, or the first one's."""
+    sites = config.sites
+    first = sites.get("*") or next(iter(sites.values()), None)
+    return None if first is None else first.log
+
+
+def engine_body_limit(config: Config) -> int:
+    """What the engines let through: the largest limit of all; 0: none. Routes with a smaller one have a filter for it."""
+    limits = [r.body_limit for s in config.sites.values() for r in s.routes.values() if r.body_limit is not None]
+    limits.append(config.server.limits.body)
+    return 0 if 0 in limits else max(limits)
+
+
+def body_limit(config: Config, route: Route | None) -> int:
+    """The limit of `route` where it is below what the engines let through; 0: none of its own."""
+    own = config.server.limits.body if route is None or route.body_limit is None else route.body_limit
+    return 0 if own == engine_body_limit(config) else own
+
+
+def route_names(config: Config) -> list[tuple[str, str]]:
+    """Site and pattern of every route, with those for requests that no pattern and no site takes."""
+    names = [(site, pattern) for site, s in config.sites.items() for pattern in (*s.routes, "")]
+    return [REJECTED, *names]

@@ -1,0 +1,251 @@
+"""An edge worker: the configuration's listeners, sites and applications on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+
+from enfilade.assemble.apps import RunningApp, start_app
+from enfilade.assemble.certificates import Certificates
+from enfilade.assemble.sites import Sites, engine_body_limit
+from enfilade.config.schema import Config
+from enfilade.exchange.dispatch import Dispatcher
+from enfilade.exchange.errors import error_response
+from enfilade.exchange.exchange import Handler, Match, Meter, Peer, Route
+from enfilade.handlers.admin import Admin
+from enfilade.http.request import Request
+from enfilade.net.edge import Edge
+from enfilade.net.service import ConnectionLimits, Service
+from enfilade.observe.log import LogSink
+from enfilade.observe.metrics import CONTENT_TYPE, ConnectionMeter, ConnectionRows, RouteMeter, render
+from enfilade.process.board import Board, Column
+from enfilade.process.control import Control, Wish
+from enfilade.process.plan import Sockets, StartError
+from enfilade.process.status import read_status
+from enfilade.wire.codec import DateStamp, ServerCodec
+from enfilade.wire.http1.limits import Http1Limits
+from enfilade.wire.http1.server import Http1Server
+from enfilade.wire.http2.limits import Http2Limits
+from enfilade.wire.http2.server import Http2Server
+
+LOG_DELAY = 0.1
+"""Seconds that a line of an access log may wait for others to be written with it."""
+BOARD_LOOK = 0.05
+"""Seconds between two looks at the board for the outcome of a reload."""
+
+
+class Prepared(NamedTuple):
+    """What was made of a configuration in the supervisor, before the fork."""
+
+    config: Config
+    board: Board
+    certificates: Certificates
+    route_rows: dict[tuple[str, str], int]
+    connection_rows: ConnectionRows
+
+
+class EdgeWorker:
+    """Also the `Parts` of its sites: what a compiled route needs of the worker that it runs in."""
+
+    def __init__(self, prepared: Prepared, loop: asyncio.AbstractEventLoop, column: Column, control: Control) -> None:
+        self._prepared = prepared
+        self._config = prepared.config
+        self._loop = loop
+        self._column = column
+        self._control = control
+        self._sinks: dict[str, LogSink] = {}
+        self._apps: dict[str, RunningApp] = {}
+        self._date = DateStamp()
+        self._edge = Edge(loop, self._date)
+        self._over = loop.create_future()
+
+    async def serve(self, sockets: Sockets) -> None:
+        """Start the applications, serve until the supervisor says drain, drain, and stop the applications."""
+        self._control.attach(self._loop)
+        self._control.on_drain(lambda: self._end(now=False))
+        self._control.on_stop_now(lambda: self._end(now=True))
+        await self._start_apps()
+        sites = Sites(self._config, self)
+        for sink in self._sinks.values():
+            self._edge.on_tick.append(sink.flush)
+        self._control.on_reopen_logs(self._reopen_logs)
+        # What was made so far stays: without it, looking for garbage takes a fraction of the time, and stalls nobody.
+        gc.collect()
+        gc.freeze()
+        for spec, bound in sockets.items():
+            for sock in bound:
+                await self._listen(spec.name, sock, sites)
+        self._control.ready()
+        now = await self._over
+        if not now:
+            await self._drain()
+        self._edge.close()
+        for sink in self._sinks.values():
+            sink.close()
+
+    async def _start_apps(self) -> None:
+        try:
+            for name, app in self._config.apps.items():
+                self._apps[name] = await start_app(name, app)
+        except BaseException:
+            await self._stop_apps(time.monotonic())
+            raise
+
+    async def _stop_apps(self, deadline: float) -> None:
+        for running in self._apps.values():
+            left = 0.0 if self._edge.abandoned else max(0.0, deadline - time.monotonic())
+            await running.stop(left)
+
+    async def _drain(self) -> None:
+        timeout = self._config.server.drain_timeout
+        deadline = time.monotonic() + timeout
+        await self._edge.drain(timeout, close_idle=lambda: self._control.stopping)
+        await self._stop_apps(deadline)
+
+    def _end(self, *, now: bool) -> None:
+        if self._over.done():
+            self._edge.abandon()
+        else:
+            self._over.set_result(now)
+
+    def _reopen_logs(self) -> None:
+        for sink in self._sinks.values():
+            sink.reopen()
+
+    # -- Parts
+
+    def sink(self, to: str) -> LogSink:
+        sink = self._sinks.get(to)
+        if sink is None:
+            try:
+                sink = self._sinks[to] = LogSink(to)
+            except OSError as error:
+                raise StartError(f"cannot open the log {to}: {error.strerror}") from error
+            sink.soon = partial(self._loop.call_later, LOG_DELAY, self._flush, sink)
+        return sink
+
+    @staticmethod
+    def _flush(sink: LogSink) -> None:
+        sink.flush(time.monotonic())
+
+    def app(self, name: str) -> Handler:
+        return self._apps[name].handler
+
+    def meter(self, site: str, pattern: str) -> Meter:
+        return RouteMeter(self._column.cells, self._prepared.route_rows[site, pattern])
+
+    def tls(self, site: str) -> object | None:
+        return self._prepared.certificates.of(site)
+
+    # -- listeners
+
+    async def _listen(self, name: str, sock: socket.socket, sites: Sites) -> None:
+        tls = self._prepared.certificates.listener if name == "https" else None
+        find: Callable[[Request, Peer], Match] = Dispatcher(sites.find, sites.misdirected)
+        refused = sites.rejected
+        if name == "admin":
+            refused = self._admin()
+            find = partial(_always, refused)
+        limits = self._config.server.limits
+        service = Service(
+            loop=self._loop,
+            find=find,
+            refused=refused,
+            error=error_response,
+            make_codec=self._codec_maker("https" if tls else "http"),
+            limits=connection_limits(self._config),
+            meter=ConnectionMeter(self._column.cells, self._prepared.connection_rows),
+            connections=self._edge.connections,
+            max_connections=limits.connections,
+            unix_path=str(sock.getsockname()) if sock.family == socket.AF_UNIX else None,
+            h2c=self._config.server.h2c and tls is None and name == "http",
+        )
+        await self._edge.listen(sock, service, tls)
+
+    def _codec_maker(self, scheme: str) -> Callable[[bool, float], ServerCodec]:
+        http1, http2, date = http1_limits(self._config), http2_limits(self._config), self._date
+
+        def make(is_http2: bool, now: float) -> ServerCodec:
+            return Http2Server(scheme, http2, date, now) if is_http2 else Http1Server(scheme, http1, date, now)
+
+        return make
+
+    def _admin(self) -> Match:
+        board = self._prepared.board
+        handler = Admin(
+            readers={
+                "/metrics": lambda: (CONTENT_TYPE.encode(), render(board)),
+                "/status": lambda: (b"application/json", msgspec.json.encode(read_status(board))),
+            },
+            actions={"/reload": self._ask_reload, "/stop": self._ask_stop},
+            token=self._config.server.admin_token,
+        )
+        # Its exchanges are counted nowhere: who looks at the figures must not change them.
+        return Match(Route("admin", "/*", handler), {}, "")
+
+    async def _ask_reload(self) -> tuple[int, object]:
+        """Ask for it, and wait how it went."""
+        before = read_status(self._prepared.board)
+        self._control.ask(Wish.RELOAD)
+        while True:
+            now = read_status(self._prepared.board)
+            if now["reloads"] > before["reloads"]:
+                return 200, {"reloaded": True, "generation": now["generation"]}
+            if now["reloads_refused"] > before["reloads_refused"]:
+                return 409, {"reloaded": False, "generation": now["generation"], "why": "the log says why"}
+            await asyncio.sleep(BOARD_LOOK)
+
+    async def _ask_stop(self) -> tuple[int, object]:
+        self._control.ask(Wish.STOP)
+        return 202, {"stopping": True}
+
+
+def _always(match: Match, request: Request, peer: Peer) -> Match:
+    return match
+
+
+def connection_limits(config: Config) -> ConnectionLimits:
+    limits = config.server.limits
+    return ConnectionLimits(
+        write_timeout=limits.write_timeout,
+        min_rate=limits.min_rate,
+        request_timeout=limits.request_timeout,
+        handshake_timeout=limits.head_timeout,
+    )
+
+
+def http1_limits(config: Config) -> Http1Limits:
+    limits = config.server.limits
+    return Http1Limits(
+        request_line=limits.request_line,
+        head=limits.head,
+        fields=limits.fields,
+        body=engine_body_limit(config),
+        head_timeout=limits.head_timeout,
+        body_timeout=limits.body_timeout,
+        idle_timeout=limits.idle_timeout,
+        min_rate=limits.min_rate,
+    )
+
+
+def http2_limits(config: Config) -> Http2Limits:
+    limits = config.server.limits
+    return Http2Limits(
+        request_line=limits.request_line,
+        head=limits.head,
+        fields=limits.fields,
+        body=engine_body_limit(config),
+        streams=limits.streams,
+        head_timeout=limits.head_timeout,
+        body_timeout=limits.body_timeout,
+        idle_timeout=limits.idle_timeout,
+        write_timeout=limits.write_timeout,
+        min_rate=limits.min_rate,
+    )

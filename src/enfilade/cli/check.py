@@ -1,0 +1,61 @@
+"""`check`: the same look at a configuration that a start and a reload take."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from enfilade.assemble.trial import try_out
+from enfilade.cli.common import config_file, config_option, fail
+from enfilade.config import Config, ConfigError, Route, load
+from enfilade.config.checks import ACTIONS
+
+
+@click.command()
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="The problems as a JSON list.")
+def check(file: str | None, as_json: bool) -> None:
+    """Say whether the configuration can be used: what it serves (exit code 0), or everything that is wrong (1).
+
+    \b
+    Examples:
+      enfilade check
+      enfilade check -c /etc/enfilade.toml --json
+    """
+    name = config_file(file)
+    try:
+        config = load(name, try_out)
+    except ConfigError as error:
+        if as_json:
+            click.echo(json.dumps([problem._asdict() for problem in error.problems], indent=2))
+            raise SystemExit(1) from None
+        fail(str(error))
+    click.echo("[]" if as_json else f"{name}: ok\n{summary(config)}")
+
+
+def summary(config: Config) -> str:
+    """What `config` serves, and where, a route a line."""
+    lines = [
+        f"  {key} {', '.join([value] if isinstance(value, str) else value)}"
+        for key, value in (("http", config.server.http), ("https", config.server.https), ("admin", config.server.admin))
+        if value
+    ]
+    for name, site in config.sites.items():
+        lines.append(f"  site {name}")
+        lines += [f"    {pattern}  {describe(route, config)}" for pattern, route in site.routes.items()]
+    return "\n".join(lines)
+
+
+def describe(route: Route, config: Config) -> str:
+    """What answers on `route`."""
+    action = next(name for name in ACTIONS if getattr(route, name) is not None)
+    value = getattr(route, action)
+    if action == "app":
+        return f"app {value} ({config.apps[value].target})"
+    if action == "redirect":
+        return f"redirect to {value if isinstance(value, str) else value.to}"
+    if action == "respond":
+        status = value if isinstance(value, int) else getattr(value, "status", 200)
+        return f"respond {status}"
+    return f"files {value}"

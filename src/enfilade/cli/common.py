@@ -1,0 +1,46 @@
+"""What several commands share: the option that names the configuration, and how a command fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+import click
+
+from enfilade.config import Config, ConfigError, load
+from enfilade.config.load import DEFAULT_FILES, Check
+
+C = TypeVar("C", bound=Callable[..., object])
+
+
+def config_option(function: C) -> C:
+    return click.option(
+        "-c",
+        "--config",
+        "file",
+        metavar="FILE",
+        help=f"The configuration.  [default: {' or '.join(DEFAULT_FILES)}, here]",
+    )(function)
+
+
+def config_file(file: str | None) -> str:
+    """`file`, or the one that stands in the working directory; ends the command where there is none."""
+    found = file or next(filter(os.path.exists, DEFAULT_FILES), None)
+    if found is None:
+        fail(f"there is no {' or '.join(DEFAULT_FILES)} here; name a file with -c")
+    return found
+
+
+def load_or_fail(file: str, *checks: Check) -> Config:
+    """The configuration; ends the command with everything that is wrong with it."""
+    try:
+        return load(file, *checks)
+    except ConfigError as error:
+        fail(str(error))
+
+
+def fail(text: str) -> NoReturn:
+    """End the command with exit code 1 (2 is for its usage)."""
+    click.echo(text, err=True)
+    raise SystemExit(1)

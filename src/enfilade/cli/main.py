@@ -1,0 +1,53 @@
+"""The command `enfilade`. Each command's module is imported when it is called: `check` and `--help` load no server."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from enfilade import __version__
+from enfilade.config.errors import did_you_mean
+
+COMMANDS = {
+    "run": ("enfilade.cli.serve", "Serve an ASGI or WSGI application."),
+    "serve": ("enfilade.cli.serve", "Serve a directory of files."),
+    "up": ("enfilade.cli.serve", "Serve what enfilade.toml says."),
+    "check": ("enfilade.cli.check", "Say whether a configuration can be used."),
+    "explain": ("enfilade.cli.explain", "Show the way of a request through the rooms, without making it."),
+    "schema": ("enfilade.cli.inspect", "Print the JSON Schema of enfilade.toml, for editors."),
+    "reload": ("enfilade.cli.control", "Make a running server take its configuration anew."),
+    "stop": ("enfilade.cli.control", "Stop a running server."),
+    "status": ("enfilade.cli.control", "Show a running server and its workers."),
+    "version": ("enfilade.cli.inspect", "Print the version."),
+}
+"""Each command: the module that has it, and a line for the list of commands."""
+
+
+class Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        if name not in COMMANDS:
+            ctx.fail(f'there is no command "{name}"; {did_you_mean(name, COMMANDS) or "enfilade --help lists them"}')
+        command: click.Command = getattr(import_module(COMMANDS[name][0]), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="enfilade", message="%(prog)s %(version)s")
+def main() -> None:
+    """Every tier of a client-server system, from the socket to the application.
+
+    \b
+    Examples:
+      enfilade run shop.main:app
+      enfilade serve web/dist --spa
+      enfilade up -c /etc/enfilade.toml
+      enfilade explain GET https://shop.example.com/api/orders
+    """

@@ -1,0 +1,178 @@
+"""From the tables of a document to the objects of the schema, with everything that does not fit.
+
+msgspec would stop at the first error and knows no lines, so each table is walked here, and msgspec converts the leaves.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from types import UnionType
+from typing import Annotated, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from enfilade.config.errors import Path, did_you_mean, dotted
+from enfilade.config.schema import HeaderRules, Site
+
+Report = Callable[[Path, bool, str, str], None]
+"""Told of a problem: where, whether it is the key (or else the value), what, and a hint."""
+T = TypeVar("T", bound=msgspec.Struct)
+
+NOT_YET = {"acme": 'certificates from ACME are not there yet: name files, or use "internal"'}
+STREAMS = ("stdout", "stderr")
+_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+class Builder:
+    """`base`: the directory that paths are relative to."""
+
+    def __init__(self, base: str, report: Report) -> None:
+        self._base = base
+        self._report = report
+        self._failed = 0
+
+    def table(self, cls: type[T], value: Mapping[str, object], path: Path) -> T | None:
+        """An object of `cls`; None if something in it was reported."""
+        before = self._failed
+        fields = get_type_hints(cls, include_extras=True)
+        given = _NORMALISE[cls](value) if cls in _NORMALISE else value
+        values = {}
+        for key, item in given.items():
+            if key not in fields or (key == "routes" and "routes" in value):
+                known = [name for name in fields if name != "routes"]
+                self._problem((*path, key), True, f'unknown key "{key}"{_inside(path)}', did_you_mean(key, known))
+            elif key == "routes":
+                values[key] = self._value(fields[key], item, path)  # they stand in the site's own table
+            else:
+                values[key] = self._value(fields[key], item, (*path, key))
+        for field in msgspec.structs.fields(cls):
+            if field.required and field.name not in given:
+                self._problem(path, True, f'the key "{field.name}" is missing{_inside(path)}')
+            elif field.name not in given and extra_of(fields[field.name], "path") and isinstance(field.default, str):
+                values[field.name] = self._absolute(field.default)
+        return cls(**values) if self._failed == before else None
+
+    def _value(self, hint: object, value: object, path: Path) -> object:
+        if isinstance(value, dict):
+            return self._table_value(hint, value, path)
+        parse = extra_of(hint, "parse")
+        try:
+            if parse is not None and isinstance(value, str):
+                return parse(value)  # type: ignore[operator]
+            made: object = msgspec.convert(value, hint)
+        except msgspec.ValidationError:
+            self._refuse(hint, value, path)
+            return None
+        except ValueError as error:
+            self._problem(path, False, f"{dotted(path)}: {error}")
+            return None
+        return self._absolute(made) if extra_of(hint, "path") and isinstance(made, str) else made
+
+    def _absolute(self, path: str) -> str:
+        return path if path in STREAMS else os.path.normpath(os.path.join(self._base, path))
+
+    def _table_value(self, hint: object, value: dict[str, object], path: Path) -> object:
+        for kind in kinds_of(hint):
+            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+                return self.table(kind, value, path)
+            if get_origin(kind) is dict:
+                inner = get_args(kind)[1]
+                return {key: self._value(inner, item, (*path, key)) for key, item in value.items()}
+        self._refuse(hint, value, path)
+        return None
+
+    def _refuse(self, hint: object, value: object, path: Path) -> None:
+        text = f"{dotted(path)}: expected {_describe(hint)}, not {_show(value)}"
+        words = [word for kind in kinds_of(hint) if get_origin(kind) is Literal for word in get_args(kind)]
+        near = ""
+        if isinstance(value, str):
+            near = NOT_YET.get(value) or did_you_mean(value, [w for w in words if isinstance(w, str)])
+        self._problem(path, False, text, near)
+
+    def _problem(self, path: Path, at_key: bool, text: str, hint: str = "") -> None:
+        self._failed += 1
+        self._report(path, at_key, text, hint)
+
+
+def _lift_routes(site: Mapping[str, object]) -> Mapping[str, object]:
+    """The keys of a site that are patterns, moved into `routes`."""
+    routes = {key: item for key, item in site.items() if "/" in key}
+    return {**{key: item for key, item in site.items() if key not in routes}, "routes": routes}
+
+
+def _long_rules(rules: Mapping[str, object]) -> Mapping[str, object]:
+    """`{name = "text"}` is short for `{set = {name = "text"}}`."""
+    return {"set": rules} if rules and all(isinstance(item, str) for item in rules.values()) else rules
+
+
+_NORMALISE: dict[type, Callable[[Mapping[str, object]], Mapping[str, object]]] = {
+    Site: _lift_routes,
+    HeaderRules: _long_rules,
+}
+
+
+# -- types, for people
+
+
+def kinds_of(hint: object) -> list[object]:
+    """The members of a union, without Annotated and None."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return kinds_of(get_args(hint)[0])
+    if origin in (Union, UnionType):
+        return [kind for member in get_args(hint) for kind in kinds_of(member)]
+    return [] if hint is type(None) else [hint]
+
+
+def _members(hint: object) -> list[object]:
+    """The members of a union, with the innermost Annotated that says something about them."""
+    if get_origin(hint) is Annotated:
+        return [hint] if _own_extra(hint) else _members(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return [found for member in get_args(hint) for found in _members(member)]
+    return [] if hint is type(None) else [hint]
+
+
+def _own_extra(hint: object) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for meta in getattr(hint, "__metadata__", ()):
+        found.update(meta.extra or {})
+    return found
+
+
+def extra_of(hint: object, key: str) -> object:
+    """What the leaves of the type `hint` say under `key`; None if they say nothing."""
+    return next((extra[key] for member in _members(hint) if key in (extra := _own_extra(member))), None)
+
+
+def _describe(hint: object) -> str:
+    words = list(dict.fromkeys(word for member in _members(hint) for word in _describe_one(member)))
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _describe_one(member: object) -> list[str]:
+    says = _own_extra(member).get("says")
+    if says:
+        return [str(says)]
+    kind = kinds_of(member)[0]
+    origin = get_origin(kind)
+    if origin is Literal:
+        return [_show(word) for word in get_args(kind)]
+    if origin in (list, tuple):
+        return ["a list of texts"]
+    return [_NAMES.get(kind, "a table")] if isinstance(kind, type) else ["a table"]
+
+
+def _show(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a table"
+    return str(value)
+
+
+def _inside(path: Path) -> str:
+    return f" in {dotted(path)}" if path else ""

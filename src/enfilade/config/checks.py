@@ -1,0 +1,221 @@
+"""What a configuration must hold beyond the types of its values. Reads files where one is named, binds nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from enfilade.config import units
+from enfilade.config.build import STREAMS, Report
+from enfilade.config.errors import Path, did_you_mean, dotted
+from enfilade.config.schema import App, Config, Log, Policies, Route, Server, Site, Tls
+from enfilade.route.hosts import compile_hosts
+from enfilade.route.patterns import RouteError, compile_routes
+
+ACTIONS = ("app", "files", "redirect", "respond")
+OPTIONS = {
+    "mount": "app",
+    "spa": "files",
+    "listing": "files",
+    "index": "files",
+    "cache_control": "files",
+    "precompressed": "files",
+}
+"""Options of a route, and the action that they belong to."""
+
+_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
+_ILLEGAL_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 section 5.5
+_FRAMING = frozenset({"connection", "content-length", "transfer-encoding", "upgrade", "keep-alive", "te", "trailer"})
+_FORMATS = ("common", "combined", "json")
+
+
+def check(config: Config, report: Report) -> None:
+    """Report everything in `config` that cannot work."""
+    _check_server(config, report)
+    if not config.sites:
+        report((), True, "there is nothing to serve: no sites", 'write [sites."*"] and a route such as "/*"')
+    _check_together(list(config.sites), _compile_hosts, ("sites",), report)
+    for name, site in config.sites.items():
+        _check_site(site, ("sites", name), config, report)
+    for name, app in config.apps.items():
+        _check_app(app, ("apps", name), report)
+
+
+def _check_server(config: Config, report: Report) -> None:
+    server = config.server
+    seen: dict[units.Address, Path] = {}
+    for path, text in _addresses(server):
+        try:
+            address = units.address(text)
+        except ValueError as error:
+            report(path, False, f"{dotted(path)}: {error}", "")
+            continue
+        if address in seen and not (address.kind == "tcp" and address.port == 0):
+            report(path, False, f'{dotted(path)}: "{text}" is already the address of {dotted(seen[address])}', "")
+        seen.setdefault(address, path)
+        if path == ("server", "admin") and not address.is_local and not server.admin_token:
+            report(path, False, f'{dotted(path)}: "{text}" is open to other machines, so it needs admin_token', "")
+    with_tls = [name for name, site in config.sites.items() if site.over_tls]
+    if server.https and config.sites and not with_tls:
+        report(
+            ("server", "https"),
+            True,
+            "server.https: no site has a certificate",
+            'give a site tls = {...} or tls = "internal"',
+        )
+    if with_tls and not server.https:
+        path = ("sites", with_tls[0], "tls")
+        report(path, True, f"{dotted(path)}: no address serves TLS", 'add https = ":443" to [server]')
+
+
+def _addresses(server: Server) -> Iterable[tuple[Path, str]]:
+    for key, value in (("http", server.http), ("https", server.https), ("admin", server.admin)):
+        if isinstance(value, str):
+            yield ("server", key), value
+        elif value is not None:
+            for i, text in enumerate(value):
+                yield ("server", key, i), text
+
+
+# -- sites and routes
+
+
+def _check_site(site: Site, path: Path, config: Config, report: Report) -> None:
+    if isinstance(site.tls, Tls):
+        _check_pem(site.tls.certificate, "CERTIFICATE", (*path, "tls", "certificate"), report)
+        _check_pem(site.tls.key, "PRIVATE KEY", (*path, "tls", "key"), report)
+    _check_policies(site, path, report)
+    if not site.routes:
+        report(path, True, f"{dotted(path)} has no routes", 'write one as "/*" = { files = "DIRECTORY" }')
+    _check_together(list(site.routes), _compile_patterns, path, report)
+    for pattern, route in site.routes.items():
+        _check_route(route, (*path, pattern), config, report)
+
+
+def _compile_hosts(names: list[str]) -> None:
+    compile_hosts(dict.fromkeys(names))
+
+
+def _compile_patterns(patterns: list[str]) -> None:
+    compile_routes([(pattern, None) for pattern in patterns])
+
+
+def _check_together(keys: list[str], compile_all: Callable[[list[str]], None], path: Path, report: Report) -> None:
+    """Report each of `keys` that does not compile, or not beside the good ones before it; mostly all do at once."""
+    good: list[str] = []
+    try:
+        compile_all(keys)
+        return
+    except RouteError:
+        pass
+    for key in keys:
+        try:
+            compile_all([*good, key])
+            good.append(key)
+        except RouteError as error:
+            report((*path, key), True, str(error), "")
+
+
+def _check_route(route: Route, path: Path, config: Config, report: Report) -> None:
+    actions = [name for name in ACTIONS if getattr(route, name) is not None]
+    if not actions:
+        report(path, True, f"{dotted(path)} does nothing", f"give it one of {', '.join(ACTIONS)}")
+    elif len(actions) > 1:
+        report((*path, actions[1]), True, f"{dotted(path)} has {' and '.join(actions)}, but one thing answers", "")
+    for name, default in _defaults(route, OPTIONS):
+        if getattr(route, name) != default and OPTIONS[name] not in actions:
+            report((*path, name), True, f"{dotted((*path, name))} goes only with {OPTIONS[name]}", "")
+    if route.app is not None and route.app not in config.apps:
+        text = f'{dotted((*path, "app"))}: there is no application "{route.app}"'
+        report((*path, "app"), False, text, did_you_mean(route.app, config.apps))
+    if route.files is not None:
+        _check_directory(route.files, (*path, "files"), report)
+    if isinstance(route.mount, str) and (not route.mount.startswith("/") or route.mount.endswith("/")):
+        text = f'{dotted((*path, "mount"))}: "{route.mount}" is not a prefix'
+        report((*path, "mount"), False, text, 'it starts with "/" and does not end with it, as in "/api"')
+    _check_policies(route, path, report)
+
+
+def _defaults(table: msgspec.Struct, names: Mapping[str, str]) -> Iterable[tuple[str, object]]:
+    return ((field.name, field.default) for field in msgspec.structs.fields(table) if field.name in names)
+
+
+def _check_policies(table: Policies, path: Path, report: Report) -> None:
+    if isinstance(table.request_id, str) and not _FIELD_NAME.fullmatch(table.request_id):
+        where = (*path, "request_id")
+        report(where, False, f'{dotted(where)}: "{table.request_id}" is not the name of a header field', "")
+    if isinstance(table.log, Log) and table.log.to not in STREAMS:
+        _check_new_file(table.log.to, (*path, "log", "to"), report)
+    if table.headers is None:
+        return
+    where = (*path, "headers")
+    rules = table.headers
+    places = {"set": rules.set, "add": rules.add, "remove": dict.fromkeys(rules.remove, "")}
+    for rule, fields in places.items():
+        for name, value in fields.items():
+            if problem := _field_problem(name, value):
+                report((*where, rule, name), True, f"{dotted(where)}: {problem}", "")
+
+
+def _field_problem(name: str, value: str) -> str:
+    """What is wrong with a header field of an answer; "" if nothing is."""
+    if not _FIELD_NAME.fullmatch(name):
+        return f'"{name}" is not the name of a header field'
+    if name.lower() in _FRAMING:
+        return f'"{name}" belongs to the connection, which the server frames itself'
+    if _ILLEGAL_VALUE.search(value) or value != value.strip() or not value.isascii():
+        return f'the value of "{name}" has characters that no field may have'
+    return ""
+
+
+def _check_app(app: App, path: Path, report: Report) -> None:
+    if not _TARGET.fullmatch(app.target):
+        where = (*path, "target")
+        text = f'{dotted(where)}: "{app.target}" is not a target'
+        report(where, False, text, 'write module:attribute, as in "shop.main:app"')
+    _check_directory(app.path, (*path, "path"), report)
+
+
+# -- files
+
+
+def _check_directory(name: str, path: Path, report: Report) -> None:
+    if not os.path.isdir(name):
+        cause = "is not a directory" if os.path.exists(name) else "does not exist"
+        report(path, False, f'{dotted(path)}: "{name}" {cause}', _similar_entry(name))
+    elif not os.access(name, os.R_OK | os.X_OK):
+        report(path, False, f'{dotted(path)}: "{name}" is not readable', "")
+
+
+def _check_new_file(name: str, path: Path, report: Report) -> None:
+    """A file that is written: it need not be there, its directory must."""
+    folder = os.path.dirname(name)
+    if os.path.isdir(name):
+        report(path, False, f'{dotted(path)}: "{name}" is a directory', "")
+    elif not os.path.isdir(folder):
+        report(path, False, f'{dotted(path)}: the directory "{folder}" does not exist', _similar_entry(folder))
+
+
+def _check_pem(name: str, label: str, path: Path, report: Report) -> None:
+    try:
+        with open(name, "rb") as file:
+            known = re.search(rb"-----BEGIN [A-Z ]*" + label.encode(), file.read())
+    except OSError as error:
+        cause = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        report(path, False, f'{dotted(path)}: "{name}" {cause}', _similar_entry(name))
+        return
+    if not known:
+        report(path, False, f'{dotted(path)}: "{name}" has no PEM block "{label}"', "")
+
+
+def _similar_entry(name: str) -> str:
+    if os.path.exists(name):
+        return ""
+    try:
+        return did_you_mean(os.path.basename(name), os.listdir(os.path.dirname(name)))
+    except OSError:
+        return ""

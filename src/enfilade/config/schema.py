@@ -1,0 +1,263 @@
+"""Everything that can be configured: the tables of `enfilade.toml`, and the same objects in Python.
+
+The text of each field is its public documentation: `enfilade schema` and `docs/configuration.md` are made from it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from enfilade.config import units
+
+# Leaves that are more than their type: `extra["parse"]` makes the value of a text, `extra["says"]` is what an error
+# expects, `extra["schema"]` what JSON Schema allows, `extra["path"]` marks a path, which is relative to the configuration's
+# directory. (msgspec keeps `extra_json_schema` of the outermost Meta only.)
+Duration = Annotated[
+    float,
+    Meta(
+        ge=0,
+        extra={
+            "parse": units.duration,
+            "says": 'a duration such as "500ms", "10s", "2m" or a number of seconds',
+            "schema": {"type": ["number", "string"], "pattern": f"^{units.DURATION}$"},
+        },
+    ),
+]
+Size = Annotated[
+    int,
+    Meta(
+        ge=0,
+        extra={
+            "parse": units.size,
+            "says": 'a size such as "64KB", "16MB" or a number of bytes',
+            "schema": {"type": ["integer", "string"], "pattern": f"^{units.SIZE}$"},
+        },
+    ),
+]
+FilePath = Annotated[str, Meta(extra={"path": True})]
+Positive = Annotated[int, Meta(ge=1, extra={"says": "a whole number of at least 1"})]
+Count = Annotated[int, Meta(ge=0, extra={"says": "a whole number of at least 0"})]
+Status = Annotated[int, Meta(ge=200, le=599, extra={"says": "a status from 200 to 599"})]
+
+
+def Text(description: str) -> Meta:
+    return Meta(description=description)
+
+
+class Table(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, frozen=True):
+    pass
+
+
+class Tls(Table, frozen=True):
+    """A certificate from files. They are read again at each reload."""
+
+    certificate: Annotated[FilePath, Text("PEM file: the certificate, then its chain.")]
+    key: Annotated[FilePath, Text("PEM file with the private key, without a passphrase.")]
+
+
+class Limits(Table, frozen=True):
+    """What one client may take. The precedent of each default stands in the engine that applies it."""
+
+    request_line: Annotated[Size, Text("Longest request line; beyond: 414.")] = 8192
+    head: Annotated[Size, Text("All header fields of a request together; beyond: 431.")] = 65536
+    fields: Annotated[Positive, Text("Number of header fields of a request; beyond: 431.")] = 100
+    body: Annotated[
+        Size, Text("Longest request body; beyond: 413; 0: no limit. A route's `body_limit` replaces it.")
+    ] = 16 * 1024 * 1024
+    head_timeout: Annotated[
+        Duration, Text("For a TLS handshake, and for a whole request head to arrive; beyond: 408.")
+    ] = 10.0
+    body_timeout: Annotated[Duration, Text("Without a byte of a request body; beyond: 408.")] = 30.0
+    idle_timeout: Annotated[Duration, Text("A connection between two requests is closed after this.")] = 75.0
+    write_timeout: Annotated[Duration, Text("A client that takes nothing of its answer is dropped after this.")] = 30.0
+    min_rate: Annotated[Count, Text("Bytes a second that a body or an answer must move at least; 0: no such rule.")] = (
+        240
+    )
+    request_timeout: Annotated[
+        Duration,
+        Text(
+            "Hard ceiling for one exchange; beyond: 503, or a cut if the answer has begun; 0: none. Not for WebSockets."
+        ),
+    ] = 0.0
+    connections: Annotated[Count, Text("Connections of one worker at once; 0: no limit.")] = 0
+    streams: Annotated[Positive, Text("HTTP/2 streams of one connection at once.")] = 128
+
+
+class ServerLog(Table, frozen=True):
+    """What the server says about itself. It goes to stderr."""
+
+    level: Annotated[
+        Literal["debug", "info", "notice", "warning", "error"], Text("This and what is more important.")
+    ] = "info"
+    format: Annotated[Literal["text", "json"], Text("Lines for people, or a JSON object a line.")] = "text"
+
+
+class Server(Table, frozen=True):
+    """The processes and what they listen on. Without `http` and `https` it is `:80`, and `:443` if a site has `tls`."""
+
+    http: Annotated[
+        str | list[str],
+        Text(
+            "Where to listen without TLS: an address or a list of them. `host:port`, `:port` (all addresses), `[v6]:port`, "
+            "`unix:/path`, `fd:N` (an inherited descriptor), `systemd` or `systemd:NAME` (sockets from systemd). "
+            "Port 0 takes a free one and prints it."
+        ),
+    ] = msgspec.field(default_factory=list)
+    https: Annotated[str | list[str], Text("Where to listen with TLS; addresses as in `http`.")] = msgspec.field(
+        default_factory=list
+    )
+    h2c: Annotated[bool, Text("HTTP/2 by prior knowledge on `http` addresses.")] = False
+    workers: Annotated[Positive | Literal["auto"], Text('Edge workers; `"auto"`: one a core.')] = "auto"
+    admin: Annotated[
+        str | None,
+        Text(
+            "Where `/metrics`, `/status`, `/reload` and `/stop` are served: an address as in `http`; off unless named. "
+            "Beyond this machine it needs `admin_token`."
+        ),
+    ] = None
+    admin_token: Annotated[str | None, Text("What admin clients must send as `Authorization: Bearer TOKEN`.")] = None
+    user: Annotated[str | None, Text("Workers run as this user, once the addresses are bound.")] = None
+    group: Annotated[str | None, Text("Workers run as this group.")] = None
+    pid_file: Annotated[
+        FilePath | None,
+        Text("Where the supervisor writes its process id; `enfilade reload`, `stop` and `status` read it."),
+    ] = None
+    drain_timeout: Annotated[Duration, Text("What a stop or reload lets running exchanges take.")] = 30.0
+    trace: Annotated[bool, Text("Answer TRACE (RFC 9110 section 9.3.8), without credentials; otherwise 405.")] = False
+    log: Annotated[ServerLog, Text("The server's own log.")] = ServerLog()
+    limits: Annotated[Limits, Text("What one client may take.")] = Limits()
+
+
+class Log(Table, frozen=True):
+    """An access log."""
+
+    format: Annotated[
+        str | list[str],
+        Text(
+            '`"common"`, `"combined"`, `"json"`; a text with fields in braces, such as `"{method} {target} {status}"`; '
+            "or a list of fields, which are logged as JSON."
+        ),
+    ] = "common"
+    to: Annotated[FilePath, Text('`"stdout"`, `"stderr"` or a file, which is opened again on SIGUSR1.')] = "stdout"
+
+
+class HeaderRules(Table, frozen=True):
+    """What happens to the header fields of answers. A table of names and texts alone is short for `set`."""
+
+    set: Annotated[dict[str, str], Text("Fields that answers have with exactly this value.")] = {}
+    add: Annotated[dict[str, str], Text("Fields that are added to those that are there.")] = {}
+    remove: Annotated[list[str], Text("Fields that are taken away.")] = []
+
+
+class Redirect(Table, frozen=True):
+    """An answer that sends the client elsewhere."""
+
+    to: Annotated[
+        str,
+        Text(
+            "The address or path; `{name}` stands for that segment of the pattern, `{path}`, `{query}` and `{host}` for "
+            "those of the request."
+        ),
+    ]
+    status: Annotated[Literal[301, 302, 303, 307, 308], Text("308 and 307 keep the method.")] = 308
+
+
+class Fixed(Table, frozen=True):
+    """An answer that is always the same."""
+
+    status: Annotated[Status, Text("Its status.")] = 200
+    body: Annotated[str, Text("Its body.")] = ""
+    type: Annotated[str, Text("Its Content-Type.")] = "text/plain; charset=utf-8"
+
+
+class Policies(Table, frozen=True):
+    """What a site says for all its routes, and a route for itself instead."""
+
+    log: Annotated[bool | Log | None, Text("The access log: `true` (as without it), `false`, or a table.")] = None
+    headers: Annotated[
+        HeaderRules | None, Text("Header fields of answers. A route's rules replace those of its site.")
+    ] = None
+    request_id: Annotated[
+        bool | str | None,
+        Text("Give each request an id and answer with it in `X-Request-Id`, or in the field named here."),
+    ] = None
+    timing: Annotated[bool | None, Text("Tell the client in `Server-Timing` how long each room took.")] = None
+
+
+class Route(Policies, frozen=True):
+    """What answers (exactly one of `app`, `files`, `redirect`, `respond`), and the filters in front of it."""
+
+    app: Annotated[str | None, Text("Name of a table in `apps`.")] = None
+    files: Annotated[FilePath | None, Text("A directory whose files are served.")] = None
+    redirect: Annotated[str | Redirect | None, Text("Where to send the client (308), or a table.")] = None
+    respond: Annotated[str | Status | Fixed | None, Text("A fixed answer: its text (200), its status, or a table.")] = (
+        None
+    )
+    mount: Annotated[
+        bool | str,
+        Text(
+            "Only with `app`: the prefix that the application is told (`root_path`, `SCRIPT_NAME`). `true`: what the pattern has "
+            "in front of `/*`; `false`: none; a text: this prefix."
+        ),
+    ] = True
+    spa: Annotated[
+        bool, Text("Only with `files`: what is not found and looks like a page is answered with the index file.")
+    ] = False
+    listing: Annotated[bool, Text("Only with `files`: a page for directories without an index file.")] = False
+    index: Annotated[tuple[str, ...], Text("Only with `files`: names of index files, the first that exists.")] = (
+        "index.html",
+    )
+    cache_control: Annotated[str | None, Text("Only with `files`: the Cache-Control field.")] = None
+    precompressed: Annotated[
+        bool, Text("Only with `files`: serve `x.zst`, `x.br` or `x.gz` beside `x` to clients that accept it.")
+    ] = True
+    body_limit: Annotated[Size | None, Text("Longest request body here, instead of `server.limits.body`.")] = None
+
+
+class Site(Policies, frozen=True):
+    """Host names served together. Every other key of this table is a route: a pattern, `/path` or `METHOD /path`. `*` at its
+    end matches the rest, `{name}` one segment; the most specific pattern wins."""
+
+    tls: Annotated[
+        Tls | Literal["internal", "off"] | None,
+        Text(
+            'A table with `certificate` and `key`; `"internal"`: a certificate made at the start, kept in memory, for '
+            'development; `"off"`: this site is not served over TLS.'
+        ),
+    ] = None
+    routes: Annotated[
+        dict[str, Route], Text("The routes by pattern. In TOML they stand directly in the table of the site.")
+    ] = {}
+
+    @property
+    def over_tls(self) -> bool:
+        return self.tls not in (None, "off")
+
+
+class App(Table, frozen=True):
+    """An application that is run here."""
+
+    target: Annotated[str, Text("`module:attribute` of the application, such as `shop.main:app`.")]
+    interface: Annotated[Literal["auto", "asgi", "wsgi"], Text('What it speaks; `"auto"` finds out.')] = "auto"
+    factory: Annotated[bool, Text("The target is a function that makes the application.")] = False
+    path: Annotated[FilePath, Text("Directory to import from.")] = "."
+    env: Annotated[dict[str, str], Text("Environment variables for it.")] = {}
+    threads: Annotated[Positive, Text("Only WSGI: requests at once in one worker.")] = 8
+    lifespan: Annotated[
+        Literal["auto", "on", "off"], Text('Only ASGI: its start-up and shutdown. `"on"`: failing is fatal.')
+    ] = "auto"
+    websocket_message_limit: Annotated[Size, Text("Longest WebSocket message, after decompression.")] = 16 * 1024 * 1024
+    start_timeout: Annotated[Duration, Text("For its import and lifespan start-up.")] = 60.0
+
+
+class Config(Table, frozen=True):
+    """A whole configuration."""
+
+    server: Annotated[Server, Text("The processes and what they listen on.")] = Server()
+    sites: Annotated[
+        dict[str, Site], Text('Sites by host name: `example.com`, `*.example.com`, or `"*"` for every other host.')
+    ] = {}
+    apps: Annotated[dict[str, App], Text("Applications by name.")] = {}

@@ -1,0 +1,62 @@
+"""Durations, sizes and addresses as people write them. Each parser raises ValueError with a text for people."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
+_LOOPBACK = re.compile(r"localhost|::1|127(\.[0-9]+){3}")
+DURATION = rf"[0-9]+(\.[0-9]+)? ?({'|'.join(_SECONDS)})"
+SIZE = rf"[0-9]+ ?({'|'.join(_BYTES)})"
+
+
+def duration(text: str) -> float:
+    """Seconds: "500ms", "10s", "2m", "1.5h", "1d"."""
+    if not re.fullmatch(DURATION, text):
+        raise ValueError(f'"{text}" is not a duration; write "500ms", "10s", "2m", "1h" or a number of seconds')
+    number, unit = re.findall(r"[0-9.]+|[a-z]+", text)
+    return float(number) * _SECONDS[unit]
+
+
+def size(text: str) -> int:
+    """Bytes: "512B", "64KB", "16MB", "1GB", with 1 KB = 1024 bytes, as in nginx."""
+    if not re.fullmatch(SIZE, text):
+        raise ValueError(f'"{text}" is not a size; write "512B", "64KB", "16MB", "1GB" or a number of bytes')
+    number, unit = re.findall(r"[0-9]+|[A-Z]+", text)
+    return int(number) * _BYTES[unit]
+
+
+class Address(NamedTuple):
+    """Where to listen. `host`: "" for every address; the path of a Unix socket; the name of a systemd socket ("": all).
+    `port`: 0 takes a free one; of kind "fd" it is the descriptor."""
+
+    kind: Literal["tcp", "unix", "fd", "systemd"]
+    host: str = ""
+    port: int = 0
+
+    @property
+    def is_local(self) -> bool:
+        """Nobody from another machine gets here: a Unix socket or loopback."""
+        return self.kind == "unix" or bool(_LOOPBACK.fullmatch(self.host))
+
+
+def address(text: str) -> Address:
+    """ ":80", "host:80", "[::1]:80", "unix:/path", "fd:3", "systemd", "systemd:NAME"."""
+    kind, _, rest = text.partition(":")
+    if kind == "unix" and rest:
+        return Address("unix", rest)
+    if kind == "systemd":
+        return Address("systemd", rest)
+    if kind == "fd" and rest.isdecimal():
+        return Address("fd", "", int(rest))
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not bracketed and ":" in host:
+        raise ValueError(f'"{text}" is not an address; an IPv6 address stands in brackets, as in "[::1]:80"')
+    if not (colon and port.isascii() and port.isdecimal() and int(port) < 65536) or kind == "unix":
+        raise ValueError(
+            f'"{text}" is not an address; write ":80", "host:80", "[::1]:80", "unix:/path", "fd:3" or "systemd"'
+        )
+    return Address("tcp", host[1:-1] if bracketed else host, int(port))

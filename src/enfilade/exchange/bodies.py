@@ -1,0 +1,174 @@
+"""Bodies that flow: one bounded channel, used both ways. Its rule is the whole of backpressure:
+`write` returns None (go on) or an awaitable (await it first). No unbounded queue exists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from enfilade.http.fields import NO_FIELDS, Fields
+from enfilade.http.reasons import Reason
+
+HIGH_WATER = 64 * 1024
+"""Bytes that a Stream holds before its writer is told to wait (asyncio and nginx buffer the same)."""
+
+
+class BodyAborted(Exception):
+    """The other end of a Stream is gone: `reason` says why."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.text)
+        self.reason = reason
+
+
+class Stream:
+    """A body between one writer and one reader in the same event loop.
+
+    Writer: `write`, then `end` (or `fail`). Reader: `take` and `more`, or `read`; or it sets `on_data`, which is called
+    (never from within `take`) whenever there is something new to take. `cancel` is the reader's way to leave.
+    `on_taken(size)` tells whoever fills the stream that its reader took so many bytes; 0: that it waits for some.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_data",
+        "_left",
+        "_over",
+        "_room",
+        "ended",
+        "failure",
+        "limit",
+        "on_data",
+        "on_taken",
+        "size",
+        "trailers",
+    )
+
+    def __init__(self, limit: int = HIGH_WATER, on_taken: Callable[[int], None] | None = None) -> None:
+        self.limit = limit
+        self.on_taken = on_taken
+        self.on_data: Callable[[], None] | None = None
+        self.size = 0
+        self.ended = False
+        self.trailers = NO_FIELDS
+        self.failure: Reason | None = None
+        self._chunks: deque[bytes] = deque()
+        self._data: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._left = -1
+        self._over: Reason | None = None
+
+    # -- the writer's end
+
+    def write(self, chunk: bytes) -> Awaitable[None] | None:
+        """Hand over `chunk`. Raises BodyAborted if the reader has left."""
+        if self.failure is not None:
+            raise BodyAborted(self.failure)
+        if self._over is not None:
+            self._left -= len(chunk)
+            if self._left < 0:
+                self.fail(self._over)
+                return None
+        if chunk:
+            self._chunks.append(chunk)
+            self.size += len(chunk)
+            self._wake()
+        if self.size < self.limit or self.failure is not None:
+            return None
+        if self._room is None or self._room.done():
+            self._room = asyncio.get_running_loop().create_future()
+        return self._room
+
+    def cap(self, size: int, over: Reason) -> None:
+        """Let at most `size` bytes more be written: what goes beyond is dropped, and the body fails with `over`."""
+        self._left, self._over = size, over
+
+    def end(self, trailers: Fields = NO_FIELDS) -> None:
+        """Nothing more will be written."""
+        if not self.ended and self.failure is None:
+            self.ended = True
+            self.trailers = trailers
+            self._wake()
+
+    def fail(self, reason: Reason) -> None:
+        """The body cannot be completed: the reader gets what is there, then BodyAborted."""
+        if not self.ended and self.failure is None:
+            self.failure = reason
+            self._release()
+            self._wake()
+
+    # -- the reader's end
+
+    def take(self) -> bytes | None:
+        """The next piece; `b""` at the end; None if there is nothing now. Raises BodyAborted where the body was cut."""
+        if self._chunks:
+            chunk = self._chunks.popleft()
+            self.size -= len(chunk)
+            if self._room is not None and self.size < self.limit:
+                self._release()
+            if self.on_taken is not None:
+                self.on_taken(len(chunk))
+            return chunk
+        if self.failure is not None:
+            raise BodyAborted(self.failure)
+        if self.ended:
+            return b""
+        if self.on_taken is not None:
+            self.on_taken(0)
+        return None
+
+    async def more(self) -> None:
+        """Resolves when `take` would not say None."""
+        while not (self._chunks or self.ended or self.failure is not None):
+            self._data = asyncio.get_running_loop().create_future()
+            await self._data
+
+    async def read(self) -> bytes:
+        """The next piece, or `b""` at the end. Raises BodyAborted where the body was cut."""
+        while (chunk := self.take()) is None:
+            await self.more()
+        return chunk
+
+    async def read_all(self) -> bytes:
+        """All that is left. The body's size limit was applied on the wire already."""
+        pieces: list[bytes] = []
+        while chunk := await self.read():
+            pieces.append(chunk)
+        return b"".join(pieces)
+
+    def cancel(self, reason: Reason) -> None:
+        """The reader leaves: what is there is dropped (and counts as taken), the writer's next `write` raises BodyAborted."""
+        dropped, self.size = self.size, 0
+        self._chunks.clear()
+        if not self.ended and self.failure is None:
+            self.failure = reason
+        self._release()
+        if dropped and self.on_taken is not None:
+            self.on_taken(dropped)
+
+    # -- waking the other end
+
+    def _wake(self) -> None:
+        if self.on_data is not None:
+            self.on_data()
+        elif self._data is not None and not self._data.done():
+            self._data.set_result(None)
+
+    def _release(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    def __repr__(self) -> str:
+        state = self.failure.name if self.failure else "ended" if self.ended else "open"
+        return f"<Stream {state}, {self.size} bytes held>"
+
+
+def empty_body() -> Stream:
+    """A body that has ended with nothing in it; the same object for everybody, as nothing can change it."""
+    return _EMPTY
+
+
+_EMPTY = Stream()
+_EMPTY.end()

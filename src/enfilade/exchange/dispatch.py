@@ -1,0 +1,37 @@
+"""From a request to its route: host to site, path and method to route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from enfilade.exchange.exchange import Match, Peer
+from enfilade.http.request import Request
+
+
+class Site(Protocol):
+    """The routes of one host. `tls`: the context that connections for it are made with; None if it is not served over TLS."""
+
+    tls: object | None
+
+    def match(self, request: Request) -> Match: ...
+
+
+class Dispatcher:
+    """Finds the match for the requests of a listener.
+
+    `find_site(host)` gives the site or None; `misdirected` answers where there is none (421, RFC 9110 section 15.5.20),
+    and where a TLS connection was made for one site and is used for another with another certificate and other rules.
+    """
+
+    __slots__ = ("_find_site", "_misdirected")
+
+    def __init__(self, find_site: Callable[[str], Site | None], misdirected: Match) -> None:
+        self._find_site = find_site
+        self._misdirected = misdirected
+
+    def __call__(self, request: Request, peer: Peer) -> Match:
+        site = self._find_site(request.host)
+        if site is None or (peer.tls is not None and peer.tls is not site.tls):
+            return self._misdirected
+        return site.match(request)

@@ -1,0 +1,66 @@
+"""Header fields of the answer: removed, set, added, as the configuration says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from enfilade.exchange.exchange import Exchange, Filter
+from enfilade.exchange.response import Response
+from enfilade.http.fields import Fields, Pair
+
+MEMORY = 1024
+"""How many handlers' Fields are remembered with what became of them."""
+
+FRAMING = frozenset(
+    b"connection content-length keep-alive proxy-connection te trailer transfer-encoding upgrade".split()
+)
+"""Fields that say how a message is cut from the connection (RFC 9110 section 7.6.1, RFC 9112 section 6): the engines' own."""
+
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
+
+
+def field_name(name: str) -> bytes:
+    """`name` in lower case; ValueError if it is no token (RFC 9110 section 5.1) or belongs to the engines."""
+    raw = name.encode("utf-8").lower()
+    if not _NAME.fullmatch(raw):
+        raise ValueError(f"{name!r} is not the name of a header field")
+    if raw in FRAMING:
+        raise ValueError(f"the header field {name!r} is set by the server itself")
+    return raw
+
+
+def field_value(value: str) -> bytes:
+    """`value` in UTF-8; ValueError if it has control characters in it or spaces around it (RFC 9110 section 5.5)."""
+    raw = value.encode("utf-8")
+    if not _VALUE.fullmatch(raw):
+        raise ValueError(f"{value!r} is not the value of a header field")
+    return raw
+
+
+def _pairs(rules: Mapping[str, str]) -> tuple[Pair, ...]:
+    return tuple([(field_name(name), field_value(value)) for name, value in rules.items()])
+
+
+class Headers(Filter):
+    """First drops the fields called `remove`, then puts those of `set` in place of all of the same name, then adds those of
+    `add`. ValueError for names and values that cannot be sent."""
+
+    def __init__(self, set: Mapping[str, str] = {}, add: Mapping[str, str] = {}, remove: Sequence[str] = ()) -> None:
+        self._set, self._add = _pairs(set), _pairs(add)
+        self._remove = tuple([field_name(name) for name in remove])
+        # By identity, as an equal Fields costs its length to find; the first of the two keeps its id from being used again.
+        self._memory: dict[int, tuple[Fields, Fields]] = {}
+
+    def on_response(self, x: Exchange, r: Response) -> Response:
+        fields = r.fields
+        known = self._memory.get(id(fields))
+        return Response(r.status, self._apply(fields) if known is None else known[1], r.body, r.reason)
+
+    def _apply(self, fields: Fields) -> Fields:
+        changed = fields.without(*self._remove).setting(*self._set).adding(*self._add)
+        if len(self._memory) >= MEMORY:
+            self._memory.clear()
+        self._memory[id(fields)] = (fields, changed)
+        return changed

@@ -1,0 +1,103 @@
+"""HTTP fields (RFC 9110 section 5): an ordered, immutable list of name and value.
+
+`Fields` never change once made. That is what makes the server fast: whatever was derived from them once (the index,
+the encoded lines) stays true and is remembered on them, so a message that comes again costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+Pair = tuple[bytes, bytes]
+
+
+class Fields:
+    """An ordered list of `(name, value)` pairs of bytes; names are lower case.
+
+    Nothing is validated here: the engines validate what comes in, and what goes out.
+    `base`: what they were made from by `adding`; `added` is what they have more. What was derived from the base serves them too.
+    `encoded_http1` and `encoded_http2` belong to the writers in `wire`, which remember there what they encoded; `conditional` to
+    `http.conditionals.is_conditional`.
+    """
+
+    __slots__ = ("_index", "base", "conditional", "encoded_http1", "encoded_http2", "pairs")
+
+    def __init__(self, pairs: Iterable[Pair] = (), base: Fields | None = None) -> None:
+        self.pairs: tuple[Pair, ...] = tuple(pairs)
+        self.base = base
+        self._index: dict[bytes, bytes] | None = None
+        self.conditional: bool | None = None
+        self.encoded_http1: object = None
+        self.encoded_http2: object = None
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value of the field `name` (lower case); repeated lines are joined with `, ` (section 5.3), None if absent."""
+        index = self._index
+        if index is None:
+            index = self._build_index()
+        return index.get(name)
+
+    @property
+    def names(self) -> Collection[bytes]:
+        """Each name once."""
+        return self._index if self._index is not None else self._build_index()
+
+    def all(self, name: bytes) -> list[bytes]:
+        """Every line's value of the field `name`, in order."""
+        return [v for n, v in self.pairs if n == name]
+
+    def __contains__(self, name: bytes) -> bool:
+        return self.get(name) is not None
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self.pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fields) and self.pairs == other.pairs
+
+    def __hash__(self) -> int:
+        return hash(self.pairs)
+
+    def __repr__(self) -> str:
+        return f"Fields({list(self.pairs)!r})"
+
+    def adding(self, *pairs: Pair) -> Fields:
+        """These fields with `pairs` behind them."""
+        return Fields(self.pairs + pairs, self)
+
+    @property
+    def added(self) -> tuple[Pair, ...]:
+        """The pairs that `base` does not have."""
+        return self.pairs if self.base is None else self.pairs[len(self.base.pairs) :]
+
+    def setting(self, *pairs: Pair) -> Fields:
+        """These fields with `pairs` in place of every field of the same names."""
+        names = {n for n, _ in pairs}
+        return Fields([p for p in self.pairs if p[0] not in names] + list(pairs))
+
+    def without(self, *names: bytes) -> Fields:
+        """These fields less every field called one of `names`."""
+        return Fields([p for p in self.pairs if p[0] not in names])
+
+    def _build_index(self) -> dict[bytes, bytes]:
+        base = self.base
+        if base is None:
+            index = dict(self.pairs)
+            if len(index) == len(self.pairs):  # as nearly always: no name stands twice
+                self._index = index
+                return index
+            index = {}
+        else:
+            index = (base._index or base._build_index()).copy()
+        for name, value in self.added:
+            known = index.get(name)
+            # Crumbs of one cookie are joined as RFC 9113 section 8.2.3 says.
+            index[name] = value if known is None else known + (b"; " if name == b"cookie" else b", ") + value
+        self._index = index
+        return index
+
+
+NO_FIELDS = Fields()

@@ -1,0 +1,150 @@
+"""The event loop of an edge worker: accepts, ticks, and drains."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, NamedTuple
+
+import uvloop
+
+from enfilade.http.dates import format_date
+from enfilade.http.reasons import reason
+from enfilade.net.connection import HttpConnection
+from enfilade.net.service import Connection, Service
+from enfilade.wire.codec import DateStamp
+
+TICK = 1.0
+"""Seconds between two looks at deadlines and the Date field: time-outs are exact to a second."""
+BACKLOG = 4096
+DRAIN_LOOK = 0.05
+"""Seconds between two looks at what a drain still waits for."""
+FAREWELL = 0.5
+"""Seconds that whoever is dismissed at the end of a drain has to answer."""
+FIRST_WORD = 0.5
+"""Seconds that a drain gives connections that have not said anything: their first request is mostly on its way."""
+SHUTTING_DOWN = reason("shutting_down")
+
+
+class EdgeLoop(uvloop.Loop):
+    """uvloop's loop; as a Python class it has a `__dict__`, which `exchange.tasks` needs on Python 3.11."""
+
+
+class _Listener(NamedTuple):
+    """`sock` is a copy of what `server` listens on, and outlives it."""
+
+    sock: socket.socket
+    server: asyncio.Server
+    service: Service
+    tls: ssl.SSLContext | None
+
+
+class Edge:
+    """What runs in one worker. `on_tick` is called about once a second with the monotonic time. `abandoned`: a drain waits for
+    nothing any more."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, date: DateStamp) -> None:
+        self.loop = loop
+        self.date = date
+        self.connections: set[Connection] = set()
+        self.on_tick: list[Callable[[float], None]] = []
+        self._listeners: list[_Listener] = []
+        self.abandoned = False
+        self._ticker: asyncio.TimerHandle | None = None
+        self.tick()
+
+    async def listen(self, sock: socket.socket, service: Service, tls: ssl.SSLContext | None) -> None:
+        """Accept connections on `sock`, which is bound already."""
+        timeout = (service.limits.handshake_timeout or None) if tls else None
+        create = self.loop.create_unix_server if sock.family == socket.AF_UNIX else self.loop.create_server
+        server = await create(
+            partial(HttpConnection, service), sock=sock, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=timeout
+        )
+        self._listeners.append(_Listener(sock.dup(), server, service, tls))
+
+    def tick(self) -> None:
+        now, wall = time.monotonic(), time.time()
+        self.date.set(format_date(int(wall)))
+        for connection in list(self.connections):
+            connection.sweep(now)
+        for hook in self.on_tick:
+            hook(now)
+        # Just behind the full second, so that the Date field changes when the clock does.
+        self._ticker = self.loop.call_later(TICK - wall % TICK + 0.001, self.tick)
+
+    async def stop_accepting(self) -> None:
+        """Take what waits in the queues, then close: a socket that nobody listens on any more would reset what is in them."""
+        for listener in self._listeners:
+            listener.server.close()
+            with listener.sock:
+                await self._empty_queue(listener)
+        self._listeners.clear()
+        await asyncio.sleep(0)  # who was accepted in this very turn is made known in the next one
+
+    async def _empty_queue(self, listener: _Listener) -> None:
+        listener.sock.setblocking(False)
+        while True:
+            try:
+                accepted, _ = listener.sock.accept()
+            except OSError:  # BlockingIOError: the queue is empty; anything else: nobody can be accepted
+                return
+            accepted.setblocking(False)
+            make = partial(HttpConnection, listener.service)
+            try:
+                await self.loop.connect_accepted_socket(make, accepted, ssl=listener.tls)
+            except OSError:  # the client left, or its handshake failed
+                continue
+
+    async def drain(self, timeout: float, *, close_idle: Callable[[], bool]) -> None:
+        """Stop accepting and wait until what is in flight is done, for `timeout` seconds at most.
+
+        `close_idle()`: idle connections are closed at once (the server stops for good); otherwise they stay until their next
+        answer or their idle time-out, so that a request on its way to us is not lost (the server is reloaded). What has no end of
+        its own (WebSockets) is dismissed at once where the server stops, otherwise when the time is up.
+        """
+        await self.stop_accepting()
+        for connection in list(self.connections):
+            connection.drain()
+        begun = time.monotonic()
+        deadline = begun + timeout
+        dismissed = False
+        while self.connections and not self.abandoned:
+            stopping = close_idle()
+            if not dismissed and (stopping or time.monotonic() >= deadline):
+                dismissed = True
+                for connection in list(self.connections):
+                    connection.dismiss()
+                deadline = max(deadline, time.monotonic() + FAREWELL)
+            if time.monotonic() >= deadline:
+                break
+            if stopping:
+                listening = time.monotonic() < begun + FIRST_WORD
+                for connection in [c for c in self.connections if c.idle and (c.received or not listening)]:
+                    connection.close()
+            await asyncio.sleep(DRAIN_LOOK)
+        for connection in list(self.connections):
+            connection.abort(SHUTTING_DOWN)
+
+    def abandon(self) -> None:
+        """Wait no longer: what `drain` still waits for is aborted."""
+        self.abandoned = True
+
+    def close(self) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+
+
+def run_edge(main: Callable[[asyncio.AbstractEventLoop], Coroutine[Any, Any, None]]) -> None:
+    """Run `main(loop)` on a new loop, and close the loop behind it."""
+    loop = EdgeLoop()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(main(loop))
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        asyncio.set_event_loop(None)
+        loop.close()

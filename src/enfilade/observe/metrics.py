@@ -1,0 +1,255 @@
+"""What is counted, and how Prometheus reads it (text exposition format 0.0.4).
+
+Counting is integer addition in this process's cells of the board; sums over all processes are made only when somebody asks.
+Rows are taken in the supervisor (`register_...`), meters made in each worker from its own cells. Durations are counted in
+microseconds and shown in seconds.
+"""
+
+from __future__ import annotations
+
+import zlib
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from enfilade.http.reasons import REASONS, Reason
+
+Labels = tuple[tuple[str, str], ...]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MAX_LABEL = 200
+"""Characters of a label's value; a longer one is cut and keeps a checksum, so that it stays distinct."""
+
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Upper bounds in seconds: Prometheus' own defaults, extended to what files and caches answer in and to slow applications."""
+_FIRST_BUCKET = BUCKETS[0]
+
+STATUSES = (
+    101, 103, 200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409, 410, 411, 412,
+    413, 414, 415, 416, 417, 421, 422, 425, 426, 428, 429, 431, 451, 499, 500, 501, 502, 503, 504, 505, 507,
+)  # fmt: skip
+"""Statuses with a row of their own; any other counts as its class ("4xx"), so an application cannot make rows."""
+
+PROTOCOLS = ("http1", "http2", "websocket")
+
+
+class Block(Protocol):
+    """Consecutive rows of the board that belong together."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def labels(self) -> Labels: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+
+
+class Board(Protocol):
+    """What is needed of process/board.py."""
+
+    def rows(self, name: str, labels: Labels = (), size: int = 1, *, gauge: bool = False) -> int: ...
+    def blocks(self) -> Iterable[Block]: ...
+    def totals(self, first: int, size: int = 1) -> list[int]: ...
+
+
+# -- the rows of a route, one block: buckets (the last is +Inf), microseconds, bytes, statuses
+
+_MICROSECONDS = len(BUCKETS) + 1
+_BYTES = _MICROSECONDS + 1
+_STATUS = _BYTES + 1
+_STATUS_LABELS = (*map(str, STATUSES), "1xx", "2xx", "3xx", "4xx", "5xx")
+_ROUTE_SIZE = _STATUS + len(_STATUS_LABELS)
+
+
+def _status_rows() -> tuple[int, ...]:
+    exact = {status: row for row, status in enumerate(STATUSES, _STATUS)}
+    classes = _STATUS + len(STATUSES)
+    return tuple(exact.get(status, classes + max(0, status // 100 - 1)) for status in range(600))
+
+
+_ROW_OF_STATUS = _status_rows()
+
+
+def register_route(board: Board, site: str, pattern: str) -> int:
+    """The first row of a route, for `RouteMeter`. ("", ""): what was refused before it was routed."""
+    return board.rows("route", (("site", bound_label(site)), ("route", bound_label(pattern))), _ROUTE_SIZE)
+
+
+class RouteMeter:
+    """Counts the exchanges of one route in this worker."""
+
+    __slots__ = ("_cells",)
+
+    def __init__(self, cells: memoryview[int], first_row: int) -> None:
+        self._cells = cells[first_row : first_row + _ROUTE_SIZE]
+
+    def count(self, status: int, sent: int, seconds: float) -> None:
+        """An exchange ended: `status` 100 to 599, `sent` bytes of body, `seconds` since its head was complete."""
+        cells = self._cells
+        cells[0 if seconds <= _FIRST_BUCKET else bisect_left(BUCKETS, seconds)] += 1
+        if status != 200:  # those are what the buckets have beyond all other statuses
+            cells[_ROW_OF_STATUS[status]] += 1
+        cells[_MICROSECONDS] += int(seconds * 1e6)
+        cells[_BYTES] += sent
+
+
+# -- the rows of connections: opened and open by protocol, bytes, rejects by reason
+
+
+class ConnectionRows(NamedTuple):
+    opened: int
+    open: int
+    received: int
+    sent: int
+    rejects: int
+
+
+def register_connections(board: Board) -> ConnectionRows:
+    """The rows for `ConnectionMeter`."""
+    return ConnectionRows(
+        board.rows("opened", size=len(PROTOCOLS)),
+        board.rows("open", size=len(PROTOCOLS), gauge=True),
+        board.rows("enfilade_received_bytes_total"),
+        board.rows("enfilade_sent_bytes_total"),
+        board.rows("rejects", size=len(REASONS)),
+    )
+
+
+class ConnectionMeter:
+    """Counts connections, bytes and rejects in this worker. A protocol is its index in PROTOCOLS."""
+
+    __slots__ = ("_cells", "_rows")
+
+    def __init__(self, cells: memoryview[int], rows: ConnectionRows) -> None:
+        self._cells = cells
+        self._rows = rows
+
+    def opened(self, protocol: int) -> None:
+        self._cells[self._rows.opened + protocol] += 1
+        self._cells[self._rows.open + protocol] += 1
+
+    def closed(self, protocol: int) -> None:
+        self._cells[self._rows.open + protocol] -= 1
+
+    def received(self, size: int) -> None:
+        """`size` bytes from sockets, TLS taken off. May be called with sums, once a connection ends or now and then."""
+        self._cells[self._rows.received] += size
+
+    def sent(self, size: int) -> None:
+        self._cells[self._rows.sent] += size
+
+    def rejected(self, reason: Reason) -> None:
+        """A request was refused or a connection cut because of `reason`."""
+        self._cells[self._rows.rejects + reason.index] += 1
+
+
+# -- reading
+
+
+class _Family(NamedTuple):
+    type: str
+    help: str
+
+
+FAMILIES = {
+    "enfilade_requests_total": _Family("counter", "Requests that ended, by the status of the answer."),
+    "enfilade_request_duration_seconds": _Family(
+        "histogram", "Time from the complete head of a request to the end of its answer."
+    ),
+    "enfilade_response_body_bytes_total": _Family("counter", "Bytes of answers' bodies."),
+    "enfilade_connections_opened_total": _Family("counter", "Connections that were opened, by protocol."),
+    "enfilade_connections_open": _Family("gauge", "Connections open now, by protocol."),
+    "enfilade_received_bytes_total": _Family("counter", "Bytes received from clients, inside TLS."),
+    "enfilade_sent_bytes_total": _Family("counter", "Bytes sent to clients, inside TLS."),
+    "enfilade_rejects_total": _Family(
+        "counter", "Requests refused and connections cut, by reason and by who caused it."
+    ),
+    "enfilade_workers": _Family("gauge", "Workers that serve now."),
+    "enfilade_generation": _Family(
+        "gauge", "The configuration that serves now: 1 at the start, one more by each reload."
+    ),
+    "enfilade_start_time_seconds": _Family("gauge", "When the server started, in seconds since 1970."),
+    "enfilade_worker_restarts_total": _Family("counter", "Workers that were started again because one had ended."),
+    "enfilade_reloads_total": _Family("counter", "Reloads, done or refused."),
+}
+"""Every metric that there is, in the order in which it is shown. A row of the board with such a name is shown as it is."""
+
+_Sample = tuple[str, Labels, str]  # suffix, labels, value
+
+
+def render(board: Board) -> bytes:
+    """All metrics over all processes. A status or a reason that never occurred is left out."""
+    samples: dict[str, list[_Sample]] = {name: [] for name in FAMILIES}
+    for block in board.blocks():
+        read = _READERS.get(block.name, _read_single)
+        for family, suffix, labels, value in read(block, board.totals(block.first, block.size)):
+            samples[family].append((suffix, labels, value))
+    lines = []
+    for name, (type_, help_) in FAMILIES.items():
+        if samples[name]:
+            lines += [f"# HELP {name} {help_}", f"# TYPE {name} {type_}"]
+            lines += [f"{name}{suffix}{_show_labels(labels)} {value}" for suffix, labels, value in samples[name]]
+    return ("\n".join(lines) + "\n").encode()
+
+
+_Read = Iterator[tuple[str, str, Labels, str]]
+
+
+def _read_single(block: Block, values: Sequence[int]) -> _Read:
+    if block.name in FAMILIES:
+        yield block.name, "", block.labels, str(values[0])
+
+
+def _read_route(block: Block, values: Sequence[int]) -> _Read:
+    statuses = dict(zip(_STATUS_LABELS, values[_STATUS:], strict=True))
+    statuses["200"] = sum(values[: len(BUCKETS) + 1]) - sum(statuses.values())
+    for label, value in statuses.items():
+        if value:
+            yield "enfilade_requests_total", "", (*block.labels, ("status", label)), str(value)
+    name = "enfilade_request_duration_seconds"
+    count = 0
+    for bound, value in zip((*BUCKETS, "+Inf"), values, strict=False):
+        count += value
+        yield name, "_bucket", (*block.labels, ("le", str(bound))), str(count)
+    yield name, "_sum", block.labels, _seconds(values[_MICROSECONDS])
+    yield name, "_count", block.labels, str(count)
+    yield "enfilade_response_body_bytes_total", "", block.labels, str(values[_BYTES])
+
+
+def _read_opened(block: Block, values: Sequence[int]) -> _Read:
+    for protocol, value in zip(PROTOCOLS, values, strict=True):
+        yield "enfilade_connections_opened_total", "", (("protocol", protocol),), str(value)
+
+
+def _read_open(block: Block, values: Sequence[int]) -> _Read:
+    for protocol, value in zip(PROTOCOLS, values, strict=True):
+        yield "enfilade_connections_open", "", (("protocol", protocol),), str(value)
+
+
+def _read_rejects(block: Block, values: Sequence[int]) -> _Read:
+    for reason, value in zip(REASONS.values(), values, strict=True):
+        if value:
+            yield "enfilade_rejects_total", "", (("reason", reason.name), ("source", reason.source.value)), str(value)
+
+
+_READERS = {"route": _read_route, "opened": _read_opened, "open": _read_open, "rejects": _read_rejects}
+
+
+def bound_label(value: str) -> str:
+    """`value` of at most MAX_LABEL characters, still distinct from others."""
+    if len(value) <= MAX_LABEL:
+        return value
+    return f"{value[: MAX_LABEL - 9]}…{zlib.crc32(value.encode(errors='replace')):08x}"
+
+
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+
+def _show_labels(labels: Labels) -> str:
+    return "{" + ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels) + "}" if labels else ""
+
+
+def _seconds(microseconds: int) -> str:
+    return f"{microseconds // 1_000_000}.{microseconds % 1_000_000:06d}"

@@ -1,0 +1,75 @@
+"""What the supervisor is told to do: one configuration, compiled, as it sees it.
+
+`serve(make_plan)` calls `make_plan(board)` in the supervisor at the start and at each reload. It may read files, make TLS
+contexts and take rows of the board; it imports no user code (that is the workers' part), so a reload sees new code. Whatever
+it raises is a bad configuration: at the start it is the end, at a reload everything stays as it was.
+
+`Plan.run` is the worker. What it must do, in this order:
+
+1. make its event loop, import the application, and call `control.attach(loop)`;
+2. register `control.on_drain` and `control.on_stop_now`;
+3. when it can serve: `sock.listen(backlog)` on each of its sockets (they are bound, but new ones do not listen yet, so that no
+   connection waits for a worker that may never come; listening twice does no harm), accept, and call `control.ready()`;
+4. on drain: accept on each socket until it would block, *then close it* (a socket that the new configuration has no more
+   use for ends with this close, and whatever waits in its queue would be reset); finish what is in flight; return.
+   On stop now: return at once.
+
+Returning is exit 0. An exception before `ready` is why the start (or the reload) failed: the supervisor reports its text.
+`StartError` is for what a person can mend (an application that cannot be imported); any other leaves a traceback in the log.
+
+    serve(make_plan: Callable[[Board], Plan], *, watch: Sequence[str] = (),
+          on_start: Callable[[Mapping[ListenSpec, list[str]]], None] = ...) -> int
+
+runs until it is told to stop and returns the exit code. `on_start` gets the real addresses once the first workers serve.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from enfilade.process.board import Board, Column
+from enfilade.process.control import Control
+from enfilade.process.privileges import Identity
+from enfilade.process.sockets import ListenSpec
+
+Sockets = Mapping[ListenSpec, Sequence[socket.socket]]
+"""A worker's sockets, all non-blocking. A listener has several where its name has several addresses (":80": IPv4 and IPv6),
+and where this worker looks after the slots of workers that are no more."""
+
+
+class StartError(Exception):
+    """This worker cannot start; the text says why and needs no traceback."""
+
+
+class Plan(Protocol):
+    @property
+    def listeners(self) -> Sequence[ListenSpec]:
+        """What to listen on."""
+
+    @property
+    def workers(self) -> int:
+        """How many, at least 1."""
+
+    @property
+    def drain_timeout(self) -> float:
+        """Seconds that a worker may take to finish; a little later it is killed."""
+
+    @property
+    def pid_file(self) -> str | None:
+        """Where the supervisor writes its pid, at the start."""
+
+    @property
+    def start_timeout(self) -> float:
+        """Seconds in which a worker must be ready."""
+
+    @property
+    def identity(self) -> Identity | None:
+        """Whom the workers run as; None: as the supervisor."""
+
+    def run(self, sockets: Sockets, column: Column, control: Control) -> None:
+        """In the worker: serve until `control` says drain."""
+
+
+MakePlan = Callable[[Board], Plan]

@@ -1,0 +1,90 @@
+"""Who is there: rows of the board in which every process says what it is, so that any of them can show all."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TypedDict
+
+from enfilade.process.board import SUPERVISOR, Board, Column
+from enfilade.process.control import State
+
+_PID, _SLOT, _GENERATION, _STATE, _STARTED, _RESTARTS, _SIZE = range(7)
+
+
+class WorkerStatus(TypedDict):
+    pid: int
+    slot: int
+    generation: int
+    state: str
+    started: float
+    restarts: int
+
+
+class Status(TypedDict):
+    """`started` in seconds since 1970. `restarts` of a worker: how often its slot was filled again in its generation."""
+
+    pid: int
+    generation: int
+    started: float
+    restarts: int
+    reloads: int
+    reloads_refused: int
+    workers: list[WorkerStatus]
+
+
+class StatusRows:
+    """The rows, and who writes what in them. The single ones are metrics as well (observe/metrics.py)."""
+
+    def __init__(self, board: Board) -> None:
+        self.process = board.rows("process", size=_SIZE, gauge=True)
+        self.workers = board.rows("enfilade_workers", gauge=True)
+        self.generation = board.rows("enfilade_generation", gauge=True)
+        self.started = board.rows("enfilade_start_time_seconds", gauge=True)
+        self.restarts = board.rows("enfilade_worker_restarts_total")
+        self.reloads = board.rows("enfilade_reloads_total", (("result", "done"),))
+        self.refused = board.rows("enfilade_reloads_total", (("result", "refused"),))
+
+    def worker_born(self, column: Column, slot: int, generation: int, restarts: int) -> None:
+        """In the worker, first of all."""
+        facts = (os.getpid(), slot, generation, State.STARTING.value, int(time.time() * 1000), restarts)
+        for row, value in enumerate(facts, self.process):
+            column.cells[row] = value
+
+    def worker_state(self, column: Column, state: State) -> None:
+        """In the worker, at each change."""
+        column.cells[self.process + _STATE] = state.value
+        column.cells[self.workers] = int(state is State.SERVING)
+
+    def supervisor_born(self, column: Column) -> None:
+        column.cells[self.process + _PID] = os.getpid()
+        column.cells[self.process + _STARTED] = int(time.time() * 1000)
+        column.cells[self.started] = int(time.time())
+
+
+def read_status(board: Board) -> Status:
+    """Everything that is known of the processes; any of them may ask. Ready for JSON."""
+    rows = StatusRows(board)
+    facts = [column.cells[rows.process : rows.process + _SIZE].tolist() for column in board.columns()]
+    supervisor = facts[SUPERVISOR]
+    workers = [_worker(fact) for fact in facts[SUPERVISOR + 1 :] if fact[_PID]]
+    return Status(
+        pid=supervisor[_PID],
+        generation=board.total(rows.generation),
+        started=supervisor[_STARTED] / 1000,
+        restarts=board.total(rows.restarts),
+        reloads=board.total(rows.reloads),
+        reloads_refused=board.total(rows.refused),
+        workers=sorted(workers, key=lambda w: (w["generation"], w["slot"])),
+    )
+
+
+def _worker(fact: list[int]) -> WorkerStatus:
+    return WorkerStatus(
+        pid=fact[_PID],
+        slot=fact[_SLOT],
+        generation=fact[_GENERATION],
+        state=State(fact[_STATE]).name.lower(),
+        started=fact[_STARTED] / 1000,
+        restarts=fact[_RESTARTS],
+    )

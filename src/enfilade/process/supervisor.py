@@ -1,0 +1,421 @@
+"""The supervisor: binds, forks, watches, reloads, stops. It handles no traffic and runs no user code.
+
+One synchronous loop: wait for a signal, a word from a worker, or the next deadline; then look who died and what is due.
+
+A *generation* is one plan and its workers, one a slot. A reload makes the *incoming* generation beside the current one; when
+all its workers are ready it takes over and the old one drains. If one of them cannot start, the incoming generation goes
+again and nothing has changed. Whoever did accept connections is never killed for that, but drained.
+
+Signals: SIGTERM, SIGINT stop gracefully, the second one at once, as SIGQUIT; SIGHUP reloads; SIGUSR1 reopens the logs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from enfilade.process.board import COLUMNS, Board, BoardFull
+from enfilade.process.control import Order, Wish
+from enfilade.process.notify import Notifier
+from enfilade.process.pidfile import PidFileError, remove_pid, write_pid
+from enfilade.process.plan import MakePlan, Plan, Sockets
+from enfilade.process.signals import SignalInbox
+from enfilade.process.sockets import BindError, ListenSpec, SocketStore
+from enfilade.process.status import StatusRows
+from enfilade.process.watch import INTERVAL, Watcher
+from enfilade.process.worker import Worker, fork_worker
+
+log = logging.getLogger("enfilade.process")
+
+STOP_NOW_TIMEOUT = 2.0
+"""Seconds from "stop now" to SIGKILL."""
+FIRST_DELAY, MAX_DELAY, SETTLED = 0.1, 10.0, 30.0
+"""Restart of a crashed worker: the delay doubles from the first to the largest; SETTLED seconds of life begin it anew."""
+
+GRACE = 2.0
+"""Seconds beyond a plan's drain time-out in which its workers close what is left and stop their applications."""
+
+OnStart = Callable[[Mapping[ListenSpec, list[str]]], None]
+
+
+def log_addresses(addresses: Mapping[ListenSpec, list[str]]) -> None:
+    for spec, shown in addresses.items():
+        log.info("listening for %s on %s", spec.name, ", ".join(shown))
+
+
+def serve(
+    make_plan: MakePlan, *, watch: Sequence[str] = (), on_start: OnStart = log_addresses,
+) -> int:  # fmt: skip
+    """Serve until told to stop; the exit code. What the first `make_plan` raises is raised.
+
+    `watch`: files and directories whose change is a reload (development). `on_start`: told the real addresses, once.
+    """
+    board = Board(columns=COLUMNS + 4 * (os.cpu_count() or 1))  # room for generations that still drain
+    plan = make_plan(board)
+    try:
+        if plan.pid_file is not None:
+            write_pid(plan.pid_file)
+        try:
+            return Supervisor(board, make_plan, watch, on_start).run(plan)
+        finally:
+            if plan.pid_file is not None:
+                remove_pid(plan.pid_file)
+    except (PidFileError, BindError, BoardFull) as error:
+        log.error("%s", error)
+        return 1
+
+
+def restart_delay(previous: float, lived: float) -> float:
+    """Seconds to wait before a slot is filled again, from the last such delay (0: none) and the life of the dead worker."""
+    if previous == 0 or lived >= SETTLED:
+        return FIRST_DELAY
+    return min(2 * previous, MAX_DELAY)
+
+
+class Slot:
+    """A place for one worker in a generation, and the sockets that go with it. `due`: when it is to be filled again."""
+
+    __slots__ = ("delay", "due", "index", "restarts", "sockets", "worker")
+
+    def __init__(self, index: int, sockets: Sockets) -> None:
+        self.index = index
+        self.sockets = sockets
+        self.worker: Worker | None = None
+        self.due: float | None = None
+        self.delay = 0.0
+        self.restarts = 0
+
+
+class Generation:
+    __slots__ = ("number", "plan", "slots")
+
+    def __init__(self, number: int, plan: Plan, store: SocketStore) -> None:
+        self.number = number
+        self.plan = plan
+        self.slots = [Slot(i, store.of_slot(plan.listeners, i, plan.workers)) for i in range(plan.workers)]
+
+    @property
+    def workers(self) -> list[Worker]:
+        return [slot.worker for slot in self.slots if slot.worker is not None]
+
+    @property
+    def ready(self) -> bool:
+        return all(slot.worker is not None and slot.worker.ready for slot in self.slots)
+
+    @property
+    def kill_after(self) -> float:
+        """Seconds from a drain to SIGKILL."""
+        return self.plan.drain_timeout + GRACE
+
+
+class Supervisor:
+    def __init__(self, board: Board, make_plan: MakePlan, watch: Sequence[str], on_start: OnStart) -> None:
+        self._board = board
+        self._make_plan = make_plan
+        self._on_start = on_start
+        self._rows = StatusRows(board)
+        self._cells = board.supervisor.cells
+        self._store = SocketStore(os.environ)
+        self._notify = Notifier(os.environ)
+        self._watcher = Watcher(watch) if watch else None
+        self._next_look = time.monotonic() + INTERVAL
+        self._next_alive = time.monotonic()
+        self._workers: dict[int, Worker] = {}
+        self._current: Generation | None = None
+        self._incoming: Generation | None = None
+        self._number = 0
+        self._reload_again = False
+        self._stopping = False
+        self._exit = 0
+        self._grant: dict[Wish, Callable[[], None]] = {
+            Wish.RELOAD: self._reload,
+            Wish.STOP: lambda: self._stop(Order.STOP),
+        }
+
+    def run(self, plan: Plan) -> int:
+        """From the first fork to the last funeral. Raises BindError, BoardFull, OSError if it cannot even begin."""
+        self._selector = selectors.DefaultSelector()
+        self._inbox = SignalInbox()
+        self._selector.register(self._inbox, selectors.EVENT_READ)
+        self._rows.supervisor_born(self._board.supervisor)
+        try:
+            self._begin(plan)
+            while self._workers or not self._stopping:
+                self._turn()
+        finally:
+            for worker in self._workers.values():  # only if we fail ourselves: leave no orphans
+                os.kill(worker.pid, signal.SIGKILL)
+                os.waitpid(worker.pid, 0)
+            self._store.commit([])
+            self._selector.close()
+            self._inbox.close()
+        return self._exit
+
+    # -- one turn of the loop
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(self._patience()):
+            worker = key.data
+            if worker is None:
+                for number in self._inbox.take():
+                    self._signal(number)
+            elif not worker.hear():
+                self._selector.unregister(worker.channel)
+            else:
+                self._heard(worker)
+        self._reap()
+        self._do_what_is_due(time.monotonic())
+
+    def _patience(self) -> float | None:
+        """Seconds until something is due."""
+        times = [worker.kill_at for worker in self._workers.values()]
+        if self._current is not None and not self._stopping:
+            times += [slot.due for slot in self._current.slots]
+        times.append(self._next_look if self._watcher else None)
+        times.append(self._next_alive if self._notify.watchdog else None)
+        known = [when for when in times if when is not None]
+        return max(0.0, min(known) - time.monotonic()) if known else None
+
+    def _signal(self, number: int) -> None:
+        if number == signal.SIGQUIT or (number in (signal.SIGTERM, signal.SIGINT) and self._stopping):
+            self._stop(Order.STOP_NOW)
+        elif number in (signal.SIGTERM, signal.SIGINT):
+            self._stop(Order.STOP)
+        elif number == signal.SIGHUP:
+            self._reload()
+        elif number == signal.SIGUSR1:
+            for worker in self._workers.values():
+                worker.order(Order.REOPEN_LOGS)
+
+    def _heard(self, worker: Worker) -> None:
+        """It is ready, asks for something, or leaves because somebody else sent it SIGTERM: then its slot is free at once."""
+        for wish in worker.wishes:
+            self._grant[wish]()
+        worker.wishes.clear()
+        if worker.ready and not worker.dismissed:
+            worker.kill_at = None
+        slot = self._slot_of(worker)
+        if worker.leaving and slot is not None and not self._is_incoming(worker):
+            self._dismiss(worker, Order.DRAIN, self._kill_after)
+            slot.worker = None
+            slot.due = time.monotonic()
+        if self._incoming is not None and self._incoming.ready:
+            self._take_over(self._incoming)
+
+    def _do_what_is_due(self, now: float) -> None:
+        for worker in self._workers.values():
+            if worker.kill_at is not None and now >= worker.kill_at:
+                worker.kill_at = None
+                if not worker.dismissed:
+                    worker.failure = f"it was not ready within {now - worker.started:.1f} s"
+                os.kill(worker.pid, signal.SIGKILL)
+        if self._current is not None and not self._stopping:
+            for slot in self._current.slots:
+                if slot.due is not None and now >= slot.due:
+                    self._fill_again(self._current, slot)
+        if self._notify.watchdog is not None and now >= self._next_alive:
+            self._next_alive = now + self._notify.watchdog
+            self._notify.alive()
+        if self._watcher is not None and now >= self._next_look:
+            self._next_look = now + INTERVAL
+            if changed := self._watcher.changed():
+                log.info("changed: %s", ", ".join(changed[:3]))
+                self._reload()
+
+    # -- generations
+
+    def _begin(self, plan: Plan) -> None:
+        """Bind and fork what `plan` wants. Raises BindError, BoardFull, OSError; then nothing is left of it."""
+        if plan.workers > self._board.free:
+            raise BoardFull(f"{plan.workers} more workers are too many, as {len(self._workers)} still live")
+        self._store.prepare(plan.listeners, plan.workers)
+        self._number += 1
+        self._incoming = Generation(self._number, plan, self._store)
+        try:
+            for slot in self._incoming.slots:
+                self._fill(self._incoming, slot)
+        except OSError:
+            self._withdraw()
+            raise
+
+    def _fill(self, generation: Generation, slot: Slot) -> None:
+        column = self._board.claim()
+        now = time.monotonic()
+
+        def close_in_child() -> None:
+            self._selector.close()
+            self._inbox.leave_in_child()
+            self._store.keep_only(slot.sockets)
+            for other in self._workers.values():
+                other.channel.close()
+
+        try:
+            worker = fork_worker(
+                generation.plan, slot.sockets, column, self._rows, slot=slot.index, generation=generation.number,
+                restarts=slot.restarts, now=now, close=close_in_child,
+            )  # fmt: skip
+        except OSError:
+            self._board.release(column)
+            raise
+        worker.kill_at = now + generation.plan.start_timeout
+        slot.worker, slot.due = worker, None
+        self._workers[worker.pid] = worker
+        self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+
+    def _fill_again(self, generation: Generation, slot: Slot) -> None:
+        slot.restarts += 1
+        self._cells[self._rows.restarts] += 1
+        try:
+            self._fill(generation, slot)
+        except (OSError, BoardFull) as error:
+            slot.delay = restart_delay(slot.delay, 0)
+            slot.due = time.monotonic() + slot.delay
+            log.error("cannot fork a worker: %s", error)
+
+    def _reload(self) -> None:
+        if self._stopping:
+            return
+        if self._incoming is not None:  # the one in progress may have read the files before their last change
+            self._reload_again = True
+            return
+        log.info("reloading")
+        self._notify.reloading()
+        try:
+            self._begin(self._make_plan(self._board))
+        except Exception as error:
+            self._refuse(str(error) or type(error).__name__)
+            log.debug("the reload failed so:", exc_info=error)
+
+    def _take_over(self, incoming: Generation) -> None:
+        old, self._current, self._incoming = self._current, incoming, None
+        # Close our copies first: an old worker that empties the queue of a dismissed socket must be the last to close it.
+        self._store.commit(incoming.plan.listeners)
+        self._cells[self._rows.generation] = incoming.number
+        if old is None:
+            self._on_start(self._store.addresses())
+        else:
+            self._cells[self._rows.reloads] += 1
+            for worker in old.workers:
+                # Who develops wants no more answers of the old code, not even on connections that are open.
+                self._dismiss(worker, Order.STOP if self._watcher else Order.DRAIN, old.kill_after)
+            log.info("reloaded: generation %d serves", incoming.number)
+        self._say_ready()
+
+    def _refuse(self, reason: str) -> None:
+        """The incoming configuration cannot be had; the current one goes on. At the start there is none: that is the end,
+        except in development, where the mistake will be mended."""
+        if self._current is not None:
+            _log_lines(f"reload refused, nothing has changed: {reason}")
+            self._cells[self._rows.refused] += 1
+            self._say_ready()
+        elif self._watcher is not None:
+            _log_lines(f"cannot start: {reason}")
+            log.info("waiting for a change")
+            self._reload_if_asked()
+        else:
+            _log_lines(f"cannot start: {reason}")
+            self._exit = 1
+            self._stop(Order.STOP_NOW)
+
+    def _say_ready(self) -> None:
+        assert self._current is not None
+        self._notify.ready(f"generation {self._current.number}, {self._current.plan.workers} workers")
+        self._reload_if_asked()
+
+    def _reload_if_asked(self) -> None:
+        if self._reload_again:
+            self._reload_again = False
+            self._reload()
+
+    def _withdraw(self) -> None:
+        """Take the incoming generation back. Workers of it that serve already finish what they accepted."""
+        assert self._incoming is not None
+        going, self._incoming = self._incoming, None
+        self._store.roll_back()
+        for worker in going.workers:
+            self._dismiss(worker, Order.DRAIN, going.kill_after if worker.ready else STOP_NOW_TIMEOUT)
+
+    # -- ends
+
+    @property
+    def _kill_after(self) -> float:
+        return self._current.kill_after if self._current is not None else STOP_NOW_TIMEOUT
+
+    def _stop(self, order: Order) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._incoming = None
+            self._notify.stopping()
+            self._store.commit([])  # as in _take_over: before the workers close theirs
+        timeout = self._kill_after if order is Order.STOP else STOP_NOW_TIMEOUT
+        for worker in self._workers.values():
+            self._dismiss(worker, order, timeout)
+
+    def _dismiss(self, worker: Worker, order: Order, timeout: float) -> None:
+        worker.order(order)
+        until = time.monotonic() + timeout
+        # A start time-out that still runs does not matter any more, an earlier dismissal does.
+        worker.kill_at = min(until, worker.kill_at) if worker.dismissed and worker.kill_at is not None else until
+        worker.dismissed = True
+
+    def _reap(self) -> None:
+        """Bury every child that ended, ours or (as process 1 of a container) adopted."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            worker = self._workers.pop(pid, None)
+            if worker is not None:
+                self._bury(worker, status)
+
+    def _bury(self, worker: Worker, status: int) -> None:
+        if worker.channel in self._selector.get_map():
+            worker.hear()
+            self._selector.unregister(worker.channel)
+        worker.channel.close()
+        self._board.release(worker.column)
+        slot = self._slot_of(worker)
+        if slot is not None:
+            slot.worker = None
+        how = f"worker {worker.pid} (slot {worker.slot}) {_ending(status)}"
+        if worker.failure:
+            how += f": {worker.failure}"
+        if worker.dismissed:
+            if status and worker.ready:
+                log.warning("%s while it drained", how)
+        elif self._is_incoming(worker):
+            self._withdraw()
+            self._refuse(how)
+        elif slot is not None and not self._stopping:
+            slot.delay = restart_delay(slot.delay, time.monotonic() - worker.started)
+            slot.due = time.monotonic() + slot.delay
+            log.error("%s; restart in %g s", how, slot.delay)
+
+    def _slot_of(self, worker: Worker) -> Slot | None:
+        """The slot that it still fills."""
+        for generation in (self._current, self._incoming):
+            if generation is not None and worker.generation == generation.number:
+                slot = generation.slots[worker.slot]
+                return slot if slot.worker is worker else None
+        return None
+
+    def _is_incoming(self, worker: Worker) -> bool:
+        return self._incoming is not None and worker.generation == self._incoming.number
+
+
+def _log_lines(text: str) -> None:
+    """A record a line: what is wrong with a configuration is shown with its lines."""
+    for line in text.split("\n"):
+        log.error("%s", line)
+
+
+def _ending(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code} ({signal.strsignal(-code)})"

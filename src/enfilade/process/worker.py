@@ -1,0 +1,146 @@
+"""One worker: its handle in the supervisor, and its life in the forked child."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+
+from enfilade.process.board import Column
+from enfilade.process.control import DRAINING, FAILED, MAX_REASON, READY, Control, Order, State, Wish
+from enfilade.process.plan import Plan, Sockets, StartError
+from enfilade.process.privileges import drop_privileges
+from enfilade.process.signals import TAKEN
+from enfilade.process.status import StatusRows
+
+log = logging.getLogger("enfilade.process")
+
+
+class Worker:
+    """What the supervisor knows of a live child. Times are monotonic seconds.
+
+    `leaving`: somebody else told it to drain. `dismissed`: we did. `kill_at`: then it must have become ready, or be gone.
+    `failure`: why it could not start. `wishes`: what it asked for and nobody has looked at.
+    """
+
+    __slots__ = (
+        "channel", "column", "dismissed", "failure", "generation", "kill_at", "leaving", "pid", "ready", "slot", "started",
+        "wishes",
+    )  # fmt: skip
+
+    def __init__(
+        self, pid: int, channel: socket.socket, column: Column, slot: int, generation: int, started: float
+    ) -> None:
+        self.pid = pid
+        self.channel = channel
+        self.column = column
+        self.slot = slot
+        self.generation = generation
+        self.started = started
+        self.ready = False
+        self.leaving = False
+        self.dismissed = False
+        self.kill_at: float | None = None
+        self.failure = ""
+        self.wishes: list[Wish] = []
+
+    def order(self, order: Order) -> None:
+        """Say it over the channel; SIGTERM if there is no ear yet. A worker that cannot hear will be killed."""
+        try:
+            if self.ready:
+                self.channel.send(order.value)
+            elif order is not Order.REOPEN_LOGS:
+                os.kill(self.pid, signal.SIGTERM)
+        except OSError:
+            pass
+
+    def hear(self) -> bool:
+        """Take in what it said; False at the end of the stream."""
+        try:
+            said = self.channel.recv(MAX_REASON)
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+        news, _, reason = said.partition(FAILED)
+        self.ready |= READY in news
+        self.leaving |= DRAINING in news
+        self.wishes += [wish for wish in Wish if wish.value in news]
+        self.failure = self.failure or reason.decode(errors="replace")
+        return bool(said)
+
+
+def fork_worker(
+    plan: Plan, sockets: Sockets, column: Column, rows: StatusRows, *, slot: int, generation: int, restarts: int,
+    now: float, close: Callable[[], None],
+) -> Worker:  # fmt: skip
+    """Fork. `close` is called in the child, to close what belongs to the supervisor and to the other workers."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    # No signal may meet the child while it still has the supervisor's handlers and wake-up descriptor.
+    signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            _live(plan, sockets, column, rows, slot, generation, restarts, theirs, close)
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TAKEN)
+    return Worker(pid, ours, column, slot, generation, now)
+
+
+def _live(
+    plan: Plan, sockets: Sockets, column: Column, rows: StatusRows, slot: int, generation: int, restarts: int,
+    channel: socket.socket, close: Callable[[], None],
+) -> None:  # fmt: skip
+    """The whole life of the child; never returns. What the supervisor registered with atexit is not the child's to do."""
+    code = 1
+    try:
+        close()
+        atexit._clear()
+        atexit.register(logging.shutdown)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TAKEN)
+        rows.worker_born(column, slot, generation, restarts)
+        control = Control(channel, slot, generation, plan.drain_timeout, lambda state: rows.worker_state(column, state))
+        code = _run(plan, sockets, column, control, channel)
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _run(plan: Plan, sockets: Sockets, column: Column, control: Control, channel: socket.socket) -> int:
+    try:
+        if plan.identity is not None:
+            drop_privileges(plan.identity)
+        plan.run(sockets, column, control)
+    except StartError as error:
+        return _fail(channel, str(error))
+    except SystemExit as error:
+        if control.state is State.STARTING:
+            return _fail(channel, f"it called sys.exit({error.code!r})")
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException as error:
+        log.exception("worker %d (slot %d) ends by an exception", os.getpid(), control.slot)
+        if control.state is State.STARTING:
+            _fail(channel, f"{type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+def _fail(channel: socket.socket, reason: str) -> int:
+    try:
+        channel.setblocking(False)
+        channel.send(FAILED + reason.encode(errors="replace")[: MAX_REASON - 1])
+    except OSError:
+        pass
+    return 1

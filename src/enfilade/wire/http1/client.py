@@ -1,0 +1,230 @@
+"""HTTP/1 in the client role, as strict with what an upstream answers as the server is with what a client asks.
+
+A response that breaks a rule, comes unasked, or has something behind it ends the connection: ConnectionClosed with the
+reason (its row's `status` is what a server would have answered; for a proxy every one of them is a 502). Time-outs of an
+upstream belong to whoever waits for it, and so does the size of its bodies: this role has neither deadline nor body limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from enfilade.http.fields import Fields
+from enfilade.http.framing import CHUNKED, response_framing
+from enfilade.http.grammar import is_token
+from enfilade.http.reasons import Reason, reason
+from enfilade.http.uri import UriError, parse_authority
+from enfilade.wire.codec import ClientCodec, LocalError
+from enfilade.wire.events import Event, MessageEnded, ResponseReceived
+from enfilade.wire.http1.connection import NO_EVENTS, Connection, tables
+from enfilade.wire.http1.grammar import match_target, search_bare_lf
+from enfilade.wire.http1.head import connection_options, parse_response_head, persists, upgrade_asked
+from enfilade.wire.http1.limits import Http1Limits
+from enfilade.wire.http1.reader import body_reader
+from enfilade.wire.http1.states import Heard, Reading, Role, Said, Writing
+from enfilade.wire.http1.writer import field_lines
+
+INTERIMS = 32
+"""Interim responses before a final one (Go: as many as fit into 1 MiB; curl has no limit)."""
+
+_BAD_RESPONSE = reason("bad_response")
+_HEAD_TOO_LARGE = reason("head_too_large")
+_UNASKED = reason("unasked_response")
+_UPSTREAM_GONE = reason("upstream_gone")
+_BODY_CUT = reason("body_cut")
+
+# RFC 9110 section 8.6: these say Content-Length: 0 where they have no content.
+_WITH_CONTENT = frozenset(("POST", "PUT", "PATCH"))
+
+
+class Http1Client(Connection):
+    """One connection to an upstream. When a response is complete, call `resume` and ask `idle` before the next request."""
+
+    __slots__ = ("_interims", "_keep_alive", "_method", "_protocol")
+    _reads, _writes = tables(Role.CLIENT)
+
+    def __init__(self, limits: Http1Limits) -> None:
+        super().__init__(limits, Reading.IDLE, Writing.READY)
+        self._method = ""
+        self._protocol: str | None = None
+        self._keep_alive = True
+        self._interims = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether a request can be sent."""
+        return self._writing is Writing.READY and not self.closing
+
+    # -- what may be sent
+
+    def request(
+        self,
+        method: str,
+        scheme: str,
+        authority: str,
+        target: bytes,
+        fields: Fields,
+        *,
+        end: bool,
+        protocol: str | None = None,
+    ) -> int:
+        """See `ClientCodec.request`. The Host field is `authority`, whatever `fields` say."""
+        _check_request(method, authority, target)
+        if protocol is not None and not (end and is_token(protocol.encode("latin-1", "replace"))):
+            raise LocalError("an upgrade has a protocol's name and no body")
+        lines = field_lines(fields.without(b"host") if b"host" in fields else fields)
+        if end and lines.length:
+            raise LocalError(f"a body of {lines.length} bytes is declared, but none follows")
+        parts = [f"{method} ".encode("ascii"), target, b" HTTP/1.1\r\nhost: ", authority.encode("ascii"), b"\r\n"]
+        parts.append(lines.lines)
+        if not end:
+            chunked = lines.length is None
+            parts.append(
+                b"transfer-encoding: chunked\r\n" if chunked else b"content-length: %d\r\n" % (lines.length or 0)
+            )
+            self._left = CHUNKED if lines.length is None else lines.length
+        elif method in _WITH_CONTENT or lines.length is not None:
+            parts.append(b"content-length: 0\r\n")
+        if protocol is not None:
+            parts.append(b"upgrade: " + protocol.encode("ascii") + b"\r\nconnection: upgrade\r\n")
+        parts.append(b"\r\n")
+        self._say(Said.WHOLE if end else Said.HEAD)
+        self._hear(Heard.ASKED)
+        self._out.append(b"".join(parts))
+        self._method, self._protocol = method, protocol
+        self._interims = 0
+        return 1
+
+    def _sent(self) -> None:
+        pass  # the response decides what becomes of the connection
+
+    # -- bytes in
+
+    def feed(self, data: bytes, now: float) -> list[Event]:
+        """See `Codec.feed`."""
+        return _FEED[self._reading](self, data, now) if data else self._end_of_stream()
+
+    def resume(self, now: float) -> list[Event]:
+        """The response was taken: the connection is ready for the next request, or closing."""
+        if self._reading is Reading.DONE:
+            if self._writing is Writing.DONE and self._keep_alive:
+                self._hear(Heard.NEXT)
+                self._say(Said.NEXT)
+                self._unread = 0
+                self.wants_read = True
+            else:
+                self._shut()
+        return NO_EVENTS
+
+    def _feed_head(self, data: bytes, now: float) -> list[Event]:
+        buffer = self._buffer + data if self._buffer else data
+        events: list[Event] = []
+        while self._reading is Reading.HEAD and buffer:
+            end = buffer.find(b"\r\n\r\n", 0, self._limits.head)
+            if end < 0:
+                if search_bare_lf(buffer, 0, self._limits.head) is not None:
+                    return events + self._closed(_BAD_RESPONSE)
+                if len(buffer) >= self._limits.head:
+                    return events + self._closed(_HEAD_TOO_LARGE)
+                break
+            head = parse_response_head(buffer[: end + 2], self._limits.fields)
+            if isinstance(head, Reason):
+                return events + self._closed(_BAD_RESPONSE)
+            buffer = buffer[end + 4 :]
+            events += self._take_head(*head)
+        if self._reading is Reading.HEAD:
+            self._buffer = buffer
+            return events
+        self._buffer = b""
+        return events + _FEED[self._reading](self, buffer, now) if buffer else events
+
+    def _take_head(self, status: int, version: str, fields: Fields) -> list[Event]:
+        if status == 101:
+            return self._switch(version, fields)
+        framing = response_framing(self._method, status, version, fields)
+        if isinstance(framing, Reason):
+            return self._closed(framing)
+        if status < 200:
+            self._interims += 1
+            if self._interims > INTERIMS:
+                return self._closed(_BAD_RESPONSE)
+            self._hear(Heard.INTERIM)
+            return [ResponseReceived(1, status, fields, False)]
+        self._keep_alive = self._keep_alive and persists(version, connection_options(fields))
+        if framing == 0:
+            self._hear(Heard.WHOLE)
+        else:
+            self._hear(Heard.HEAD)
+            self._reader = body_reader(framing, self._limits, 0)
+        return [ResponseReceived(1, status, fields, framing == 0)]
+
+    def _switch(self, version: str, fields: Fields) -> list[Event]:
+        """A tunnel only for the protocol that was asked for (FAILURES: upgrade smuggling)."""
+        agreed = (
+            version == "1.1" and b"upgrade" in connection_options(fields) and upgrade_asked(fields) == self._protocol
+        )
+        if self._protocol is None or not agreed:
+            return self._closed(_UNASKED)
+        self._switched()
+        return [ResponseReceived(1, 101, fields, False)]
+
+    def _feed_body(self, data: bytes, now: float) -> list[Event]:
+        events, failure = self._read_body(data, wanted=True)
+        if failure is not None:
+            return events + self._closed(failure)
+        if self._buffer:
+            return events + self._closed(_UNASKED)
+        return events
+
+    def _feed_unasked(self, data: bytes, now: float) -> list[Event]:
+        return self._closed(_UNASKED)
+
+    def _end_of_stream(self) -> list[Event]:
+        reading = self._reading
+        if reading is Reading.TUNNEL:
+            self._hear(Heard.END)
+            return [MessageEnded(1)]
+        if reading is Reading.BODY and self._reader is not None and self._reader.until_close:
+            return [MessageEnded(1), *self._closed(None)]
+        if self._writing is Writing.TUNNEL:
+            return NO_EVENTS
+        reasons = {Reading.HEAD: _UPSTREAM_GONE, Reading.BODY: _BODY_CUT}
+        return self._closed(reasons.get(reading))
+
+    # -- time
+
+    def tick(self, now: float) -> list[Event]:
+        """Nothing is ever due."""
+        return NO_EVENTS
+
+    def drain(self) -> None:
+        """No request after the one that is out."""
+        self._keep_alive = False
+        if self._reading is Reading.IDLE:
+            self._shut()
+
+
+def _check_request(method: str, authority: str, target: bytes) -> None:
+    if not is_token(method.encode("latin-1", "replace")) or method == "CONNECT":
+        raise LocalError(f"not a method that can be sent: {method!r}")
+    if match_target(target) is None:
+        raise LocalError(f"not a request target: {target!r}")
+    try:
+        parse_authority(authority.encode("latin-1", "replace"))
+    except UriError as error:
+        raise LocalError(f"not an authority: {authority!r}") from error
+
+
+# By the reading half's state; in the client role LINGER is never entered.
+_FEED: tuple[Callable[[Http1Client, bytes, float], list[Event]], ...] = (
+    Http1Client._feed_unasked,
+    Http1Client._feed_head,
+    Http1Client._feed_body,
+    Http1Client._feed_unasked,
+    Http1Client._feed_tunnel,
+    Http1Client._ignore,
+    Http1Client._ignore,
+)
+
+# mypy holds the engine to the contract here.
+_contract: type[ClientCodec] = Http1Client

@@ -1,0 +1,202 @@
+"""From the bytes of a head to what it means, or to the reason why it is refused. Pure functions, but for one memory of lines."""
+
+from __future__ import annotations
+
+from enfilade.http.fields import Fields, Pair
+from enfilade.http.framing import Framing, request_framing
+from enfilade.http.grammar import list_members
+from enfilade.http.reasons import Reason, reason
+from enfilade.http.uri import UriError, parse_authority, split_target
+from enfilade.wire.http1.grammar import (
+    match_absolute,
+    match_field_line,
+    match_request_line,
+    match_status_line,
+    search_bare_lf,
+)
+from enfilade.wire.http1.limits import Http1Limits
+
+_BAD_REQUEST_LINE = reason("bad_request_line")
+_BAD_VERSION = reason("bad_version")
+_BAD_TARGET = reason("bad_target")
+_BAD_HOST = reason("bad_host")
+_BAD_FIELD = reason("bad_field")
+_CONNECT_REFUSED = reason("connect_refused")
+_URI_TOO_LONG = reason("uri_too_long")
+_HEAD_TOO_LARGE = reason("head_too_large")
+_TOO_MANY_FIELDS = reason("too_many_fields")
+_EXPECTATION_FAILED = reason("expectation_failed")
+_BAD_RESPONSE = reason("bad_response")
+
+SECRETS = frozenset((b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"))
+"""Fields that no memory shared by connections keeps."""
+
+_LINES_ENTRIES = 4096
+_LINE_BYTES = 512
+_lines: dict[bytes, Pair] = {}
+
+
+RequestLine = tuple[str, str, str, bytes, bytes, str, str]
+"""`(method, version, path, raw_path, query, authority, host)`: the last two only from a target in absolute-form, else empty.
+A plain tuple because one is made for every request line."""
+
+
+class Block:
+    """What the field lines of a request mean in `version`: everything that does not depend on its request line.
+
+    `upgrade` is the protocol asked for, None if none is. `expects`: it waits for 100 (Continue).
+    """
+
+    __slots__ = ("authority", "expects", "fields", "framing", "host", "keep_alive", "upgrade", "version")
+
+    def __init__(self, version: str, fields: Fields, framing: Framing, authority: str, host: str) -> None:
+        self.version = version
+        self.fields = fields
+        self.framing = framing
+        self.authority = authority
+        self.host = host
+        options = connection_options(fields)
+        self.keep_alive = persists(version, options)
+        self.upgrade = upgrade_asked(fields) if version == "1.1" and b"upgrade" in options else None
+        self.expects = version == "1.1" and framing != 0 and b"expect" in fields
+
+
+def parse_request_line(line: bytes, scheme: str) -> RequestLine | Reason:
+    """RFC 9112 section 3: `line` without its CRLF, from a connection with `scheme`."""
+    match = match_request_line(line)
+    if match is None:
+        return _BAD_REQUEST_LINE
+    method, target, number = match.groups()
+    version = _VERSIONS.get(number)
+    if version is None:
+        return _BAD_VERSION
+    try:
+        if target[:1] == b"/" and method != b"CONNECT":
+            path, raw_path, query = split_target(target)
+            return method.decode("ascii"), version, path, raw_path, query, "", ""
+        return _other_forms(method.decode("ascii"), version, target, scheme)
+    except UriError as refused:
+        return refused.reason
+
+
+# A minor version that is not known yet is read as the highest one that is (RFC 9110 section 2.5).
+_VERSIONS = {b"1.0": "1.0", **{b"1.%d" % minor: "1.1" for minor in range(1, 10)}}
+
+
+def _other_forms(method: str, version: str, target: bytes, scheme: str) -> RequestLine | Reason:
+    """Absolute-form, authority-form, asterisk-form (sections 3.2.2 to 3.2.4)."""
+    if method == "CONNECT":
+        return _CONNECT_REFUSED
+    if target == b"*":
+        return (method, version, "*", b"*", b"", "", "") if method == "OPTIONS" else _BAD_TARGET
+    match = match_absolute(target)
+    # A scheme that is not the connection's is a target of another server (RFC 9110 section 7.4).
+    if match is None or match[1].lower() != scheme.encode("ascii"):
+        return _BAD_TARGET
+    rest = match[3]
+    path, raw_path, query = split_target(rest if rest[:1] == b"/" else b"/" + rest)
+    authority, host = parse_authority(match[2])
+    return method, version, path, raw_path, query, authority, host
+
+
+def parse_fields(block: bytes, most: int) -> Fields | Reason:
+    """Field lines, each with its CRLF (RFC 9112 section 5); `most` of them at most."""
+    if not block:
+        return Fields()
+    lines = block[:-2].split(b"\r\n")
+    if len(lines) > most:
+        # A reader that gets the lines one by one meets a bare LF before it can count them all.
+        return _BAD_FIELD if search_bare_lf(block) is not None else _TOO_MANY_FIELDS
+    pairs: list[Pair] = []
+    known = _lines.get
+    for line in lines:
+        pair = known(line) or _parse_line(line)
+        if pair is None:
+            return _BAD_FIELD
+        pairs.append(pair)
+    return Fields(pairs)
+
+
+def _parse_line(line: bytes) -> Pair | None:
+    match = match_field_line(line)
+    if match is None:
+        return None
+    pair = match[1].lower(), match[2].strip(b" \t")
+    if len(line) <= _LINE_BYTES and pair[0] not in SECRETS:
+        if len(_lines) >= _LINES_ENTRIES:
+            _lines.clear()
+        _lines[line] = pair
+    return pair
+
+
+def read_block(raw: bytes, version: str, most: int) -> Block | Reason:
+    """What the field lines `raw` of a request mean: everything that is decided by them alone."""
+    fields = parse_fields(raw, most)
+    if isinstance(fields, Reason):
+        return fields
+    asked = fields.get(b"host")  # a repeated one is joined with ", ": no host has a space in it
+    if asked is None and version == "1.1":
+        return _BAD_HOST
+    try:
+        authority, host = ("", "") if asked is None else parse_authority(asked)
+    except UriError as refused:
+        return refused.reason
+    framing = request_framing(version, fields)
+    if isinstance(framing, Reason):
+        return framing
+    expect = fields.get(b"expect")
+    if expect is not None and expect.lower() != b"100-continue" and version == "1.1":
+        return _EXPECTATION_FAILED
+    return Block(version, fields, framing, authority, host)
+
+
+def connection_options(fields: Fields) -> list[bytes]:
+    """What Connection lists, in lower case."""
+    value = fields.get(b"connection")
+    return [] if value is None else list_members(value)
+
+
+def persists(version: str, options: list[bytes]) -> bool:
+    """Whether the sender lets the connection live on (RFC 9112 section 9.3)."""
+    if b"close" in options:
+        return False
+    return version == "1.1" or b"keep-alive" in options
+
+
+def upgrade_asked(fields: Fields) -> str | None:
+    """The protocol that Upgrade names; websocket where it is among several. h2c is not spoken, and never forwarded."""
+    names = [name for name in list_members(fields.get(b"upgrade") or b"") if name != b"h2c"]
+    if not names:
+        return None
+    return "websocket" if b"websocket" in names else names[0].decode("latin-1")
+
+
+def judge_partial(buffer: bytes, scheme: str, limits: Http1Limits, seen: int = 0) -> Reason | None:
+    """Why a request head that has only begun, or is too large, can be refused already; None: wait for more.
+
+    The answer must not depend on how the bytes were cut: each rule looks at the shortest beginning that breaks it.
+    What stands before `seen` was judged when it came, so that single bytes do not cost a walk through all of them.
+    """
+    line_end = buffer.find(b"\r\n")
+    if 0 <= line_end <= limits.request_line:
+        line = parse_request_line(buffer[:line_end], scheme) if line_end >= seen else None
+        if isinstance(line, Reason):
+            return line
+        if search_bare_lf(buffer, seen, limits.head) is not None:
+            return _BAD_FIELD
+        return _HEAD_TOO_LARGE if len(buffer) > limits.head else None
+    if search_bare_lf(buffer, seen, limits.request_line + 1) is not None:
+        return _BAD_REQUEST_LINE
+    return _URI_TOO_LONG if len(buffer) > limits.request_line + 1 else None
+
+
+def parse_response_head(head: bytes, most: int) -> tuple[int, str, Fields] | Reason:
+    """Status line and field lines of a response, each with its CRLF: `(status, version, fields)`."""
+    line_end = head.find(b"\r\n")
+    match = match_status_line(head, 0, line_end)
+    if match is None:
+        return _BAD_RESPONSE
+    fields = parse_fields(head[line_end + 2 :], most)
+    if isinstance(fields, Reason):
+        return fields
+    return int(match[2]), match[1].decode("ascii"), fields

@@ -1,0 +1,168 @@
+"""The client's side of an HTTP/2 connection."""
+
+from __future__ import annotations
+
+from math import inf
+
+from enfilade.http.fields import Fields, Pair
+from enfilade.http.reasons import Reason
+from enfilade.wire.codec import LocalError
+from enfilade.wire.events import Event, ResponseReceived, StreamClosed
+from enfilade.wire.hpack import Encoder
+from enfilade.wire.http2 import frames
+from enfilade.wire.http2.connection import ConnectionFault, StreamFault
+from enfilade.wire.http2.frames import DEFAULT_WINDOW, MAX_STREAM
+from enfilade.wire.http2.limits import Http2Limits
+from enfilade.wire.http2.messages import PSEUDO_FIELDS, declared_length, read_response, sendable
+from enfilade.wire.http2.output import Stream
+from enfilade.wire.http2.states import Drain, Error, Role, Setting, State
+from enfilade.wire.http2.timed import TimedConnection
+
+_NO_BODY = (204, 304)
+
+
+class ClientStream(Stream):
+    """`method` decides what the answer may be like."""
+
+    fresh = False
+    state = State.OPEN
+    started = True
+    method = ""
+
+
+class Http2Client(TimedConnection):
+    """The codec of a client."""
+
+    role = Role.CLIENT
+
+    def __init__(self, limits: Http2Limits) -> None:
+        super().__init__(limits)
+        self._encoder = Encoder()
+        self._allowed = inf  # until the peer says otherwise (section 6.5.2)
+        self._connect_protocol = False
+        self._next = 1
+        self._out.append(frames.PREFACE)
+        self._out.append(
+            frames.settings(
+                (
+                    (Setting.ENABLE_PUSH, 0),
+                    (Setting.INITIAL_WINDOW_SIZE, limits.stream_window),
+                    (Setting.MAX_HEADER_LIST_SIZE, limits.head),
+                )
+            )
+        )
+        self._receive_left = max(DEFAULT_WINDOW, limits.connection_window)
+        if limits.connection_window > DEFAULT_WINDOW:
+            self._out.append(frames.window_update(0, limits.connection_window - DEFAULT_WINDOW))
+
+    @property
+    def available(self) -> int:
+        """How many more requests may be made now."""
+        if self._drain or self.closing or self._next > MAX_STREAM:
+            return 0
+        return max(0, int(min(self._allowed, self.limits.streams)) - len(self._streams))
+
+    @property
+    def tunnels(self) -> bool:
+        """Whether the server takes extended CONNECT (RFC 8441 section 3)."""
+        return self._connect_protocol
+
+    def request(
+        self,
+        method: str,
+        scheme: str,
+        authority: str,
+        target: bytes,
+        fields: Fields,
+        *,
+        end: bool,
+        protocol: str | None = None,
+    ) -> int:
+        """The head of a request; returns its stream. `end`: no body follows; otherwise `data` and `end` do."""
+        if not self.available:
+            raise LocalError("no more streams can be opened")
+        if protocol is not None and not (self._connect_protocol and method == "CONNECT"):
+            raise LocalError("extended CONNECT was not offered")
+        head: list[Pair] = [(b":method", method.encode("ascii"))]
+        if method != "CONNECT" or protocol is not None:
+            head += [(b":scheme", scheme.encode("ascii")), (b":path", target)]
+        if authority:
+            head.append((b":authority", authority.encode("ascii")))
+        if protocol is not None:
+            head.append((b":protocol", protocol.encode("ascii")))
+        # A Host of its own would only say the authority once more (section 8.3.1).
+        lines = [line for line in sendable(fields) if line[0] != b"host" or not authority]
+        length = fields.get(b"content-length")
+        if length is not None and not length.isdigit():
+            raise LocalError(f"Content-Length is {length!r}")
+        s = ClientStream()
+        s.method = method
+        s.promised = -1 if length is None else int(length)
+        if end and s.promised > 0:
+            raise LocalError("a body was promised")
+        stream = self._next
+        self._next += 2
+        self._streams[stream] = s
+        s.tunnel = protocol is not None
+        self._send_head(stream, self._encoder.encode(head + lines), end)
+        if end:
+            self._ended(stream, s)
+        return stream
+
+    def _encode(self, fields: Fields) -> bytes:
+        return self._encoder.encode(sendable(fields))
+
+    def _on_response(self, stream: int, s: Stream, pairs: list[Pair], ended: bool, events: list[Event]) -> None:
+        if self._decoder.size > self.limits.head or self._decoder.count > self.limits.fields + PSEUDO_FIELDS:
+            raise StreamFault(Error.PROTOCOL_ERROR)
+        status, fields = read_response(pairs)
+        if status < 200:
+            if ended:
+                raise StreamFault(Error.PROTOCOL_ERROR)
+            events.append(ResponseReceived(stream, status, fields, False))
+            return
+        assert isinstance(s, ClientStream)
+        s.headed = True
+        s.tunnel = s.method == "CONNECT" and status < 300
+        bodiless = s.method == "HEAD" or status in _NO_BODY
+        s.expected = 0 if bodiless else declared_length(fields)
+        if ended and s.expected > 0:
+            raise StreamFault(Error.PROTOCOL_ERROR)
+        events.append(ResponseReceived(stream, status, fields, ended))
+        if ended:
+            self._input_ended(stream, s)
+
+    def _opened(self, stream: int, pairs: list[Pair], ended: bool, block: bytes | None, events: list[Event]) -> None:
+        raise ConnectionFault(Error.PROTOCOL_ERROR)  # nothing was promised, so nothing can be pushed
+
+    def _refuse(self, stream: int, s: Stream, why: Reason, events: list[Event]) -> None:
+        self._send_reset(stream, Error.CANCEL)
+        self._gone.add(stream)
+        events.append(StreamClosed(stream, why))
+
+    def _body_limit(self) -> float:
+        return inf
+
+    def _awaited(self) -> list[tuple[int, Stream]]:
+        return [
+            (i, s) for i, s in self._streams.items() if s.headed and s.state <= State.HALF_CLOSED_LOCAL and not s.tunnel
+        ]
+
+    def _was_opened(self, stream: int) -> bool:
+        return stream < self._next and stream & 1 == 1
+
+    def _last_of_peer(self) -> int:
+        return 0
+
+    def _apply(self, values: dict[int, int]) -> None:
+        if Setting.HEADER_TABLE_SIZE in values:
+            self._encoder.resize(values[Setting.HEADER_TABLE_SIZE])
+        self._allowed = values.get(Setting.MAX_CONCURRENT_STREAMS, self._allowed)
+        self._connect_protocol = bool(values.get(Setting.ENABLE_CONNECT_PROTOCOL, self._connect_protocol))
+
+    def drain(self) -> None:
+        """Make no new requests; `closing` when those that are open are done."""
+        if self._drain is Drain.NO and not self._over:
+            self._drain = Drain.FINAL
+            self._out.append(frames.goaway(0, Error.NO_ERROR))
+            self._settle()

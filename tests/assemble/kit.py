@@ -1,0 +1,70 @@
+"""Configurations for the tests of this room, checked as `enfilade up` checks them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from enfilade.assemble.sites import Sites
+from enfilade.assemble.trial import NoWorker, try_out
+from enfilade.config import Config, loads
+from enfilade.exchange.dispatch import Dispatcher
+from enfilade.exchange.exchange import Exchange, Handler
+from enfilade.exchange.response import Response
+from enfilade.http.fields import NO_FIELDS
+from enfilade.net.selfsigned import self_signed
+from enfilade.net.tls import Certificate
+from enfilade.observe.log import LogSink
+from enfilade.testing.exchange import make_exchange
+
+
+def config_of(text: str, base: Path | str = ".") -> Config:
+    return loads(text, "e.toml", base, try_out)
+
+
+def write_pem(folder: Path, name: str, *hosts: str) -> Certificate:
+    """A certificate for `hosts`, as the files NAME.pem and NAME.key."""
+    made = self_signed(list(hosts))
+    (folder / f"{name}.pem").write_bytes(made.chain)
+    (folder / f"{name}.key").write_bytes(made.key)
+    return made
+
+
+def names_in(chain: bytes) -> list[str]:
+    found = x509.load_pem_x509_certificate(chain).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    return found.value.get_values_for_type(x509.DNSName)
+
+
+class FakeParts(NoWorker):
+    """Remembers what the routes ask of their worker."""
+
+    def __init__(self) -> None:
+        self.sinks: list[str] = []
+        self.meters: list[tuple[str, str]] = []
+
+    def sink(self, to: str) -> LogSink:
+        self.sinks.append(to)
+        return super().sink("stderr")
+
+    def app(self, name: str) -> Handler:
+        return lambda x: Response(200, NO_FIELDS, f"{name} at {x.match.mount}".encode())
+
+    def meter(self, site: str, pattern: str) -> None:
+        self.meters.append((site, pattern))
+
+
+def ask(config: Config, method: str, target: str, **options: Any) -> tuple[Response, Exchange]:
+    """What the configured server answers, with the exchange as its filters left it. Nothing is logged, as nobody is done."""
+    sites = Sites(config, FakeParts())
+    x = make_exchange(method, target, **options)
+    x.match = Dispatcher(sites.find, sites.misdirected)(x.request, x.peer)
+    answer = x.match.route.chain(x)
+    return answer if isinstance(answer, Response) else asyncio.run(_await(answer)), x
+
+
+async def _await(answer: Awaitable[Response]) -> Response:
+    return await answer

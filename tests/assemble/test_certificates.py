@@ -1,0 +1,61 @@
+"""One TLS context a certificate, chosen by the name that the client asks for."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+from tests.assemble.kit import config_of, names_in, write_pem
+
+from enfilade.assemble.certificates import Certificates
+
+TEXT = """
+[server]
+http = ":80"
+https = ":443"
+[sites."a.example"]
+tls = { certificate = "a.pem", key = "a.key" }
+"/" = { respond = 200 }
+[sites."*.a.example"]
+tls = { certificate = "a.pem", key = "a.key" }
+"/" = { respond = 200 }
+[sites."b.example"]
+tls = "internal"
+"/" = { respond = 200 }
+[sites."plain.example"]
+tls = "off"
+"/" = { respond = 200 }
+"""
+
+
+def presented(context: ssl.SSLContext, name: str | None) -> list[str]:
+    """The names of the certificate that a client which asks for `name` gets."""
+    ours, theirs = socket.socketpair()
+    thread = threading.Thread(target=lambda: context.wrap_socket(theirs, server_side=True).close())
+    thread.start()
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    with client.wrap_socket(ours, server_hostname=name) as sock:
+        der = sock.getpeercert(binary_form=True)
+    thread.join()
+    assert der is not None
+    return names_in(ssl.DER_cert_to_PEM_cert(der).encode())
+
+
+def test_the_name_chooses_the_certificate(tmp_path: Path) -> None:
+    write_pem(tmp_path, "a", "a.example", "*.a.example")
+    made = Certificates(config_of(TEXT, tmp_path))
+    assert made.of("a.example") is made.of("*.a.example") is not None, "one certificate, one context"
+    assert made.of("plain.example") is None
+    assert made.listener is not None
+    assert presented(made.listener, "x.a.example") == ["a.example", "*.a.example"]
+    assert "b.example" in presented(made.listener, "b.example")
+    assert presented(made.listener, None) == ["a.example", "*.a.example"], (
+        "the first one's, as there is no default site"
+    )
+
+
+def test_without_tls_there_is_no_listener_context() -> None:
+    assert Certificates(config_of('[sites."*"]\n"/" = { respond = 200 }\n')).listener is None

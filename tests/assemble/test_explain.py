@@ -1,0 +1,68 @@
+"""`explain` says what was compiled, in its order, and why."""
+
+from __future__ import annotations
+
+import pytest
+from tests.assemble.kit import config_of
+
+from enfilade.assemble.explain import explain
+
+TEXT = """
+[server]
+trace = true
+[sites."*"]
+request_id = true
+headers = { X-A = "1" }
+"/" = { respond = 204 }
+"/old/{name}" = { redirect = "/new/{name}", log = false }
+"/api/*" = { app = "main", mount = "/v1", body_limit = "1KB" }
+[sites."*.a.example"]
+tls = "off"
+"GET /x" = { files = "." }
+[apps.main]
+target = "m:app"
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "lines"),
+    [
+        (
+            "GET", "http://h/old/a%20b",
+            ["site * the default site, as no other is called h",
+             "route /old/{name} the most specific of 3 patterns; name = 'a b'",
+             "filter RequestId the site says so", "filter Headers the site says so", "handler Redirect to /new/{name}"],
+        ),
+        (
+            "POST", "http://h/api/x?q",
+            ["site * the default site, as no other is called h", "route /api/* the most specific of 3 patterns",
+             "filter RequestId the site says so", "filter AccessLog the default", "filter BodyLimit bodies of at most 1024 bytes",
+             "filter Headers the site says so", "handler app main = m:app, mounted at /v1"],
+        ),
+        (
+            "PUT", "http://b.a.example/x",
+            ["site *.a.example b.a.example is one of its names", "route 405 Method Not Allowed /x takes GET, HEAD",
+             "filter AccessLog the default"],
+        ),
+        ("GET", "http://b.a.example/none",
+            ["site *.a.example b.a.example is one of its names", "route 404 Not Found no pattern takes /none",
+             "filter AccessLog the default"]),
+        ("GET", "https://b.a.example/x", ['site 421 Misdirected Request the site "*.a.example" is not served over TLS']),
+        ("TRACE", "http://b.a.example/x",
+            ["site *.a.example b.a.example is one of its names", "route TRACE echoed, as trace is on",
+             "filter AccessLog the default"]),
+    ],
+)  # fmt: skip
+def test_the_way_of_a_request(method: str, url: str, lines: list[str]) -> None:
+    text = TEXT.replace("[server]", "[server.limits]\nbody = 4096\n[server]")
+    assert [" ".join(step_) for step_ in map(_words, explain(config_of(text), method, url))] == lines
+
+
+def _words(step: object) -> tuple[str, str, str]:
+    return step.room, step.name, step.reason  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("url", ["nonsense", "/x", "ftp://h/", "http://h/%zz", "http://h:port/"])
+def test_what_no_client_could_ask_for(url: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        explain(config_of(TEXT), "GET", url)

@@ -1,0 +1,198 @@
+"""Every key of the schema does something: each is named here, with a look at what it changes in what is assembled."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import msgspec
+import pytest
+from tests.assemble.kit import FakeParts, ask, config_of, write_pem
+
+from enfilade.assemble.plan import EdgePlan, listeners_of
+from enfilade.assemble.sites import Sites, engine_body_limit
+from enfilade.assemble.worker import http1_limits, http2_limits
+from enfilade.config import schema
+from enfilade.config.schema import Config, Table
+from enfilade.process.board import Board
+
+ROOT = Path(__file__).parent.parent
+Look = Callable[[Config], object]
+
+
+def plan(config: Config) -> EdgePlan:
+    return EdgePlan(config, Board(rows=8192, columns=2))
+
+
+def server(lines: str) -> str:
+    return f'[server]\n{lines}\n[sites."*"]\n"/" = {{ respond = 200 }}\n'
+
+
+def limits(lines: str) -> str:
+    return server(f"[server.limits]\n{lines}")
+
+
+def site(lines: str) -> str:
+    return f'[sites."*"]\n{lines}\n"/" = {{ respond = "x" }}\n'
+
+
+def route(text: str, pattern: str = "/*") -> str:
+    return f'[sites."*"]\n"{pattern}" = {{ {text} }}\n[apps.main]\ntarget = "m:app"\n'
+
+
+def status(config: Config) -> object:
+    return ask(config, "GET", "/x")[0].status
+
+
+def body(config: Config) -> object:
+    return ask(config, "GET", "/x")[0].body
+
+
+def field(name: bytes, target: str = "/x") -> Look:
+    return lambda config: ask(config, "GET", target)[0].fields.get(name)
+
+
+def hooks(config: Config) -> object:
+    """How many filters look at the end of an exchange: the access log does."""
+    return len(ask(config, "GET", "/")[1].match.route.done)
+
+
+def sinks(config: Config) -> object:
+    parts = FakeParts()
+    Sites(config, parts)
+    return [Path(to).name for to in parts.sinks]
+
+
+def both(name: str) -> Look:
+    return lambda config: (getattr(http1_limits(config), name), getattr(http2_limits(config), name))
+
+
+LOOKS: dict[str, tuple[str, Look, object]] = {
+    "Config.server": (server("workers = 3"), lambda c: plan(c).workers, 3),
+    "Config.sites": (site(""), lambda c: list(Sites(c, FakeParts()).by_name), ["*"]),
+    "Config.apps": (route('app = "main"'), body, b"main at "),
+    "Server.http": (server('http = ["unix:/x", ":8"]'), lambda c: [str(s) for s in listeners_of(c)], ["unix:/x", ":8"]),
+    "Server.https": (
+        '[server]\nhttps = ":9"\n' + site('tls = "internal"'),
+        lambda c: [(s.name, s.port) for s in listeners_of(c)], [("https", 9)],
+    ),
+    "Server.workers": (server("workers = 5"), lambda c: plan(c).workers, 5),
+    "Server.admin": (
+        server('http = ":1"\nadmin = "unix:/a"'),
+        lambda c: [(s.name, s.host, s.mode) for s in listeners_of(c)][1], ("admin", "/a", 0o600),
+    ),
+    "Server.user": (server('user = "root"'), lambda c: getattr(plan(c).identity, "uid", None), 0),
+    "Server.group": (server('group = "0"'), lambda c: getattr(plan(c).identity, "gid", None), 0),
+    "Server.drain_timeout": (server('drain_timeout = "2s"'), lambda c: plan(c).drain_timeout, 2.0),
+    "Server.trace": (server("trace = true"), lambda c: ask(c, "TRACE", "/")[0].status, 200),
+    "Server.limits": (limits("body = 9"), engine_body_limit, 9),
+    "Limits.request_line": (limits("request_line = 100"), both("request_line"), (100, 100)),
+    "Limits.head": (limits("head = 1000"), both("head"), (1000, 1000)),
+    "Limits.fields": (limits("fields = 7"), both("fields"), (7, 7)),
+    "Limits.body": (limits("body = 11"), both("body"), (11, 11)),
+    "Limits.head_timeout": (limits("head_timeout = 1"), both("head_timeout"), (1.0, 1.0)),
+    "Limits.body_timeout": (limits("body_timeout = 2"), both("body_timeout"), (2.0, 2.0)),
+    "Limits.idle_timeout": (limits("idle_timeout = 3"), both("idle_timeout"), (3.0, 3.0)),
+    "Limits.min_rate": (limits("min_rate = 5"), both("min_rate"), (5, 5)),
+    "Limits.streams": (limits("streams = 4"), lambda c: http2_limits(c).streams, 4),
+    "Site.tls": (site('tls = "off"'), lambda c: c.sites["*"].over_tls, False),
+    "Site.routes": (site(""), lambda c: ask(c, "GET", "/")[0].body, b"x"),
+    "Policies.log": (site("log = false"), hooks, 0),
+    "Policies.headers": (site('headers = { X-A = "1" }'), field(b"x-a", "/"), b"1"),
+    "Policies.request_id": (
+        site('request_id = "X-Id"'), lambda c: b"x-id" in ask(c, "GET", "/")[0].fields, True
+    ),
+    "Policies.timing": (site("timing = true"), lambda c: b"server-timing" in ask(c, "GET", "/")[0].fields, True),
+    "Route.app": (route('app = "main"'), body, b"main at "),
+    "Route.files": (route('files = "HERE"'), lambda c: ask(c, "GET", "/a.txt")[0].status, 200),
+    "Route.redirect": (route('redirect = "/new"'), field(b"location"), b"/new"),
+    "Route.respond": (route("respond = 418"), status, 418),
+    "Route.mount": (route('app = "main", mount = "/m"'), body, b"main at /m"),
+    "Route.spa": (route('files = "HERE", spa = true'), lambda c: ask(c, "GET", "/none")[0].status, 200),
+    "Route.listing": (route('files = "HERE", listing = true, index = []'), lambda c: ask(c, "GET", "/")[0].status, 200),
+    "Route.index": (route('files = "HERE", index = ["a.txt"]'), lambda c: ask(c, "GET", "/")[0].body, b"text"),
+    "Route.cache_control": (route('files = "HERE", cache_control = "no-cache"'), field(b"cache-control", "/a.txt"), b"no-cache"),
+    "Route.precompressed": (
+        route('files = "HERE", precompressed = false'),
+        lambda c: ask(c, "GET", "/a.txt", fields=[(b"accept-encoding", b"gzip")])[0].fields.get(b"content-encoding"), None,
+    ),
+    "Route.body_limit": (
+        route("respond = 200, body_limit = 1", "/{a}"),
+        lambda c: ask(c, "POST", "/x", fields=[(b"content-length", b"2")], body=b"22")[0].status, 413,
+    ),
+    "Log.to": (site('log = { to = "HERE/access.log" }'), lambda c: set(sinks(c)), {"access.log"}),
+    "HeaderRules.set": (site('headers = { set = { X-A = "1" } }'), field(b"x-a", "/"), b"1"),
+    "HeaderRules.add": (site('headers = { add = { Vary = "X" } }'), field(b"vary", "/"), b"X"),
+    "HeaderRules.remove": (site('headers = { remove = ["Content-Type"] }'), field(b"content-type", "/"), None),
+    "Redirect.to": (route('redirect = { to = "/t" }'), field(b"location"), b"/t"),
+    "Redirect.status": (route('redirect = { to = "/t", status = 302 }'), status, 302),
+    "Fixed.status": (route("respond = { status = 202 }"), status, 202),
+    "Fixed.body": (route('respond = { body = "b" }'), body, b"b"),
+    "Fixed.type": (route('respond = { body = "b", type = "text/x" }'), field(b"content-type"), b"text/x"),
+    "App.target": (route('app = "main"'), lambda c: c.apps["main"].target, "m:app"),
+}  # fmt: skip
+
+ELSEWHERE = {
+    "Server.h2c": "e2e/test_slow_clients.py::test_http2_bodies_blocks_and_handlers",
+    "Server.admin_token": "e2e/test_admin.py::test_the_token_is_asked_for_whatever_else_is_right",
+    "Server.pid_file": "e2e/test_processes.py::test_the_pid_file_finds_the_server",
+    "Server.log": "assemble/test_keys.py::test_the_servers_own_log",
+    "ServerLog.level": "assemble/test_keys.py::test_the_servers_own_log",
+    "ServerLog.format": "assemble/test_keys.py::test_the_servers_own_log",
+    "Limits.write_timeout": "e2e/test_slow_clients.py::test_hundreds_at_once_are_all_dropped_while_others_are_served",
+    "Limits.request_timeout": "e2e/test_slow_clients.py::test_the_ceiling_for_exchanges",
+    "Limits.connections": "e2e/test_processes.py::test_connections_beyond_the_limit_of_a_worker_are_dropped_and_counted",
+    "Tls.certificate": "assemble/test_certificates.py::test_the_name_chooses_the_certificate",
+    "Tls.key": "assemble/test_trial.py::test_a_certificate_must_fit_its_key",
+    "Log.format": "assemble/test_trial.py::test_a_mistake_has_its_place",
+    "App.interface": "assemble/test_apps.py::test_the_interface_can_be_said",
+    "App.factory": "assemble/test_apps.py::test_a_factory_makes_the_application",
+    "App.path": "assemble/test_apps.py::test_it_is_imported_from_its_path_with_its_env",
+    "App.env": "assemble/test_apps.py::test_it_is_imported_from_its_path_with_its_env",
+    "App.threads": "assemble/test_apps.py::test_wsgi_has_its_threads",
+    "App.lifespan": "assemble/test_apps.py::test_lifespan",
+    "App.websocket_message_limit": "assemble/test_apps.py::test_the_limit_of_websocket_messages",
+    "App.start_timeout": "assemble/test_apps.py::test_a_start_that_takes_too_long",
+}
+"""Keys that need more than a look: the test that shows what they do."""
+
+
+def all_keys() -> list[str]:
+    tables = [
+        cls for cls in vars(schema).values() if isinstance(cls, type) and issubclass(cls, Table) and cls is not Table
+    ]
+    inherited = set(get_type_hints(schema.Policies))
+    return [
+        f"{cls.__name__}.{field.name}"
+        for cls in tables
+        for field in msgspec.structs.fields(cls)
+        if cls is schema.Policies or not issubclass(cls, schema.Policies) or field.name not in inherited
+    ]
+
+
+@pytest.mark.parametrize("key", all_keys())
+def test_every_key_does_something(key: str, tmp_path: Path) -> None:
+    if key in ELSEWHERE:
+        place, _, name = ELSEWHERE[key].partition("::")
+        text = (ROOT / place).read_text()
+        assert name in {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)}
+        assert key.partition(".")[2] in text
+        return
+    for name, text in (("a.txt", "text"), ("a.txt.gz", "gz"), ("index.html", "index")):
+        (tmp_path / name).write_text(text)
+    text, look, expected = LOOKS[key]
+    assert look(config_of(text.replace("HERE", str(tmp_path)))) == expected
+
+
+def test_the_servers_own_log(tmp_path: Path) -> None:
+    config = config_of('[server.log]\nlevel = "warning"\nformat = "json"\n' + site(""))
+    assert (config.server.log.level, config.server.log.format) == ("warning", "json")
+
+
+def test_a_certificate_from_files_is_the_sites(tmp_path: Path) -> None:
+    write_pem(tmp_path, "a", "a.example")
+    text = '[server]\nhttps = ":1"\n' + site('tls = { certificate = "a.pem", key = "a.key" }')
+    prepared: Any = plan(config_of(text, tmp_path))._prepared
+    assert prepared.certificates.of("*") is prepared.certificates.listener

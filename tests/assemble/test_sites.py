@@ -1,0 +1,96 @@
+"""Sites as they are compiled: which route a request meets, which filters, and what they are counted as."""
+
+from __future__ import annotations
+
+import pytest
+from tests.assemble.kit import FakeParts, ask, config_of
+
+from enfilade.assemble.sites import REJECTED, Sites, body_limit, engine_body_limit, filters_of, route_names
+
+TEXT = """
+[sites."*"]
+request_id = true
+"/" = { respond = "any" }
+"/api/*" = { app = "main" }
+"/api/{id}" = { respond = "one" }
+"/at/*" = { app = "main", mount = "/elsewhere" }
+"/nowhere/*" = { app = "main", mount = false }
+"GET /only" = { respond = "got", request_id = false, log = false }
+[sites."a.example"]
+timing = true
+"/" = { respond = "a" }
+[apps.main]
+target = "m:app"
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "host", "status", "body"),
+    [
+        ("GET", "/", "x", 200, b"any"),
+        ("GET", "/", "a.example", 200, b"a"),
+        ("GET", "/api/x/y", "x", 200, b"main at /api"),
+        ("GET", "/api/x", "x", 200, b"one"),
+        ("GET", "/at/x", "x", 200, b"main at /elsewhere"),
+        ("GET", "/nowhere/x", "x", 200, b"main at "),
+        ("GET", "/none", "x", 404, None),
+        ("POST", "/only", "x", 405, None),
+        ("TRACE", "/", "x", 405, None),
+        ("BREW", "/only", "x", 501, None),
+    ],
+)
+def test_which_route_answers(method: str, target: str, host: str, status: int, body: bytes | None) -> None:
+    answer, _ = ask(config_of(TEXT), method, target, authority=host)
+    assert answer.status == status
+    assert body is None or answer.body == body
+
+
+def test_a_host_that_is_no_site_is_misdirected() -> None:
+    """RFC 9110 section 15.5.20."""
+    answer, x = ask(config_of('[sites."a"]\n"/" = { respond = 200 }\n'), "GET", "/", authority="b")
+    assert (answer.status, (x.match.route.site, x.match.route.pattern)) == (421, REJECTED)
+
+
+def test_a_route_says_it_before_its_site_and_that_before_the_default() -> None:
+    config = config_of(TEXT)
+
+    def filters(site: str, pattern: str) -> list[str]:
+        route = config.sites[site].routes.get(pattern)
+        return [type(f).__name__ for f in filters_of(config, config.sites[site], route, FakeParts())]
+
+    assert filters("*", "/") == ["RequestId", "AccessLog"]
+    assert filters("*", "GET /only") == []
+    assert filters("a.example", "/") == ["Timing", "AccessLog"]
+    assert filters("a.example", "no route") == ["Timing", "AccessLog"], "what no route takes is logged as well"
+
+
+def test_every_route_is_counted_under_its_name_and_has_a_row_on_the_board() -> None:
+    config, parts = config_of(TEXT), FakeParts()
+    Sites(config, parts)
+    assert set(parts.meters) == set(route_names(config))
+    assert ("*", "/api/*") in parts.meters and ("*", "") in parts.meters and REJECTED in parts.meters
+
+
+@pytest.mark.parametrize(
+    ("server", "route", "engine", "own"),
+    [(100, None, 100, 0), (100, 10, 100, 10), (100, 1000, 1000, 0), (100, 0, 0, 0), (0, 10, 0, 10)],
+)
+def test_the_engine_lets_through_what_the_largest_route_takes(
+    server: int, route: int | None, engine: int, own: int
+) -> None:
+    """Routes with a smaller limit have a filter for it; 0 is no limit."""
+    extra = "" if route is None else f", body_limit = {route}"
+    config = config_of(f'[server.limits]\nbody = {server}\n[sites."*"]\n"/" = {{ respond = 200{extra} }}\n')
+    assert engine_body_limit(config) == engine
+    assert body_limit(config, config.sites["*"].routes["/"]) == own
+    if engine > server or (engine == 0 and server):
+        assert body_limit(config, None) == server, "what no route takes keeps the server's own limit"
+
+
+def test_what_is_refused_before_it_has_a_site_goes_to_the_default_sites_log() -> None:
+    text = '[sites."a"]\nlog = { to = "stderr" }\n"/" = { respond = 200 }\n[sites."*"]\nlog = %s\n"/" = { respond = 200 }\n'
+    for log, sinks in (('{ to = "stdout" }', {"stdout", "stderr"}), ("false", {"stderr"})):
+        parts = FakeParts()
+        sites = Sites(config_of(text % log), parts)
+        assert set(parts.sinks) == sinks
+        assert len(sites.rejected.route.done) == (log != "false")

@@ -1,0 +1,57 @@
+"""What constructors refuse is refused before the start, with the place in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.assemble.kit import config_of, write_pem
+
+from enfilade.assemble.trial import try_out
+from enfilade.config import ConfigError
+from enfilade.config.load import validate
+from enfilade.config.schema import Config, Route, Site
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "text"),
+    [
+        ('log = { format = "{metod}" }', "2:18", 'sites."*".log.format: the access log has no field \'metod\''),
+        ('"/" = { respond = 200, log = { format = [] } }', "2:41", "the access log's list of fields is empty"),
+        ('"/{a}" = { redirect = "/x/{b}" }', "2:23", "there is no {b} in this route"),
+        ('"/" = { redirect = { to = "nowhere" } }', "2:27", 'sites."*"."/".redirect.to: \'nowhere\' is not an address'),
+        ('"/" = { respond = { status = 204, body = "x" } }', "2:19", "an answer with status 204 has no body"),
+        ('"/*" = { files = ".", cache_control = "a\\nb" }', "2:39", "is no value for Cache-Control"),
+        ('request_id = "Content-Length"', "2:14", "'Content-Length' is set by the server itself"),
+        ('log = { to = "none/access.log" }', "2:14", 'none" does not exist'),
+        ('"/" = { respond = 200, log = { to = "." } }', "2:37", "is a directory"),
+    ],
+)  # fmt: skip
+def test_a_mistake_has_its_place(line: str, place: str, text: str) -> None:
+    routes = "" if line.startswith('"/') else '\n"/" = { respond = 200 }'
+    with pytest.raises(ConfigError) as raised:
+        config_of(f'[sites."*"]\n{line}{routes}\n')
+    assert str(raised.value).startswith(f"e.toml:{place}: ")
+    assert text in str(raised.value)
+
+
+def test_a_certificate_must_fit_its_key(tmp_path: Path) -> None:
+    write_pem(tmp_path, "a", "a.example")
+    write_pem(tmp_path, "b", "b.example")
+    text = '[server]\nhttps = ":443"\n[sites."*"]\ntls = { certificate = "a.pem", key = "%s.key" }\n"/" = { respond = 200 }\n'
+    assert config_of(text % "a", tmp_path)
+    with pytest.raises(ConfigError, match=r"e.toml:4:23: .*tls.certificate: certificate and key cannot be used"):
+        config_of(text % "b", tmp_path)
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    text = '[sites."*"]\n"/a" = { redirect = "x" }\n"/b" = { redirect = "y" }\n'
+    with pytest.raises(ConfigError) as raised:
+        config_of(text)
+    assert [problem.line for problem in raised.value.problems] == [2, 3]
+
+
+def test_the_python_form_is_tried_out_too() -> None:
+    config = Config(sites={"*": Site(routes={"/": Route(redirect="nowhere")})})
+    with pytest.raises(ConfigError, match="'nowhere' is not an address"):
+        validate(config, "e.py", ".", try_out)

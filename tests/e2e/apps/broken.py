@@ -1,0 +1,3 @@
+"""Cannot be imported."""
+
+raise ZeroDivisionError("while it is imported")

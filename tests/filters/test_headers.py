@@ -1,0 +1,53 @@
+"""Header rules: what they do, what they refuse, and that they remember."""
+
+from __future__ import annotations
+
+import pytest
+from tests.filters.kit import exchange
+
+from enfilade.exchange.response import Response
+from enfilade.filters import Headers
+from enfilade.filters.headers import MEMORY
+from enfilade.http.fields import Fields
+
+GIVEN = Fields([(b"server", b"x"), (b"a", b"1"), (b"a", b"2"), (b"b", b"3")])
+
+
+def test_remove_then_set_then_add() -> None:
+    f = Headers(set={"A": "9", "Server": "back"}, add={"b": "4"}, remove=["Server"])
+    r = f.on_response(exchange(), Response(200, GIVEN, b"body"))
+    assert r.fields.pairs == ((b"b", b"3"), (b"a", b"9"), (b"server", b"back"), (b"b", b"4"))
+    assert (r.status, r.body) == (200, b"body")
+
+
+def test_the_same_fields_give_the_same_fields() -> None:
+    f = Headers(set={"a": "9"})
+    first = f.on_response(exchange(), Response(200, GIVEN)).fields
+    assert f.on_response(exchange(), Response(404, GIVEN)).fields is first
+    assert f.on_response(exchange(), Response(200, Fields(GIVEN.pairs))).fields is not first
+
+
+def test_the_memory_is_bounded() -> None:
+    f = Headers(set={"a": "9"})
+    for i in range(3 * MEMORY):
+        r = f.on_response(exchange(), Response(200, Fields([(b"n", b"%d" % i)])))
+        assert r.fields.get(b"n") == b"%d" % i
+    assert len(f._memory) <= MEMORY
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:", "ä", "a\r\nb", "Content-Length", "transfer-encoding", "Connection"])
+def test_names_that_cannot_be_set(name: str) -> None:
+    for rules in ({"set": {name: "1"}}, {"add": {name: "1"}}, {"remove": [name]}):
+        with pytest.raises(ValueError, match="header field"):
+            Headers(**rules)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", "\x00", " a", "a ", "\x7f"])
+def test_values_that_cannot_be_set(value: str) -> None:
+    with pytest.raises(ValueError, match="not the value"):
+        Headers(set={"a": value})
+
+
+def test_values_may_be_empty_or_hold_utf8() -> None:
+    r = Headers(set={"a": "", "b": "naïve x"}).on_response(exchange(), Response(200))
+    assert r.fields.pairs == ((b"a", b""), (b"b", "naïve x".encode()))

@@ -1,0 +1,25 @@
+"""The order of filters is fixed: never that of the lines in a file."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+from enfilade.exchange.exchange import Filter
+from enfilade.filters import ORDER, AccessLog, BodyLimit, Headers, RequestId, Timing, in_order
+from enfilade.observe.log import LogSink
+
+DOCS = Path(__file__).parents[2] / "docs" / "filters.md"
+
+
+def test_any_order_gives_the_one_order() -> None:
+    filters: list[Filter] = [Timing(), RequestId(), AccessLog(LogSink("/dev/null")), BodyLimit(1), Headers()]
+    assert tuple(map(type, filters)) == ORDER
+    assert all(in_order(some) == filters for some in itertools.permutations(filters))
+
+
+def test_the_docs_name_them_in_this_order() -> None:
+    headings = [
+        line.rpartition("`")[0].rpartition("`")[2] for line in DOCS.read_text().splitlines() if line.startswith("## `")
+    ]
+    assert headings == [f.__name__ for f in ORDER]

@@ -1,0 +1,30 @@
+"""Fields: what is derived from others says the same as if it had been made anew."""
+
+from __future__ import annotations
+
+import pytest
+
+from enfilade.http.conditionals import is_conditional
+from enfilade.http.fields import Fields, Pair
+from enfilade.wire.http1.writer import field_lines
+from enfilade.wire.http2.messages import encoded
+
+BASE: list[Pair] = [(b"content-type", b"text/plain"), (b"content-length", b"5"), (b"x-a", b"1")]
+
+
+@pytest.mark.parametrize("added", [[], [(b"x-a", b"2")], [(b"date", b"now"), (b"range", b"bytes=0-")]])
+def test_adding_is_the_same_as_making_it_at_once(added: list[Pair]) -> None:
+    derived, anew = Fields(BASE).adding((b"x-b", b"1")).adding(*added), Fields([*BASE, (b"x-b", b"1"), *added])
+    assert derived == anew
+    assert [derived.get(n) for n, _ in anew] == [anew.get(n) for n, _ in anew]
+    assert is_conditional(derived) is is_conditional(anew)
+    lines, expected = field_lines(derived), field_lines(anew)
+    assert (lines.lines, lines.length, lines.has_date) == (expected.lines, expected.length, expected.has_date)
+    assert encoded(derived).block == encoded(anew).block
+
+
+def test_the_base_does_not_change() -> None:
+    base = Fields(BASE)
+    assert base.get(b"x-a") == b"1"
+    assert base.adding((b"x-a", b"2")).get(b"x-a") == b"1, 2"
+    assert base.get(b"x-a") == b"1"

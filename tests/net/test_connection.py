@@ -1,0 +1,168 @@
+"""HttpConnection between a fake transport and a fake engine: time, memory, and the end of a connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from enfilade.exchange.exchange import Exchange, Match, Route
+from enfilade.exchange.response import Response
+from enfilade.http.fields import Fields
+from enfilade.net.connection import FORGET_AFTER, LINGER_BYTES, HttpConnection
+from enfilade.net.service import ConnectionLimits, Service
+from enfilade.wire.codec import DateStamp, ServerCodec
+from enfilade.wire.http1.limits import Http1Limits
+from enfilade.wire.http1.server import Http1Server
+
+HERE = Match(Route("", "/*", lambda x: Response(200, Fields(), b"ok")), {}, "")
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Transport(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrote = b""
+        self.backlog = 0
+        self.closed = self.aborted = self.half_closed = False
+        self.options: list[tuple[object, ...]] = []
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return {"peername": ("192.0.2.1", 5), "sockname": ("192.0.2.2", 80), "socket": self}.get(name, default)
+
+    def setsockopt(self, *option: object) -> None:
+        self.options.append(option)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.half_closed, "nothing is written behind the end"
+        self.wrote += bytes(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.backlog
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.half_closed = True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+class Meter:
+    """Remembers the names of reasons."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def rejected(self, why: object) -> None:
+        self.reasons.append(why.name)  # type: ignore[attr-defined]
+
+    def _count(self, _: int) -> None: ...
+
+    opened = closed = received = sent = _count
+
+
+class Bench:
+    """One connection, with everything around it in reach; `now` is the time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.now = 100.0
+        self.forgotten = 0
+        self.meter = Meter()
+        self.transport = Transport()
+        limits = ConnectionLimits(write_timeout=10.0, min_rate=100)
+        service = Service(
+            loop=loop, find=lambda request, peer: HERE, refused=HERE, error=self.error,
+            make_codec=self.codec, limits=limits, meter=self.meter, connections=set(),  # type: ignore[arg-type]
+        )  # fmt: skip
+        service.clock = lambda: self.now
+        self.connection = HttpConnection(service)
+        self.connection.connection_made(self.transport)
+
+    @staticmethod
+    def error(why: object, x: Exchange) -> Response:
+        return Response(why.status, Fields(), b"no")  # type: ignore[attr-defined]
+
+    def codec(self, is_http2: bool, now: float) -> ServerCodec:
+        bench = self
+
+        class Watched(Http1Server):
+            def forget(self) -> None:
+                bench.forgotten += 1
+                super().forget()
+
+        return Watched("http", Http1Limits(head_timeout=10.0), DateStamp(), now)
+
+    def sweep(self, seconds: float) -> None:
+        self.now += seconds
+        self.connection.sweep(self.now)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    loop = asyncio.new_event_loop()
+    yield Bench(loop)
+    loop.close()
+
+
+def test_a_silent_connection_is_closed_by_the_time_since_it_was_accepted(bench: Bench) -> None:
+    bench.sweep(9.0)
+    assert not bench.transport.closed
+    bench.sweep(1.0)
+    assert bench.transport.closed and bench.meter.reasons == ["idle_timeout"]
+
+
+def test_after_a_silence_the_engine_forgets(bench: Bench) -> None:
+    bench.connection.data_received(GET)
+    bench.sweep(1.0)
+    bench.sweep(FORGET_AFTER)
+    assert not bench.forgotten
+    bench.sweep(1.0)
+    assert bench.forgotten
+    bench.connection.data_received(GET)
+    assert bench.transport.wrote.count(b"\r\n\r\nok") == 2
+
+
+def test_a_refusal_half_closes_and_drops_what_comes_up_to_a_cap(bench: Bench) -> None:
+    bench.connection.data_received(b"BAD\r\n")
+    assert bench.transport.wrote.startswith(b"HTTP/1.1 400") and bench.transport.half_closed
+    bench.connection.data_received(b"x" * LINGER_BYTES)
+    assert not bench.transport.closed
+    bench.connection.data_received(GET)
+    assert bench.transport.closed and bench.transport.wrote.count(b"HTTP/1.1") == 1
+
+
+def test_a_lingering_connection_closes_when_its_client_does(bench: Bench) -> None:
+    bench.connection.data_received(b"BAD\r\n")
+    bench.connection.eof_received()
+    assert bench.transport.closed and not bench.transport.aborted
+
+
+def test_an_answer_just_begun_is_not_taken_for_a_slow_one(bench: Bench) -> None:
+    """The first look at a connection comes when its answer is not a second old, whatever the clock says."""
+    bench.connection.data_received(GET)
+    bench.transport.backlog = 50
+    bench.sweep(1.0)
+    assert not bench.transport.closed
+
+
+@pytest.mark.parametrize(("rate", "dropped"), [(0, True), (90, True), (110, False)])
+def test_who_reads_below_the_minimum_rate_is_reset(bench: Bench, rate: int, dropped: bool) -> None:
+    bench.connection.data_received(GET)
+    bench.sweep(0.0)
+    bench.transport.backlog = 10_000
+    bench.connection.written += 10_000
+    for _ in range(10):
+        bench.transport.backlog -= rate
+        bench.sweep(1.0)
+    assert bench.transport.aborted is dropped
+    assert (bench.meter.reasons == ["read_timeout"]) is dropped and bool(bench.transport.options) is dropped

@@ -1,0 +1,163 @@
+"""A whole server for the supervisor's tests: `python -m tests.process.served PLAN.json`. The worker is plain asyncio.
+
+PLAN.json is read at each (re)load: {"listen": [...], "workers": N, ...}, see JsonPlan. The first line of stdout is the addresses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+import uvloop
+
+from enfilade.config.units import address
+from enfilade.observe.metrics import render
+from enfilade.process.board import Board, Column
+from enfilade.process.control import Control
+from enfilade.process.plan import Sockets, StartError
+from enfilade.process.privileges import find_identity
+from enfilade.process.sockets import ListenSpec
+from enfilade.process.status import read_status
+from enfilade.process.supervisor import serve
+
+
+class JsonPlan:
+    def __init__(self, path: str, board: Board) -> None:
+        self.json = json.loads(Path(path).read_text())
+        self.listeners = [ListenSpec("http", *address(text)) for text in self.json["listen"]]
+        self.workers = self.json.get("workers", 2)
+        self.drain_timeout = self.json.get("drain_timeout", 5.0)
+        self.pid_file = self.json.get("pid_file")
+        self.start_timeout = self.json.get("start_timeout", 60.0)
+        self.identity = find_identity(self.json.get("user"), None)
+        self.board = board
+        self.answers = board.rows("enfilade_sent_bytes_total")
+
+    def run(self, sockets: Sockets, column: Column, control: Control) -> None:
+        if self.json.get("never_ready"):
+            time.sleep(60)
+        run = uvloop.run if self.json.get("uvloop") else asyncio.run
+        run(TinyWorker(self, sockets, column, control).main())
+
+
+class TinyWorker:
+    def __init__(self, plan: JsonPlan, sockets: Sockets, column: Column, control: Control) -> None:
+        self.plan = plan
+        self.sockets = [sock for socks in sockets.values() for sock in socks]
+        self.column = column
+        self.control = control
+        self.connections: set[Connection] = set()
+        self.draining = False
+
+    async def main(self) -> None:
+        if reason := self.plan.json.get("fail_start"):
+            raise StartError(reason)
+        if self.plan.json.get("raise"):
+            raise ZeroDivisionError("as told")
+        if code := self.plan.json.get("exit_if_slot", {}).get(str(self.control.slot)):
+            os._exit(code)
+        self.loop = asyncio.get_running_loop()
+        self.done = asyncio.Event()
+        self.control.attach(self.loop)
+        self.control.on_drain(self.drain)
+        self.control.on_stop_now(self.done.set)
+        self.control.on_reopen_logs(lambda: logging.warning("worker %d reopens its logs", self.control.slot))
+        for sock in self.sockets:
+            sock.listen(1024)
+            self.loop.add_reader(sock, self.accept, sock)
+        self.control.ready()
+        await self.done.wait()
+
+    def accept(self, sock: socket.socket) -> None:
+        while True:
+            try:
+                accepted, _ = sock.accept()
+            except BlockingIOError:
+                return
+            task = self.loop.create_task(self.loop.connect_accepted_socket(lambda: Connection(self), accepted))
+            self.connections.add(task)  # so that a drain waits for it
+            task.add_done_callback(self.connections.discard)
+
+    def drain(self) -> None:
+        self.draining = True
+        for sock in self.sockets:
+            self.loop.remove_reader(sock)
+            self.accept(sock)
+            sock.close()
+        for connection in self.connections:
+            if isinstance(connection, Connection):
+                connection.end_when_idle()
+        self.gone(None)
+
+    def gone(self, connection: Connection | None) -> None:
+        self.connections.discard(connection)
+        if self.draining:
+            self.loop.call_later(0.02, lambda: self.connections or self.done.set())
+
+    def answer(self, path: str) -> bytes:
+        if path == "/status":
+            return json.dumps(read_status(self.plan.board)).encode()
+        if path == "/metrics":
+            return render(self.plan.board)
+        self.column.cells[self.plan.answers] += 1
+        facts = {"pid": os.getpid(), "slot": self.control.slot, "generation": self.control.generation}
+        return json.dumps(
+            facts | {"text": self.plan.json.get("text", ""), "fds": len(os.listdir("/proc/self/fd"))}
+        ).encode()
+
+
+class Connection(asyncio.Protocol):
+    """Keep-alive HTTP/1.1, GET only. /hang is never answered."""
+
+    def __init__(self, worker: TinyWorker) -> None:
+        self.worker = worker
+        self.buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.worker.connections.add(self)
+        if self.worker.draining:
+            self.end_when_idle()
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while b"\r\n\r\n" in self.buffer:
+            head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
+            path = head.split()[1].decode()
+            if path == "/hang":
+                continue
+            body = self.worker.answer(path)
+            last = self.worker.draining
+            close = b"Connection: close\r\n" if last else b""
+            self.transport.write(b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (close, len(body), body))
+            if last:
+                self.transport.close()
+
+    def end_when_idle(self) -> None:
+        """A draining worker ends idle connections only by their own idle time-out."""
+        self.worker.loop.call_later(self.worker.plan.json.get("idle_timeout", 60), self.transport.close)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.worker.gone(self)
+
+
+def show(addresses: dict[ListenSpec, list[str]]) -> None:
+    print(json.dumps([address for found in addresses.values() for address in found]), flush=True)
+
+
+def main(path: str, **options: object) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    return serve(lambda board: JsonPlan(path, board), on_start=show, **options)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    sys.exit(main(sys.argv[1], **json.loads(sys.argv[2] if len(sys.argv) > 2 else "{}")))

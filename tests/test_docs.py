@@ -1,0 +1,92 @@
+"""The documentation names only what exists."""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import pytest
+
+from enfilade.cli.main import COMMANDS, main
+from enfilade.config import ConfigError, load
+from enfilade.config.errors import Problem
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+MADE = runpy.run_path(str(DOCS / "make.py"))["PAGES"]
+NOT_OURS = {"HTTP", "TLS", "ASGI", "WSGI", "WebSocket", "OpenSSL", "Task", "None"}
+
+
+def defined() -> set[str]:
+    """Every name that is defined in the sources: classes, functions, module constants and methods."""
+    names = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Assign):
+                names |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+    return names
+
+
+def test_the_classes_on_the_way_of_a_request_exist() -> None:
+    text = (ROOT / "docs" / "where-a-request-goes.md").read_text()
+    spans = re.findall(r"`([A-Za-z_.]+)`", text)
+    classes = {part for span in spans for part in span.split(".") if re.fullmatch(r"[A-Z][a-z]\w*", part)}
+    assert len(classes) > 25
+    assert classes - NOT_OURS <= defined()
+
+
+@pytest.mark.parametrize("page", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=lambda p: p.name)
+def test_links_and_named_files_exist(page: Path) -> None:
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for file in re.findall(r"`((?:http|exchange|wire|net|route|filters|handlers|process|config)/[\w/]+\.py)`", text):
+        assert (ROOT / "src" / "enfilade" / file).exists(), f"{page.name} names {file}"
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_pages_made_from_the_code_are_current(name: str) -> None:
+    assert (DOCS / name).read_text() == MADE[name](), "run make docs"
+
+
+PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
+CONFIGURATIONS = [
+    pytest.param(block, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
+]
+
+
+@pytest.mark.parametrize("block", CONFIGURATIONS)
+def test_configurations_on_the_pages_are_right(block: str, tmp_path: Path) -> None:
+    file = tmp_path / "enfilade.toml"
+    file.write_text(block)
+    problems: Sequence[Problem] = ()
+    try:
+        load(str(file))
+    except ConfigError as error:
+        problems = error.problems
+    # The reader's files are not here.
+    assert [str(p) for p in problems if "does not exist" not in p.text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_commands_and_their_options_exist(page: Path) -> None:
+    for name, rest in re.findall(r"\benfilade ([a-z]+)((?: [^\s`|]+)*)", "\n".join(code_of(page.read_text()))):
+        assert name in COMMANDS, f"{page.name}: enfilade {name}"
+        command = main.get_command(click.Context(main), name)
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert set(re.findall(r" (--?[a-z][a-z-]*)", rest)) <= known, f"{page.name}: enfilade {name}{rest}"
+
+
+def code_of(text: str) -> list[str]:
+    """The blocks and spans of code on a page, without comments."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+    return [re.sub(r"\s#.*", "", line) for code in [*blocks, *spans] for line in code.splitlines()]

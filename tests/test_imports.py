@@ -1,0 +1,96 @@
+"""The directions in which imports may go (CONTRIBUTING.md, rule 1), read from the sources themselves."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parent.parent / "src"
+PURE = {"http", "wire", "route"}
+NOT_PURE = {"asyncio", "socket", "ssl", "time", "random", "logging", "uvloop", "threading", "os"}
+MAY_IMPORT = {
+    "http": set(),
+    "wire": {"http"},
+    "route": {"http"},
+    "exchange": {"http", "route"},
+    "filters": {"http", "exchange", "observe"},
+    "handlers": {"http", "exchange"},
+    "observe": {"http", "exchange"},
+    "config": {"http", "route"},
+    "net": {"http", "wire", "exchange", "observe"},
+    "process": {"assemble", "config", "exchange", "http", "net", "observe"},
+    "cli": {"assemble", "config", "observe", "process"},
+    "testing": {"http", "wire", "exchange", "route"},
+}
+# Imports inside functions, each with its reason: it costs start-up time that most runs need not pay (measured).
+LATE: dict[str, set[str]] = {
+    "assemble/certificates.py": {"enfilade.net.selfsigned.self_signed"},  # X.509: 60 ms
+}
+
+FILES = sorted(SRC.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(SRC / "enfilade").parts
+    return parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> list[tuple[str, int]]:
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"relative import in line {node.lineno}"
+            found += [(f"{node.module}.{alias.name}", node.lineno) for alias in node.names]
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
+def test_imports_go_one_way(path: Path) -> None:
+    here = room(path)
+    for name, line in imports(ast.parse(path.read_text())):
+        top, *rest = name.split(".")
+        if here in PURE:
+            assert top not in NOT_PURE, f"{path}:{line} {here} is pure, but imports {name}"
+        if top == "enfilade" and rest and here in MAY_IMPORT:
+            there = rest[0]
+            assert there in MAY_IMPORT[here] | {here, "__version__"}, f"{path}:{line} {here} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
+def test_no_import_inside_a_function(path: Path) -> None:
+    allowed = LATE.get(str(path.relative_to(SRC / "enfilade")), set())
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            late = {name for name, _ in imports(node)} - allowed
+            assert not late, f"{path}: {node.name} imports {late}"
+
+
+def test_no_cycles_between_modules() -> None:
+    graph = {}
+    names = {}
+    for path in FILES:
+        module = ".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__")
+        names[module] = path
+    for module, path in names.items():
+        targets = set()
+        for name, _ in imports(ast.parse(path.read_text())):
+            while name and name not in names:
+                name = name.rpartition(".")[0]
+            if name and name != module:
+                targets.add(name)
+        graph[module] = targets
+    done: set[str] = set()
+
+    def visit(module: str, way: tuple[str, ...]) -> None:
+        assert module not in way, f"cycle: {' -> '.join((*way, module))}"
+        if module not in done:
+            for target in sorted(graph[module]):
+                visit(target, (*way, module))
+            done.add(module)
+
+    for module in sorted(graph):
+        visit(module, ())
