@@ -331,7 +331,7 @@ def test_after_the_answer_receive_says_disconnect() -> None:
 def test_two_tasks_may_listen_and_polling_leaves_nothing_behind() -> None:
     async def main() -> None:
         got: list[Any] = []
-        x = make()
+        x, polled = make(), asyncio.Event()
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await receive()
@@ -339,10 +339,12 @@ def test_two_tasks_may_listen_and_polling_leaves_nothing_behind() -> None:
                 with pytest.raises(TimeoutError):
                     await asyncio.wait_for(receive(), 0.001)
             assert receive.__self__._listeners == []
+            polled.set()
             got.extend(await asyncio.gather(receive(), receive()))
 
         waiting = asyncio.ensure_future(answer(AsgiHandler(app), x))
-        await asyncio.sleep(0.02)
+        await polled.wait()
+        await settle()
         x.on_abort(GONE)
         await waiting
         await settle()

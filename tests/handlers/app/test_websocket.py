@@ -426,6 +426,22 @@ def test_a_client_that_does_not_answer_our_close(monkeypatch: pytest.MonkeyPatch
     run(main())
 
 
+def test_a_tunnel_that_opens_after_our_close_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enfilade.handlers.app.websocket.CLOSE_TIMEOUT", 0)
+
+    async def main() -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send(ACCEPT)
+
+        response = await answer(handler(app), upgrade())
+        await settle()
+        client = Client(response)
+        assert client.closed().code == 1000
+        assert client.outbound.ended and client.inbound.failure is not None
+
+    run(main())
+
+
 def test_raising_closes_with_1011_f21(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -217,6 +217,10 @@ class Session(Cycle):
         self._flush()
         if self._opened is not None:
             self._opened.set_result(None)
+        if self.state == CLOSED:  # the application's close was given up before there was anyone to answer it
+            outbound.end()
+            inbound.cancel(_GONE)
+            return
         if self.state == OPEN:
             self._timer = asyncio.get_running_loop().call_later(self._ping_interval, self._beat)
         inbound.on_data = self._arrived
