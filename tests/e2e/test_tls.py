@@ -225,7 +225,7 @@ def test_a_handshake_that_never_ends_is_dropped(server: Server) -> None:
         for sock in (silent, begun):
             with contextlib.suppress(ConnectionResetError):
                 last_words(sock)
-    assert time.monotonic() - began < 4.0
+    assert time.monotonic() - began < 9
 
 
 def test_clients_that_leave_in_mid_handshake_cost_nothing(server: Server) -> None:

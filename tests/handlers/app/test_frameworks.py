@@ -46,7 +46,10 @@ def exchange(app: Any, x: Any) -> tuple[Response, bytes]:
     async def main() -> tuple[Response, bytes]:
         serve: Any = AsgiHandler(app) if interface_of(app) == "asgi" else WsgiHandler(app, 1)
         response = await answer(serve, x)
-        return response, await content(response)
+        body = await content(response)
+        if isinstance(serve, AsgiHandler):  # what a framework does behind its answer, such as closing its files
+            await asyncio.gather(*serve.running)
+        return response, body
 
     result: tuple[Response, bytes] = run(main())
     return result
