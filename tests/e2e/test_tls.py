@@ -14,7 +14,7 @@ import pytest
 from tests.e2e import http2_frames as kit
 from tests.e2e.conftest import Server, Start
 from tests.e2e.http2_frames import Client, head, headers
-from tests.e2e.kit import admin_address, descriptors, eventually, last_words, parse, workers
+from tests.e2e.kit import admin_address, descriptors, eventually, last_words, parse, rejects, workers
 
 CONFIG = """
 [server]
@@ -225,6 +225,7 @@ def test_a_handshake_that_never_ends_is_dropped(server: Server) -> None:
         for sock in (silent, begun):
             with contextlib.suppress(ConnectionResetError):
                 last_words(sock)
+    eventually(lambda: rejects(server).get("handshake_timeout") == 2)
     assert time.monotonic() - began < 9
 
 

@@ -16,6 +16,7 @@ from enfilade.http.dates import format_date
 from enfilade.http.reasons import reason
 from enfilade.net.connection import HttpConnection
 from enfilade.net.service import Connection, Service
+from enfilade.net.tls_transport import TlsTransport
 from enfilade.wire.codec import DateStamp
 
 TICK = 1.0
@@ -39,8 +40,7 @@ class _Listener(NamedTuple):
 
     sock: socket.socket
     server: asyncio.Server
-    service: Service
-    tls: ssl.SSLContext | None
+    make: Callable[[], asyncio.Protocol]
 
 
 class Edge:
@@ -59,12 +59,11 @@ class Edge:
 
     async def listen(self, sock: socket.socket, service: Service, tls: ssl.SSLContext | None) -> None:
         """Accept connections on `sock`, which is bound already."""
-        timeout = (service.limits.handshake_timeout or None) if tls else None
+        plain = partial(HttpConnection, service)
+        make = plain if tls is None else partial(TlsTransport, service, tls, plain)
         create = self.loop.create_unix_server if sock.family == socket.AF_UNIX else self.loop.create_server
-        server = await create(
-            partial(HttpConnection, service), sock=sock, ssl=tls, backlog=BACKLOG, ssl_handshake_timeout=timeout
-        )
-        self._listeners.append(_Listener(sock.dup(), server, service, tls))
+        server = await create(make, sock=sock, backlog=BACKLOG)
+        self._listeners.append(_Listener(sock.dup(), server, make))
 
     def tick(self) -> None:
         now, wall = time.monotonic(), time.time()
@@ -93,10 +92,9 @@ class Edge:
             except OSError:  # BlockingIOError: the queue is empty; anything else: nobody can be accepted
                 return
             accepted.setblocking(False)
-            make = partial(HttpConnection, listener.service)
             try:
-                await self.loop.connect_accepted_socket(make, accepted, ssl=listener.tls)
-            except OSError:  # the client left, or its handshake failed
+                await self.loop.connect_accepted_socket(listener.make, accepted)
+            except OSError:  # the client left
                 continue
 
     async def drain(self, timeout: float, *, close_idle: Callable[[], bool]) -> None:

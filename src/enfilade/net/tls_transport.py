@@ -1,0 +1,212 @@
+"""TLS between a socket and its connection: a protocol towards the socket's transport, a transport towards the connection.
+
+OpenSSL does the work, from memory to memory. uvloop's own TLS asks it for one record too many after each read, and is told by
+an exception that there is none: that takes longer than all the rest. It does not tell how a handshake ended, either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, cast
+
+from enfilade.http.reasons import Reason, reason
+from enfilade.net.service import Connection, Service
+
+HANDSHAKE_TIMEOUT = reason("handshake_timeout")
+TLS_ERROR = reason("tls_error")
+
+RECORD = 16 * 1024
+"""Bytes that a record holds at most (RFC 8446 section 5.1): a read of so many leaves nothing of it behind."""
+FLUSH = 64 * 1024
+"""Bytes that are encrypted at once: OpenSSL keeps as much memory for a connection as it once needed."""
+
+
+class Application(Connection, Protocol):
+    """What speaks inside: `net.connection.HttpConnection`."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
+    def data_received(self, data: bytes) -> None: ...
+    def eof_received(self) -> bool | None: ...
+    def connection_lost(self, exc: Exception | None) -> None: ...
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+
+
+class TlsTransport(asyncio.Transport, asyncio.Protocol):
+    """One TLS connection of a client. Until its handshake is over it is itself what the worker sees of the connection."""
+
+    __slots__ = (
+        "_app",
+        "_draining",
+        "_due",
+        "_ended",
+        "_incoming",
+        "_make",
+        "_outgoing",
+        "_service",
+        "_socket",
+        "_tls",
+    )
+
+    received = 0
+    """Nothing of what has come was meant for a server yet."""
+    idle = True
+
+    def __init__(self, service: Service, context: ssl.SSLContext, make: Callable[[], Application]) -> None:
+        self._service = service
+        self._make = make
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._app: Application | None = None
+        self._ended = False
+        self._draining = False
+        self._due = 0.0
+
+    # -- what the socket's transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._socket = cast(asyncio.Transport, transport)
+        self._due = self._service.clock() + self._service.limits.handshake_timeout
+        self._service.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._incoming.write(data)
+        app = self._app or self._shake_hands()
+        if app is None:
+            return
+        try:
+            plain = self._tls.read(RECORD)
+            if self._incoming.pending and plain:
+                plain += self._read_on()
+        except ssl.SSLWantReadError:  # a record that is not complete, or one for OpenSSL itself
+            plain = b""
+        except ssl.SSLError:
+            self._fail()
+            return
+        else:
+            self._ended = self._ended or not plain
+        if plain:
+            app.data_received(plain)
+        if self._outgoing.pending:  # the answer to a KeyUpdate
+            self._flush()
+        if self._ended:
+            self.eof_received()
+
+    def _read_on(self) -> bytes:
+        pieces = []
+        try:
+            while self._incoming.pending:
+                plain = self._tls.read(RECORD)
+                if not plain:
+                    self._ended = True  # close_notify (section 6.1)
+                    break
+                pieces.append(plain)
+        except ssl.SSLWantReadError:
+            pass
+        return b"".join(pieces)
+
+    def _shake_hands(self) -> Application | None:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+            return None
+        except ssl.SSLError:
+            self._fail()
+            return None
+        self._flush()
+        self._service.connections.discard(self)
+        app = self._app = self._make()
+        app.connection_made(self)
+        if self._draining:
+            app.drain()
+        return app
+
+    def _fail(self) -> None:
+        """What came is no TLS that we speak: an alert, if OpenSSL has one to say, and the end."""
+        self._service.meter.rejected(TLS_ERROR)
+        self._flush()
+        self._socket.close()
+
+    def _flush(self) -> None:
+        data = self._outgoing.read()
+        if data:
+            self._socket.write(data)
+
+    def eof_received(self) -> bool:
+        if self._app is None or not self._app.eof_received():
+            self.close()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._app is None:
+            self._service.connections.discard(self)
+        else:
+            self._app.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        if self._app is not None:
+            self._app.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._app is not None:
+            self._app.resume_writing()
+
+    # -- what the connection calls
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        size = len(data)
+        sent = self._tls.write(data) if size <= FLUSH else 0
+        while sent < size:
+            self._flush()
+            sent += self._tls.write(memoryview(data)[sent : sent + FLUSH])
+        self._socket.write(self._outgoing.read())
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
+        self.write(b"".join(list_of_data))
+
+    def close(self) -> None:
+        if not self._socket.is_closing():
+            try:
+                self._tls.unwrap()  # close_notify; the client's own is not waited for
+            except ssl.SSLError:
+                pass
+            self._flush()
+            self._socket.close()
+
+    def is_closing(self) -> bool:
+        return self._socket.is_closing()
+
+    def pause_reading(self) -> None:
+        self._socket.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._socket.resume_reading()
+
+    def get_write_buffer_size(self) -> int:
+        return self._socket.get_write_buffer_size()
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._tls if name == "ssl_object" else self._socket.get_extra_info(name, default)
+
+    # -- what the worker calls, as long as the handshake lasts: `service.Connection`; `abort` and `close` are the transport's, too
+
+    def sweep(self, now: float) -> None:
+        if self._service.limits.handshake_timeout > 0 and self._due <= now:
+            self.abort(HANDSHAKE_TIMEOUT)
+
+    def drain(self) -> None:
+        """What comes of the handshake is still served, once."""
+        self._draining = True
+
+    def dismiss(self) -> None: ...
+
+    def abort(self, why: Reason | None = None) -> None:
+        if why is not None:
+            self._service.meter.rejected(why)
+        self._socket.abort()

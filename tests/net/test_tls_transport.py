@@ -1,0 +1,261 @@
+"""TlsTransport between a fake socket and a fake connection; the client is OpenSSL."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+import pytest
+
+from enfilade.net.selfsigned import self_signed
+from enfilade.net.service import ConnectionLimits
+from enfilade.net.tls import context_for
+from enfilade.net.tls_transport import FLUSH, RECORD, TlsTransport
+
+CONTEXT = context_for(self_signed(["localhost"]))
+TIMEOUT = 10.0
+
+
+class Socket(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrote: list[bytes] = []
+        self.closed = self.aborted = False
+
+    def write(self, data: Any) -> None:
+        assert not self.closed
+        self.wrote.append(bytes(data))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return f"the socket's {name}"
+
+
+class App:
+    """Remembers what it is told; `keep`: it goes on after the client's end."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+        self.told: list[str] = []
+        self.keep = False
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.got.append(data)
+
+    def eof_received(self) -> bool:
+        self.told.append("eof")
+        return self.keep
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.told.append("lost")
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args: self.told.append(name)
+
+
+class World:
+    """A client at the other end of a TlsTransport; it stands in for the Service, too."""
+
+    def __init__(self, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
+        self.now = 100.0
+        self.clock = lambda: self.now
+        self.limits = ConnectionLimits(handshake_timeout=TIMEOUT)
+        self.connections: set[Any] = set()
+        self.meter = self
+        self.reasons: list[str] = []
+        self.app, self.socket = App(), Socket()
+        self.tls = TlsTransport(self, CONTEXT, lambda: self.app)  # type: ignore[arg-type]
+        self.tls.connection_made(self.socket)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.maximum_version = version
+        context.set_alpn_protocols(["h2"])
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.client = context.wrap_bio(self._in, self._out)
+
+    def rejected(self, why: Any) -> None:
+        self.reasons.append(why.name)
+
+    def hello(self) -> bytes:
+        with pytest.raises(ssl.SSLWantReadError):
+            self.client.do_handshake()
+        return self._out.read()
+
+    def carry(self, cut: int = 0) -> None:
+        """What the client has for the server, in pieces of `cut` bytes; and back."""
+        data = self._out.read()
+        for at in range(0, len(data), cut or len(data) or 1):
+            self.tls.data_received(data[at : at + cut] if cut else data)
+        for piece in self.socket.wrote:
+            self._in.write(piece)
+        self.socket.wrote.clear()
+
+    def shake_hands(self, cut: int = 0) -> World:
+        while True:
+            try:
+                self.client.do_handshake()
+            except ssl.SSLWantReadError:
+                self.carry(cut)
+            else:
+                self.carry(cut)
+                return self
+
+    def says(self, *data: bytes, cut: int = 0) -> None:
+        for piece in data:
+            self.client.write(piece)
+        self.carry(cut)
+
+    def hears(self) -> bytes:
+        self.carry()
+        pieces = []
+        while True:
+            try:
+                piece = self.client.read(65536)
+            except ssl.SSLWantReadError:
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_bytes_both_ways_however_they_are_cut(version: ssl.TLSVersion, cut: int) -> None:
+    world = World(version).shake_hands(cut)
+    world.says(b"GET /", b" HTTP/1.1", cut=cut)
+    assert b"".join(world.app.got) == b"GET / HTTP/1.1" and len(world.app.got) == (2 if cut else 1)
+    world.app.transport.write(b"200")
+    world.app.transport.writelines([b" ", b"OK"])
+    assert world.hears() == b"200 OK"
+
+
+def test_the_connection_sees_the_handshake_and_the_socket() -> None:
+    transport = World().shake_hands().app.transport
+    assert transport.get_extra_info("ssl_object").selected_alpn_protocol() == "h2"
+    assert transport.get_extra_info("peername") == "the socket's peername"
+    assert not transport.can_write_eof()
+
+
+def test_the_first_request_may_come_with_the_end_of_the_handshake() -> None:
+    world = World()
+    world.hello()
+    world = World()
+    with pytest.raises(ssl.SSLWantReadError):
+        world.client.do_handshake()
+    world.carry()
+    world.client.do_handshake()
+    assert not world.app.got
+    world.says(b"early")
+    assert world.app.got == [b"early"]
+
+
+def test_what_is_long_goes_in_pieces_and_comes_whole() -> None:
+    world = World().shake_hands()
+    sent = bytes(range(256)) * 2000
+    world.app.transport.write(sent)
+    assert max(map(len, world.socket.wrote)) <= FLUSH + RECORD
+    assert world.hears() == sent
+    world.says(sent)
+    assert world.app.got == [sent], "all records of a read are handed on at once"
+
+
+def test_close_says_so_to_the_client() -> None:
+    world = World().shake_hands()
+    world.app.transport.write(b"bye")
+    world.app.transport.close()
+    assert world.socket.closed and not world.socket.aborted
+    assert world.hears() == b"bye"
+    assert world.client.read(1) == b"", "close_notify, RFC 8446 section 6.1"
+    world.app.transport.close()
+    world.tls.connection_lost(None)
+    assert world.app.told == ["lost"]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_clients_close_notify_comes_behind_its_last_bytes(keep: bool) -> None:
+    world = World().shake_hands()
+    world.app.keep = keep
+    world.client.write(b"last")
+    with pytest.raises(ssl.SSLWantReadError):
+        world.client.unwrap()
+    world.carry()
+    assert world.app.got == [b"last"] and world.app.told == ["eof"]
+    assert world.socket.closed is not keep
+
+
+def test_the_end_of_the_socket_is_the_end() -> None:
+    world = World().shake_hands()
+    assert world.tls.eof_received() is True
+    assert world.app.told == ["eof"] and world.socket.closed
+
+
+def test_pressure_is_handed_on() -> None:
+    world = World().shake_hands()
+    world.tls.pause_writing()
+    world.tls.resume_writing()
+    assert world.app.told == ["pause_writing", "resume_writing"]
+
+
+# -- what is no TLS
+
+
+def test_no_tls_is_answered_by_an_alert_and_counted() -> None:
+    world = World()
+    world.tls.data_received(b"GET / HTTP/1.1\r\n\r\n")
+    assert world.socket.closed and world.reasons == ["tls_error"]
+    world.tls.connection_lost(None)
+    assert not world.connections and not world.app.told
+
+
+def test_a_malformed_record_ends_the_connection_and_is_counted() -> None:
+    world = World().shake_hands()
+    world.client.write(b"secret")
+    data = bytearray(world._out.read())
+    data[-1] ^= 1
+    world.tls.data_received(bytes(data))
+    assert world.socket.wrote and world.socket.closed and world.reasons == ["tls_error"] and not world.app.got
+
+
+# -- as long as the handshake lasts
+
+
+def test_a_handshake_that_takes_too_long_is_cut_and_counted_f11() -> None:
+    world = World()
+    world.tls.data_received(world.hello()[:20])
+    assert world.connections == {world.tls}
+    world.tls.sweep(world.now + TIMEOUT - 0.1)
+    assert not world.socket.closed
+    world.tls.sweep(world.now + TIMEOUT)
+    assert world.socket.aborted and world.reasons == ["handshake_timeout"]
+
+
+def test_without_a_time_out_it_may_last() -> None:
+    world = World()
+    world.limits.handshake_timeout = 0.0
+    world.tls.sweep(world.now + 1e9)
+    assert not world.socket.closed
+
+
+def test_after_it_the_worker_sees_the_connection_itself() -> None:
+    world = World().shake_hands()
+    assert not world.connections
+
+
+def test_a_connection_whose_handshake_ends_in_a_drain_is_told() -> None:
+    world = World()
+    world.tls.drain()
+    world.shake_hands()
+    assert world.app.told == ["drain"]
