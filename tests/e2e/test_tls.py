@@ -225,7 +225,7 @@ def test_a_handshake_that_never_ends_is_dropped(server: Server) -> None:
         for sock in (silent, begun):
             with contextlib.suppress(ConnectionResetError):
                 last_words(sock)
-    eventually(lambda: rejects(server).get("handshake_timeout") == 2)
+    eventually(lambda: rejects(server).get("handshake_timeout", 0) >= 2)
     assert time.monotonic() - began < 9
 
 
