@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from tests.assemble.kit import FakeParts, ask, config_of
 
-from enfilade.assemble.sites import REJECTED, Sites, body_limit, engine_body_limit, filters_of, route_names
+from enfilade.assemble import sites as sites_module
+from enfilade.assemble.sites import KNOWN_KEY, REJECTED, Sites, body_limit, engine_body_limit, filters_of, route_names
+from enfilade.exchange.exchange import Match
+from enfilade.testing.exchange import make_request
 
 TEXT = """
 [sites."*"]
@@ -94,3 +97,20 @@ def test_what_is_refused_before_it_has_a_site_goes_to_the_default_sites_log() ->
         sites = Sites(config_of(text % log), parts)
         assert set(parts.sinks) == sinks
         assert len(sites.rejected.route.done) == (log != "false")
+
+
+def test_what_was_found_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sites_module, "KNOWN_MATCHES", 3)
+    site = Sites(config_of('[sites."*"]\n"/{name}" = { respond = 200 }\n'), FakeParts()).find("x")
+    assert site is not None
+
+    def match(path: str, method: str = "GET") -> Match:
+        return site.match(make_request(method, path))
+
+    first = match("/a")
+    assert match("/a") is first and match("/b").params == {"name": "b"}
+    assert match("/a", "BREW").params == {"name": "a"}
+    long = "/" + "x" * KNOWN_KEY
+    assert match(long) is not match(long) and match("/a") is first
+    match("/d")
+    assert match("/a") is not first, "what strangers fill is emptied when it is full"

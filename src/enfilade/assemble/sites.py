@@ -31,6 +31,9 @@ NO_ROUTE = reason("no_route")
 NO_SITE = reason("no_site")
 REJECTED = ("", "")
 """Site and pattern of what was refused before it was routed, on the board and in the log."""
+KNOWN_MATCHES = 4096
+KNOWN_KEY = 256
+"""So many matches a site are remembered, by a method and a path of so many characters together."""
 
 
 class Parts(Protocol):
@@ -64,11 +67,23 @@ class CompiledSite:
         self._missing = Match(self._route("", lambda x: error_response(NO_ROUTE, x)), {}, "")
         self._server = Match(self._route("", self._answer_server_method), {}, "")
         self._refused: dict[tuple[str, ...], Match] = {}
+        self._known: dict[tuple[str, str], Match] = {}
 
     def match(self, request: Request) -> Match:
-        if request.method == "TRACE" or request.path == "*":
+        key = request.method, request.path
+        known = self._known.get(key)
+        if known is None:
+            known = self._look_up(*key)
+            if sum(map(len, key)) <= KNOWN_KEY:
+                if len(self._known) >= KNOWN_MATCHES:
+                    self._known.clear()
+                self._known[key] = known
+        return known
+
+    def _look_up(self, method: str, path: str) -> Match:
+        if method == "TRACE" or path == "*":
             return self._server
-        found = self._table.find(request.method, request.path)
+        found = self._table.find(method, path)
         if isinstance(found, Found):
             route, mount = found.target
             return Match(route, found.params, found.mount if mount is None else mount)

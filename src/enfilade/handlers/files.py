@@ -155,12 +155,12 @@ class Files:
         if (
             entry is not None
             and entry.until > x.started
-            and request.fields.conditional is False
             and request.method == "GET"
             and entry.mount == x.match.mount
         ):
-            whole = entry.whole or entry.by_accept.get(request.fields.get(b"accept-encoding"))
-            if whole is not None:
+            fields = request.fields
+            whole = entry.whole or entry.by_accept.get(fields.get(b"accept-encoding"))
+            if whole is not None and (fields.conditional is False or not is_conditional(fields)):
                 return whole
         if request.method not in _ALLOW:
             return refuse_method(x, _ALLOW)

@@ -186,3 +186,38 @@ def test_the_shared_memory_is_bounded() -> None:
     for i in range(head._LINES_ENTRIES // 50 + 5):
         head.parse_fields(b"".join(b"X-%d-%d: 1\r\n" % (i, j) for j in range(50)), 100)
     assert len(head._lines) <= head._LINES_ENTRIES
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Host: a\r\n",
+        b"Host: A:8080\r\nConnection: close\r\n",
+        b"Host: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n",
+        b"Host: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n",
+        b"Host: a\r\nContent-Length: 7\r\n",
+        b"",
+        b"Host: a\r\nHost: a\r\n",
+    ],
+)
+def test_what_the_fields_decide_is_the_same_from_memory(fields: bytes, version: str) -> None:
+    def decided() -> object:
+        read = head.read_block(b"X: 1\r\n" + fields, version, 100)
+        return (
+            [getattr(read.control, name) for name in head.Control.__slots__] if isinstance(read, head.Block) else read
+        )
+
+    head._controls.clear()
+    first = decided()
+    assert decided() == first
+
+
+def test_the_memory_of_what_fields_decide_is_bounded() -> None:
+    for i in range(head._LINES_ENTRIES + 5):
+        head.read_block(b"Host: h%d\r\n" % i, "1.1", 100)
+    assert 0 < len(head._controls) <= head._LINES_ENTRIES
+    head._controls.clear()
+    head.read_block(b"Host: a\r\nConnection: " + b"x" * head._LINE_BYTES + b"\r\n", "1.1", 100)
+    head.read_block(b"Host: a\r\nContent-Length: 5\r\n", "1.1", 100)
+    assert not head._controls, "neither long values nor lengths, which are many"

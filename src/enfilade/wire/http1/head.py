@@ -1,6 +1,9 @@
-"""From the bytes of a head to what it means, or to the reason why it is refused. Pure functions, but for one memory of lines."""
+"""From the bytes of a head to what it means, or to the reason why it is refused. Pure functions, but for two memories: of field
+lines, and of what they decide."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.framing import Framing, request_framing
@@ -41,17 +44,16 @@ RequestLine = tuple[str, str, str, bytes, bytes, str, str]
 A plain tuple because one is made for every request line."""
 
 
-class Block:
-    """What the field lines of a request mean in `version`: everything that does not depend on its request line.
+class Control:
+    """What the fields of a request decide about its connection and its body: the same for all that agree in `_CONTROL_FIELDS`.
 
     `upgrade` is the protocol asked for, None if none is. `expects`: it waits for 100 (Continue).
     """
 
-    __slots__ = ("authority", "expects", "fields", "framing", "host", "keep_alive", "upgrade", "version")
+    __slots__ = ("authority", "expects", "framing", "host", "keep_alive", "upgrade", "version")
 
     def __init__(self, version: str, fields: Fields, framing: Framing, authority: str, host: str) -> None:
         self.version = version
-        self.fields = fields
         self.framing = framing
         self.authority = authority
         self.host = host
@@ -59,6 +61,13 @@ class Block:
         self.keep_alive = persists(version, options)
         self.upgrade = upgrade_asked(fields) if version == "1.1" and b"upgrade" in options else None
         self.expects = version == "1.1" and framing != 0 and b"expect" in fields
+
+
+class Block(NamedTuple):
+    """The field lines of a request, read: everything that does not depend on its request line."""
+
+    fields: Fields
+    control: Control
 
 
 def parse_request_line(line: bytes, scheme: str) -> RequestLine | Reason:
@@ -130,10 +139,30 @@ def _parse_line(line: bytes) -> Pair | None:
 
 
 def read_block(raw: bytes, version: str, most: int) -> Block | Reason:
-    """What the field lines `raw` of a request mean: everything that is decided by them alone."""
+    """The field lines `raw` of a request; `most` of them at most."""
     fields = parse_fields(raw, most)
     if isinstance(fields, Reason):
         return fields
+    get = fields.get
+    key = (version, *[get(name) for name in _CONTROL_FIELDS])
+    control = _controls.get(key)
+    if control is None:
+        read = _read_control(version, fields)
+        if isinstance(read, Reason):
+            return read
+        control = read
+        if control.framing <= 0 and sum(map(len, filter(None, key))) <= _LINE_BYTES:
+            if len(_controls) >= _LINES_ENTRIES:
+                _controls.clear()
+            _controls[key] = control
+    return Block(fields, control)
+
+
+_CONTROL_FIELDS = (b"host", b"connection", b"content-length", b"transfer-encoding", b"upgrade", b"expect")
+_controls: dict[tuple[str | bytes | None, ...], Control] = {}
+
+
+def _read_control(version: str, fields: Fields) -> Control | Reason:
     asked = fields.get(b"host")  # a repeated one is joined with ", ": no host has a space in it
     if asked is None and version == "1.1":
         return _BAD_HOST
@@ -147,7 +176,7 @@ def read_block(raw: bytes, version: str, most: int) -> Block | Reason:
     expect = fields.get(b"expect")
     if expect is not None and expect.lower() != b"100-continue" and version == "1.1":
         return _EXPECTATION_FAILED
-    return Block(version, fields, framing, authority, host)
+    return Control(version, fields, framing, authority, host)
 
 
 def connection_options(fields: Fields) -> list[bytes]:

@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from enfilade.http.fields import NO_FIELDS, Fields
-from enfilade.http.framing import CHUNKED, UNTIL_CLOSE
+from enfilade.http.framing import CHUNKED, UNTIL_CLOSE, Framing
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
 from enfilade.wire.codec import DateStamp, LocalError, ServerCodec
 from enfilade.wire.events import DataReceived, Event, MessageEnded, Rejected, RequestReceived
 from enfilade.wire.http1.connection import NO_EVENTS, SILENT, Connection, tables
-from enfilade.wire.http1.head import Block, RequestLine, judge_partial, parse_request_line, read_block
+from enfilade.wire.http1.head import Block, Control, RequestLine, judge_partial, parse_request_line, read_block
 from enfilade.wire.http1.limits import Http1Limits
 from enfilade.wire.http1.reader import LengthReader, body_reader
 from enfilade.wire.http1.states import Heard, Reading, Role, Said, Writing
@@ -153,40 +153,41 @@ class Http1Server(Connection):
         version = line[1]
         at = line_end + 2
         block = self._block
-        if block is None or block.version != version or buffer[at : end + 4] != self._last_head[self._block_at :]:
+        if block is None or block.control.version != version or buffer[at : end + 4] != self._last_head[self._block_at :]:
             made = read_block(buffer[at : end + 2], version, self._limits.fields)
             if isinstance(made, Reason):
                 return self._refuse(made, self._make_request(line, None))
             block = made
         request = self._make_request(line, block)
-        if block.upgrade == "websocket" and block.framing and request.method == "GET":
+        control = block.control
+        if control.upgrade == "websocket" and control.framing and request.method == "GET":
             return self._refuse(_BAD_UPGRADE, request)
-        self._note(request, block)
+        self._note(request, control)
         if end < REMEMBERED_HEAD:
             self._last_head, self._block, self._block_at = buffer[: end + 4], block, at
         else:
             self._last_head, self._block = b"", None
-        return self._open(request, block, buffer[end + 4 :], now)
+        return self._open(request, control.framing, buffer[end + 4 :], now)
 
     def _make_request(self, line: RequestLine, block: Block | None) -> Request:
         method, version, path, raw_path, query, authority, host = line
         if block is None:
             return Request(method, self._scheme, authority, host, path, raw_path, query, NO_FIELDS, version)
-        fields = block.fields
+        fields, control = block
         if authority:
             # The target decides (section 3.2.2); whoever reads Host must see the same.
             fields = fields.setting((b"host", authority.encode("ascii")))
         else:
-            authority, host = block.authority, block.host
-        protocol = block.upgrade
-        if protocol is not None and (block.framing or (protocol == "websocket" and method != "GET")):
+            authority, host = control.authority, control.host
+        protocol = control.upgrade
+        if protocol is not None and (control.framing or (protocol == "websocket" and method != "GET")):
             protocol = None
         return Request(method, self._scheme, authority, host, path, raw_path, query, fields, version, protocol)
 
-    def _open(self, request: Request, block: Block, rest: bytes, now: float) -> list[Event]:
+    def _open(self, request: Request, framing: Framing, rest: bytes, now: float) -> list[Event]:
         """The head is good: hand it out, with what came behind it."""
-        ended = block.framing == 0
-        if block.framing > self._limits.body > 0:
+        ended = framing == 0
+        if framing > self._limits.body > 0:
             return self._refuse(_TOO_LARGE, request)
         event = RequestReceived(1, request, ended)
         self._writing = _READY
@@ -199,19 +200,19 @@ class Http1Server(Connection):
                 self._again = event
             return [event]
         self._hear(Heard.HEAD)
-        self._reader = body_reader(block.framing, self._limits, self._limits.body)
+        self._reader = body_reader(framing, self._limits, self._limits.body)
         self._unread = 0
         self._due = now + self._limits.body_timeout
         self._rate_from, self._rate_bytes = now, 0
         return [event, *self._feed_body(rest, now)] if rest else [event]
 
-    def _note(self, request: Request, block: Block) -> None:
+    def _note(self, request: Request, control: Control) -> None:
         self._request = request
         self._http10 = request.version == "1.0"
         self._silent = request.method == "HEAD"
-        self._keep_alive = block.keep_alive and not self._draining
+        self._keep_alive = control.keep_alive and not self._draining
         self._plain = self._keep_alive and not self._http10 and not self._silent
-        self._expects = block.expects
+        self._expects = control.expects
         self._drain = DRAIN
         self._again = None
 
