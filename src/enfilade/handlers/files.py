@@ -152,12 +152,7 @@ class Files:
     def __call__(self, x: Exchange) -> Response | Awaitable[Response]:
         request = x.request
         entry = self._entries.get(request.path)
-        if (
-            entry is not None
-            and entry.until > x.started
-            and request.method == "GET"
-            and entry.mount == x.match.mount
-        ):
+        if entry is not None and entry.until > x.started and request.method == "GET" and entry.mount == x.match.mount:
             fields = request.fields
             whole = entry.whole or entry.by_accept.get(fields.get(b"accept-encoding"))
             if whole is not None and (fields.conditional is False or not is_conditional(fields)):

@@ -153,7 +153,11 @@ class Http1Server(Connection):
         version = line[1]
         at = line_end + 2
         block = self._block
-        if block is None or block.control.version != version or buffer[at : end + 4] != self._last_head[self._block_at :]:
+        if (
+            block is None
+            or block.control.version != version
+            or buffer[at : end + 4] != self._last_head[self._block_at :]
+        ):
             made = read_block(buffer[at : end + 2], version, self._limits.fields)
             if isinstance(made, Reason):
                 return self._refuse(made, self._make_request(line, None))
