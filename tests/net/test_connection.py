@@ -10,8 +10,9 @@ import pytest
 from enfilade.exchange.exchange import Exchange, Match, Route
 from enfilade.exchange.response import Response
 from enfilade.http.fields import Fields
-from enfilade.net.connection import FORGET_AFTER, LINGER_BYTES, HttpConnection
-from enfilade.net.service import ConnectionLimits, Service
+from enfilade.net.connection import LINGER_BYTES, ConnectionLimits
+from enfilade.net.http import FORGET_AFTER, HttpConnection
+from enfilade.net.service import Service
 from enfilade.wire.codec import DateStamp, ServerCodec
 from enfilade.wire.http1.limits import Http1Limits
 from enfilade.wire.http1.server import Http1Server
