@@ -10,7 +10,8 @@ import pytest
 from enfilade.exchange.exchange import Exchange, Match, Route
 from enfilade.exchange.response import Response
 from enfilade.http.fields import Fields
-from enfilade.net.connection import LINGER_BYTES, ConnectionLimits
+from enfilade.net.connection import LINGER_BYTES
+from enfilade.net.context import ConnectionLimits
 from enfilade.net.http import FORGET_AFTER, HttpConnection
 from enfilade.net.service import Service
 from enfilade.wire.codec import DateStamp, ServerCodec

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from enfilade.net.connection import ConnectionLimits
+from enfilade.net.context import ConnectionLimits
 from enfilade.net.selfsigned import self_signed
 from enfilade.net.tls import context_for
 from enfilade.net.tls_transport import FLUSH, RECORD, TlsTransport

@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-import time
-from collections.abc import Callable, Mapping
-from typing import Protocol, cast
+from collections.abc import Mapping
+from typing import cast
 
 from enfilade.exchange.exchange import Peer
 from enfilade.http.reasons import Reason, reason
-from enfilade.observe.metrics import ConnectionMeter
+from enfilade.net.context import ConnectionContext
 from enfilade.wire.codec import Codec
 from enfilade.wire.events import Event
 
 CLIENT_GONE = reason("client_gone")
-CONNECTION_LIMIT = reason("connection_limit")
 READ_TIMEOUT = reason("read_timeout")
 JOIN_LIMIT = 16 * 1024
 """Pieces up to this size are joined before they are written: one copy costs less than one more element of a writev."""
@@ -30,76 +28,6 @@ LINGER = 1.0
 LINGER_BYTES = 4 * 1024 * 1024
 RESET = struct.pack("ii", 1, 0)
 """As SO_LINGER: close at once, and tell the peer by a reset."""
-
-
-class ConnectionLimits:
-    """How slowly a client may read: less than `min_rate` bytes a second over `write_timeout` seconds ends the connection.
-    `request_timeout`: how long one exchange may take in all; 0: as long as it likes. `handshake_timeout`: the same for TLS's."""
-
-    __slots__ = ("handshake_timeout", "min_rate", "request_timeout", "write_timeout")
-
-    def __init__(
-        self,
-        *,
-        write_timeout: float = 30.0,
-        min_rate: int = 240,
-        request_timeout: float = 0.0,
-        handshake_timeout: float = 10.0,
-    ) -> None:
-        self.handshake_timeout = handshake_timeout
-        self.write_timeout = write_timeout
-        self.min_rate = min_rate
-        self.request_timeout = request_timeout
-
-
-class Tracked(Protocol):
-    """What a worker asks of whoever holds a connection, from its acceptance to its end: first a TLS handshake, perhaps.
-    `received`: bytes that came for the server."""
-
-    received: int
-
-    def sweep(self, now: float) -> None: ...
-    def drain(self) -> None: ...
-    def dismiss(self) -> None: ...
-    def abort(self, why: Reason) -> None: ...
-    def close(self) -> None: ...
-    @property
-    def idle(self) -> bool: ...
-
-
-class ConnectionContext:
-    """What connections of one kind share inside a worker. `limits` are those that a connection itself applies; `connections` are
-    all that are open in this worker, of any kind; `unix_path` is where we listen if that is a Unix socket."""
-
-    __slots__ = ("clock", "connections", "limits", "loop", "max_connections", "meter", "unix_path")
-
-    def __init__(
-        self,
-        *,
-        loop: asyncio.AbstractEventLoop,
-        limits: ConnectionLimits,
-        meter: ConnectionMeter,
-        connections: set[Tracked],
-        max_connections: int = 0,
-        unix_path: str | None = None,
-    ) -> None:
-        self.loop = loop
-        self.clock: Callable[[], float] = time.monotonic  # not loop.time: uvloop's stands still within a turn
-        self.limits = limits
-        self.meter = meter
-        self.connections = connections
-        self.max_connections = max_connections
-        self.unix_path = unix_path
-
-    def opened(self, connection: Tracked, peer: Peer) -> None:
-        self.connections.add(connection)
-        self.meter.opened(_protocol(peer))
-        if self.max_connections and len(self.connections) > self.max_connections:
-            connection.abort(CONNECTION_LIMIT)
-
-    def closed(self, connection: Tracked, peer: Peer) -> None:
-        self.connections.discard(connection)
-        self.meter.closed(_protocol(peer))
 
 
 class Connection(asyncio.Protocol):
@@ -350,7 +278,3 @@ def peer_of(transport: asyncio.Transport, unix_path: str | None) -> Peer:
         tls.version(),
         tls.context,
     )
-
-
-def _protocol(peer: Peer) -> int:
-    return int(peer.alpn == "h2")

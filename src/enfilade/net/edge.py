@@ -14,7 +14,7 @@ import uvloop
 
 from enfilade.http.dates import format_date
 from enfilade.http.reasons import reason
-from enfilade.net.connection import Tracked
+from enfilade.net.context import Tracked
 from enfilade.net.http import HttpConnection
 from enfilade.net.service import Service
 from enfilade.net.tls_transport import TlsTransport

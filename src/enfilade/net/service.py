@@ -11,7 +11,7 @@ from enfilade.exchange.exchange import Exchange, Match, Peer
 from enfilade.exchange.response import Response
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
-from enfilade.net.connection import ConnectionContext, ConnectionLimits, Tracked
+from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked
 from enfilade.observe.metrics import ConnectionMeter
 from enfilade.wire.codec import ServerCodec
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from enfilade.http.reasons import Reason, reason
-from enfilade.net.connection import Connection, ConnectionContext
+from enfilade.net.connection import Connection
+from enfilade.net.context import ConnectionContext
 
 HANDSHAKE_TIMEOUT = reason("handshake_timeout")
 TLS_ERROR = reason("tls_error")
@@ -183,7 +184,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._tls if name == "ssl_object" else self._socket.get_extra_info(name, default)
 
-    # -- what the worker calls, as long as the handshake lasts: `connection.Tracked`; `abort` and `close` are the transport's, too
+    # -- what the worker calls, as long as the handshake lasts: `context.Tracked`; `abort` and `close` are the transport's, too
 
     def sweep(self, now: float) -> None:
         if self._service.limits.handshake_timeout > 0 and self._due <= now:
