@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from tests.net.kit import Meter, Transport
 
 from enfilade.exchange.exchange import Exchange, Match, Route
 from enfilade.exchange.response import Response
 from enfilade.http.fields import Fields
-from enfilade.net.connection import LINGER_BYTES
-from enfilade.net.context import ConnectionLimits
+from enfilade.net.context import LINGER_BYTES, ConnectionLimits
 from enfilade.net.http import FORGET_AFTER, HttpConnection
 from enfilade.net.service import Service
 from enfilade.wire.codec import DateStamp, ServerCodec
@@ -20,57 +20,6 @@ from enfilade.wire.http1.server import Http1Server
 
 HERE = Match(Route("", "/*", lambda x: Response(200, Fields(), b"ok")), {}, "")
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-class Transport(asyncio.Transport):
-    def __init__(self) -> None:
-        super().__init__()
-        self.wrote = b""
-        self.backlog = 0
-        self.closed = self.aborted = self.half_closed = False
-        self.options: list[tuple[object, ...]] = []
-
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        return {"peername": ("192.0.2.1", 5), "sockname": ("192.0.2.2", 80), "socket": self}.get(name, default)
-
-    def setsockopt(self, *option: object) -> None:
-        self.options.append(option)
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self.half_closed, "nothing is written behind the end"
-        self.wrote += bytes(data)
-
-    def get_write_buffer_size(self) -> int:
-        return self.backlog
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
-        self.half_closed = True
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = self.aborted = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-
-class Meter:
-    """Remembers the names of reasons."""
-
-    def __init__(self) -> None:
-        self.reasons: list[str] = []
-
-    def rejected(self, why: object) -> None:
-        self.reasons.append(why.name)  # type: ignore[attr-defined]
-
-    def _count(self, _: int) -> None: ...
-
-    opened = closed = received = sent = _count
 
 
 class Bench:
@@ -168,3 +117,12 @@ def test_who_reads_below_the_minimum_rate_is_reset(bench: Bench, rate: int, drop
         bench.sweep(1.0)
     assert bench.transport.aborted is dropped
     assert (bench.meter.reasons == ["read_timeout"]) is dropped and bool(bench.transport.options) is dropped
+
+
+def test_one_too_many_is_refused_before_it_counts(bench: Bench) -> None:
+    service = bench.connection.service
+    service.max_connections = 1
+    before, transport = set(service.connections), Transport()
+    HttpConnection(service).connection_made(transport)
+    assert transport.wrote.startswith(b"HTTP/1.1 503 ") and transport.half_closed
+    assert service.connections == before == {bench.connection}

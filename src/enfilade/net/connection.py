@@ -14,7 +14,8 @@ from typing import cast
 
 from enfilade.exchange.exchange import Peer
 from enfilade.http.reasons import Reason, reason
-from enfilade.net.context import ConnectionContext
+from enfilade.net.context import LINGER, LINGER_BYTES, ConnectionContext
+from enfilade.net.refusal import refuse
 from enfilade.wire.codec import Codec
 from enfilade.wire.events import Event
 
@@ -23,9 +24,6 @@ READ_TIMEOUT = reason("read_timeout")
 JOIN_LIMIT = 16 * 1024
 """Pieces up to this size are joined before they are written: one copy costs less than one more element of a writev."""
 
-LINGER = 1.0
-"""Seconds that are read and dropped before a connection is closed over what its client still sends (nginx: 5)."""
-LINGER_BYTES = 4 * 1024 * 1024
 RESET = struct.pack("ii", 1, 0)
 """As SO_LINGER: close at once, and tell the peer by a reset."""
 
@@ -100,6 +98,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        if self.service.full:
+            refuse(self.transport, self.service, self.service.refusal)
+            return
         self.peer = peer_of(self.transport, self.service.unix_path)
         now = self._delivered_at = self.heard_at = self.service.clock()
         self.codec = self.make_codec(now)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from enfilade.exchange.exchange import Peer
-from enfilade.http.reasons import Reason, reason
+from enfilade.http.reasons import Reason
 from enfilade.observe.metrics import ConnectionMeter
 
-CONNECTION_LIMIT = reason("connection_limit")
+LINGER = 1.0
+"""Seconds that are read and dropped before a connection is closed over what its client still sends (nginx: 5)."""
+LINGER_BYTES = 4 * 1024 * 1024
 
 
 class ConnectionLimits:
@@ -51,9 +53,13 @@ class Tracked(Protocol):
 
 class ConnectionContext:
     """What connections of one kind share inside a worker. `limits` are those that a connection itself applies; `connections` are
-    all that are open in this worker, of any kind; `unix_path` is where we listen if that is a Unix socket."""
+    all that are open in this worker, of any kind; `unix_path` is where we listen if that is a Unix socket.
+    `refusals`: how many are just being refused, beyond `max_connections`."""
 
-    __slots__ = ("clock", "connections", "limits", "loop", "max_connections", "meter", "unix_path")
+    __slots__ = ("clock", "connections", "limits", "loop", "max_connections", "meter", "refusals", "unix_path")
+
+    refusal: ClassVar[bytes] = b""
+    """What is said, without being asked, to who is refused."""
 
     def __init__(
         self,
@@ -72,12 +78,16 @@ class ConnectionContext:
         self.connections = connections
         self.max_connections = max_connections
         self.unix_path = unix_path
+        self.refusals = 0
+
+    @property
+    def full(self) -> bool:
+        """No further connection may be taken."""
+        return 0 < self.max_connections <= len(self.connections)
 
     def opened(self, connection: Tracked, peer: Peer) -> None:
         self.connections.add(connection)
         self.meter.opened(_protocol(peer))
-        if self.max_connections and len(self.connections) > self.max_connections:
-            connection.abort(CONNECTION_LIMIT)
 
     def closed(self, connection: Tracked, peer: Peer) -> None:
         self.connections.discard(connection)

@@ -12,6 +12,7 @@ from enfilade.exchange.response import Response
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
 from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked
+from enfilade.net.refusal import HTTP_REFUSAL
 from enfilade.observe.metrics import ConnectionMeter
 from enfilade.wire.codec import ServerCodec
 
@@ -27,6 +28,8 @@ class Service(ConnectionContext):
     """
 
     __slots__ = ("error", "find", "h2c", "make_codec", "refused")
+
+    refusal = HTTP_REFUSAL
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from typing import Any, cast
 from enfilade.http.reasons import Reason, reason
 from enfilade.net.connection import Connection
 from enfilade.net.context import ConnectionContext
+from enfilade.net.refusal import refuse
 
 HANDSHAKE_TIMEOUT = reason("handshake_timeout")
 TLS_ERROR = reason("tls_error")
@@ -58,6 +59,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._socket = cast(asyncio.Transport, transport)
+        if self._service.full:
+            refuse(self._socket, self._service, b"")
+            return
         self._due = self._service.clock() + self._service.limits.handshake_timeout
         self._service.connections.add(self)
 
