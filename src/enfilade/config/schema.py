@@ -168,7 +168,8 @@ class Redirect(Table, frozen=True):
 
 
 class Fixed(Table, frozen=True):
-    """An answer that is always the same."""
+    """An answer that is always the same. A 2xx answers GET and HEAD, and another method only where the pattern names it
+    (`"POST /hook"`); else that gets 405. Any other status answers every method."""
 
     status: Annotated[Status, Text("Its status.")] = 200
     body: Annotated[str, Text("Its body.")] = ""
