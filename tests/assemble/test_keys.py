@@ -143,7 +143,7 @@ ELSEWHERE = {
     "ServerLog.format": "assemble/test_keys.py::test_the_servers_own_log",
     "Limits.write_timeout": "e2e/test_slow_clients.py::test_hundreds_at_once_are_all_dropped_while_others_are_served",
     "Limits.request_timeout": "e2e/test_slow_clients.py::test_the_ceiling_for_exchanges",
-    "Limits.connections": "e2e/test_processes.py::test_connections_beyond_the_limit_of_a_worker_are_dropped_and_counted",
+    "Limits.connections": "e2e/test_processes.py::test_connections_beyond_the_limit_of_a_worker_are_refused_and_counted",
     "Tls.certificate": "assemble/test_certificates.py::test_the_name_chooses_the_certificate",
     "Tls.key": "assemble/test_trial.py::test_a_certificate_must_fit_its_key",
     "Log.format": "assemble/test_trial.py::test_a_mistake_has_its_place",

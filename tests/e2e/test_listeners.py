@@ -171,7 +171,7 @@ def test_out_of_descriptors_it_waits_without_a_busy_loop_and_accepts_again(start
     assert workers(server) == [worker]
 
 
-def test_connections_beyond_the_limit_are_closed_and_the_others_served(start: Start) -> None:
+def test_connections_beyond_the_limit_get_503_and_the_others_are_served(start: Start) -> None:
     server = start(
         '[server]\nhttp = "127.0.0.1:0"\nworkers = 1\nlimits = { connections = 3 }\n' + SITES, files={"probe.py": PROBE}
     )
@@ -181,8 +181,10 @@ def test_connections_beyond_the_limit_are_closed_and_the_others_served(start: St
             clients.append(stack.enter_context(server.connect()))
             clients[-1].sendall(GET.replace(b"close", b"keep-alive"))
             assert clients[-1].recv(1000).endswith(b"hi")
-        with server.connect() as one_more, contextlib.suppress(ConnectionResetError):
-            assert last_words(one_more) == b""
+        with server.connect() as one_more:
+            one_more.sendall(GET)
+            ((status, fields, body),) = parse(last_words(one_more))
+            assert (status, fields[b"retry-after"], fields[b"connection"]) == (503, b"1", b"close"), body
         for sock in clients:
             sock.sendall(GET)
             assert last_words(sock).endswith(b"hi")

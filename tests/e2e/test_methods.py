@@ -28,6 +28,7 @@ request_id = true
 "/files/*" = { files = "." }
 "/app/*" = { app = "methods", log = false }
 "/fixed" = { respond = "fixed" }
+"/gone" = { respond = 410 }
 "GET /one" = { respond = "read" }
 "POST /one" = { respond = "written" }
 
@@ -53,7 +54,8 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
         ("/files/missing", [404, 404, 405, 405, 405, 405, 204], "GET, HEAD, OPTIONS"),
         ("/one", [200, 200, 200, 405, 405, 405, 204], "GET, HEAD, POST, OPTIONS"),
         ("/app/x", [200] * 7, None),
-        ("/fixed", [200] * 7, None),
+        ("/fixed", [200, 200, 405, 405, 405, 405, 204], "GET, HEAD, OPTIONS"),
+        ("/gone", [410] * 7, None),
         ("/nowhere", [404] * 7, None),
     ],
 )

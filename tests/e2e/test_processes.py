@@ -226,14 +226,13 @@ def test_sigterm_to_one_worker_drains_it_and_fills_its_place(start: Start) -> No
     assert first[1] in now
 
 
-def test_connections_beyond_the_limit_of_a_worker_are_dropped_and_counted(start: Start) -> None:
+def test_connections_beyond_the_limit_of_a_worker_are_refused_and_counted(start: Start) -> None:
     """`limits.connections`; those to the admin listener count too."""
     server = launch(start, CONFIG.replace("workers = 2", "workers = 1") + "[server.limits]\nconnections = 3\n")
     idle = [idle_connection(server) for _ in range(2)]
     assert metrics(server)['enfilade_connections_open{protocol="http1"}'] == 3
     idle.append(idle_connection(server))
-    with pytest.raises(ConnectionError):
-        idle_connection(server)
+    assert get(server)[0] == 503
     for connection in idle:
         connection.close()
     found = until(lambda: (now := metrics(server))['enfilade_connections_open{protocol="http1"}'] == 1 and now)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import signal
+import socket
 import ssl
 from collections.abc import Iterator
 
@@ -169,6 +170,31 @@ def test_twenty_reloads_under_load_lose_no_request_and_the_totals_are_exact(serv
 @pytest.fixture(scope="module")
 def shared(start_once: Start) -> Iterator[Server]:
     return start_once(config(0), files={"hello.py": APP})
+
+
+def test_a_handshake_that_a_reload_overtakes_is_finished_and_served_once(server: Server) -> None:
+    """Who was accepted is served, and told `Connection: close` (RFC 9112 section 9.6)."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ssl._create_unverified_context().wrap_bio(incoming, outgoing)
+    with socket.create_connection(server.address("https"), timeout=10) as sock:
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        sock.sendall(outgoing.read())
+        incoming.write(sock.recv(65536))  # so it was accepted, by the worker that will drain
+        reload(server, config(1))
+        server.wait_for("generation 2 serves")
+        until(lambda: any(w["state"] == "draining" for w in status(server)["workers"]))
+        tls.do_handshake()
+        tls.write(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        sock.sendall(outgoing.read())
+        while piece := sock.recv(65536):
+            incoming.write(piece)
+        answer = tls.read(65536)
+    assert (
+        answer.startswith(b"HTTP/1.1 200")
+        and b"connection: close" in answer.lower()
+        and b"x-version: 0" in answer.lower()
+    )
 
 
 @pytest.mark.parametrize(

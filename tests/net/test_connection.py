@@ -1,4 +1,4 @@
-"""HttpConnection between a fake transport and a fake engine: time, memory, and the end of a connection."""
+"""Connections between a fake transport and an engine: time, memory, and the end of a connection."""
 
 from __future__ import annotations
 
@@ -6,69 +6,24 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from tests.net.kit import Meter, Transport
 
 from enfilade.exchange.exchange import Exchange, Match, Route
 from enfilade.exchange.response import Response
-from enfilade.http.fields import Fields
-from enfilade.net.connection import FORGET_AFTER, LINGER_BYTES, HttpConnection
-from enfilade.net.service import ConnectionLimits, Service
+from enfilade.http.fields import NO_FIELDS, Fields
+from enfilade.http.reasons import Reason
+from enfilade.net.connection import Connection
+from enfilade.net.context import LINGER_BYTES, ConnectionContext, ConnectionLimits
+from enfilade.net.http import FORGET_AFTER, HttpConnection
+from enfilade.net.service import Service
 from enfilade.wire.codec import DateStamp, ServerCodec
+from enfilade.wire.events import Event
+from enfilade.wire.http1.client import Http1Client
 from enfilade.wire.http1.limits import Http1Limits
 from enfilade.wire.http1.server import Http1Server
 
 HERE = Match(Route("", "/*", lambda x: Response(200, Fields(), b"ok")), {}, "")
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-class Transport(asyncio.Transport):
-    def __init__(self) -> None:
-        super().__init__()
-        self.wrote = b""
-        self.backlog = 0
-        self.closed = self.aborted = self.half_closed = False
-        self.options: list[tuple[object, ...]] = []
-
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        return {"peername": ("192.0.2.1", 5), "sockname": ("192.0.2.2", 80), "socket": self}.get(name, default)
-
-    def setsockopt(self, *option: object) -> None:
-        self.options.append(option)
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self.half_closed, "nothing is written behind the end"
-        self.wrote += bytes(data)
-
-    def get_write_buffer_size(self) -> int:
-        return self.backlog
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
-        self.half_closed = True
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = self.aborted = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-
-class Meter:
-    """Remembers the names of reasons."""
-
-    def __init__(self) -> None:
-        self.reasons: list[str] = []
-
-    def rejected(self, why: object) -> None:
-        self.reasons.append(why.name)  # type: ignore[attr-defined]
-
-    def _count(self, _: int) -> None: ...
-
-    opened = closed = received = sent = _count
 
 
 class Bench:
@@ -166,3 +121,60 @@ def test_who_reads_below_the_minimum_rate_is_reset(bench: Bench, rate: int, drop
         bench.sweep(1.0)
     assert bench.transport.aborted is dropped
     assert (bench.meter.reasons == ["read_timeout"]) is dropped and bool(bench.transport.options) is dropped
+
+
+def test_one_too_many_is_refused_before_it_counts(bench: Bench) -> None:
+    service = bench.connection.service
+    service.max_connections = 1
+    before, transport = set(service.connections), Transport()
+    HttpConnection(service).connection_made(transport)
+    assert transport.wrote.startswith(b"HTTP/1.1 503 ") and transport.half_closed
+    assert service.connections == before == {bench.connection}
+
+
+# -- a kind of connection that is not HttpConnection: the client's end, which only remembers
+
+
+class ClientConnection(Connection):
+    codec: Http1Client
+
+    def __init__(self, service: ConnectionContext) -> None:
+        super().__init__(service)
+        self.events: list[Event] = []
+        self.ended: list[str] = []
+
+    def make_codec(self, now: float) -> Http1Client:
+        return Http1Client(Http1Limits(head_timeout=10.0))
+
+    def dispatch(self, events: list[Event]) -> None:
+        self.events += events
+
+    def pump(self) -> None: ...
+
+    def end_all(self, why: Reason) -> None:
+        self.ended.append(why.name)
+
+
+@pytest.fixture
+def client(bench: Bench) -> ClientConnection:
+    connection = ClientConnection(bench.connection.service)
+    connection.connection_made(Transport())
+    connection.codec.request("GET", "http", "a", b"/", NO_FIELDS, end=True)
+    connection.flush()
+    return connection
+
+
+def test_any_engine_is_written_for_and_swept(bench: Bench, client: ClientConnection) -> None:
+    assert client.transport.wrote.startswith(b"GET / HTTP/1.1\r\n")  # type: ignore[attr-defined]
+    assert client.written == len(client.transport.wrote)  # type: ignore[attr-defined]
+    client.transport.backlog = client.written  # type: ignore[attr-defined]
+    bench.now += 10.0
+    client.sweep(bench.now)
+    assert client.transport.is_closing() and client.ended == ["read_timeout"]
+
+
+def test_its_end_is_told_and_counted_once(bench: Bench, client: ClientConnection) -> None:
+    assert client in bench.connection.service.connections
+    client.connection_lost(None)
+    assert client not in bench.connection.service.connections and client.ended == ["client_gone"]
+    assert client.reported == (client.received, client.written) != (0, 0)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from enfilade.net.context import ConnectionLimits
 from enfilade.net.selfsigned import self_signed
-from enfilade.net.service import ConnectionLimits
 from enfilade.net.tls import context_for
 from enfilade.net.tls_transport import FLUSH, RECORD, TlsTransport
 
@@ -32,6 +32,9 @@ class Socket(asyncio.Transport):
 
     def abort(self) -> None:
         self.closed = self.aborted = True
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
 
     def is_closing(self) -> bool:
         return self.closed
@@ -73,6 +76,7 @@ class World:
         self.clock = lambda: self.now
         self.limits = ConnectionLimits(handshake_timeout=TIMEOUT)
         self.connections: set[Any] = set()
+        self.full = False
         self.meter = self
         self.reasons: list[str] = []
         self.app, self.socket = App(), Socket()
@@ -247,6 +251,14 @@ def test_without_a_time_out_it_may_last() -> None:
     world.limits.handshake_timeout = 0.0
     world.tls.sweep(world.now + 1e9)
     assert not world.socket.closed
+
+
+def test_one_too_many_gets_no_handshake() -> None:
+    world = World()
+    world.full, socket = True, Socket()
+    TlsTransport(world, CONTEXT, lambda: world.app).connection_made(socket)  # type: ignore[arg-type]
+    assert socket.aborted and not socket.wrote and world.connections == {world.tls}
+    assert world.reasons == ["connection_limit"]
 
 
 def test_after_it_the_worker_sees_the_connection_itself() -> None:

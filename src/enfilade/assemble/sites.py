@@ -158,7 +158,8 @@ def handler_of(pattern: str, route: Route, parts: Parts) -> Handler:
     if route.redirect is not None:
         to = route.redirect if isinstance(route.redirect, Redirect) else Redirect(to=route.redirect)
         return RedirectHandler(to.to, to.status, params=params_of(pattern))
-    return _respond(route.respond)
+    # Only requests with the method that a pattern names come to its route.
+    return _respond(route.respond, any_method=not pattern.startswith("/"))
 
 
 def params_of(pattern: str) -> list[str]:
@@ -166,12 +167,12 @@ def params_of(pattern: str) -> list[str]:
     return [piece.partition("}")[0] for piece in pattern.split("{")[1:]]
 
 
-def _respond(respond: str | int | Fixed | None) -> Handler:
+def _respond(respond: str | int | Fixed | None, *, any_method: bool) -> Handler:
     if isinstance(respond, int):
-        return Respond(respond)
+        return Respond(respond, any_method=any_method)
     if isinstance(respond, Fixed):
-        return Respond(respond.status, respond.body, respond.type)
-    return Respond(200, respond or "")
+        return Respond(respond.status, respond.body, respond.type, any_method=any_method)
+    return Respond(200, respond or "", any_method=any_method)
 
 
 # -- filters: what a route says goes before what its site says

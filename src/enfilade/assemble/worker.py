@@ -21,8 +21,9 @@ from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Handler, Match, Meter, Peer, Route
 from enfilade.handlers.admin import Admin
 from enfilade.http.request import Request
+from enfilade.net.context import ConnectionLimits
 from enfilade.net.edge import Edge
-from enfilade.net.service import ConnectionLimits, Service
+from enfilade.net.service import Service
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import CONTENT_TYPE, ConnectionMeter, ConnectionRows, RouteMeter, render
 from enfilade.process.board import Board, Column

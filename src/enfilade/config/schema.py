@@ -82,7 +82,9 @@ class Limits(Table, frozen=True):
             "Hard ceiling for one exchange; beyond: 503, or a cut if the answer has begun; 0: none. Not for WebSockets."
         ),
     ] = 0.0
-    connections: Annotated[Count, Text("Connections of one worker at once; 0: no limit.")] = 0
+    connections: Annotated[
+        Count, Text("Connections of one worker at once; beyond: 503, over TLS closed; 0: no limit.")
+    ] = 0
     streams: Annotated[Positive, Text("HTTP/2 streams of one connection at once.")] = 128
 
 
@@ -166,7 +168,8 @@ class Redirect(Table, frozen=True):
 
 
 class Fixed(Table, frozen=True):
-    """An answer that is always the same."""
+    """An answer that is always the same. A 2xx answers GET and HEAD, and another method only where the pattern names it
+    (`"POST /hook"`); else that gets 405. Any other status answers every method."""
 
     status: Annotated[Status, Text("Its status.")] = 200
     body: Annotated[str, Text("Its body.")] = ""

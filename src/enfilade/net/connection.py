@@ -1,7 +1,7 @@
-"""The shell around one engine: bytes from the socket in, exchanges to the handler, answers back, one write a turn.
+"""One connection: a socket, the engine that its bytes go through, and the clock. What the engine's events mean is a subclass's.
 
-Nothing about HTTP is decided here. Whole answers wait for the end of the turn in which their request came and are written
-together; bodies that flow are written as they come, and stop flowing when the transport or the peer's window is full.
+Whole answers wait for the end of the turn in which their request came and are written together; a body that flows stops
+flowing when the transport is full, and a peer that does not read is not read from.
 """
 
 from __future__ import annotations
@@ -9,79 +9,41 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import cast
 
-from enfilade.exchange.bodies import Stream, empty_body
-from enfilade.exchange.exchange import Exchange, Outcome, Peer
-from enfilade.exchange.pending import Pending
-from enfilade.exchange.response import FileSlice, Response, Tunnel
-from enfilade.http.fields import Fields
+from enfilade.exchange.exchange import Peer
 from enfilade.http.reasons import Reason, reason
-from enfilade.http.request import Request
-from enfilade.net.senders import FileSender, Sender, StreamSender
-from enfilade.net.service import Service
-from enfilade.observe.metrics import PROTOCOLS
-from enfilade.wire.codec import LocalError, ServerCodec
-from enfilade.wire.events import (
-    ConnectionClosed,
-    DataReceived,
-    Event,
-    MessageEnded,
-    Rejected,
-    RequestReceived,
-    StreamClosed,
-    WindowOpened,
-)
+from enfilade.net.context import LINGER, LINGER_BYTES, ConnectionContext
+from enfilade.net.refusal import refuse
+from enfilade.wire.codec import Codec
+from enfilade.wire.events import Event
 
 CLIENT_GONE = reason("client_gone")
 READ_TIMEOUT = reason("read_timeout")
-INTERNAL = reason("internal")
-REQUEST_TIMEOUT = reason("request_timeout")
 JOIN_LIMIT = 16 * 1024
 """Pieces up to this size are joined before they are written: one copy costs less than one more element of a writev."""
 
-PREFACE = b"PRI "
-LINGER = 1.0
-"""Seconds that are read and dropped before a connection is closed over what its client still sends (nginx: 5)."""
-LINGER_BYTES = 4 * 1024 * 1024
 RESET = struct.pack("ii", 1, 0)
 """As SO_LINGER: close at once, and tell the peer by a reset."""
-FORGET_AFTER = 5.0
-"""Seconds without a byte, after which a connection gives back the memory of its last request."""
-
-_NOBODY = empty_body()
-_WEBSOCKET = PROTOCOLS.index("websocket")
 
 
-class Delivery:
-    """An exchange that was not answered within the call: its request body still comes, or its answer still flows."""
+class Connection(asyncio.Protocol):
+    """Has `data_received` and `eof_received` from its subclass, and what stands under "what a subclass says".
 
-    __slots__ = ("future", "inbound", "sender", "sent", "tunnel", "x")
-
-    def __init__(self, x: Exchange, inbound: Stream | None) -> None:
-        self.x = x
-        self.inbound = inbound
-        self.future: asyncio.Future[Response] | None = None
-        self.sender: Sender | None = None
-        self.sent = False
-        self.tunnel: Tunnel | None = None
-
-
-class HttpConnection(asyncio.Protocol):
-    """One connection of a client, HTTP/1.1 or HTTP/2."""
+    `open`: what is in flight, by stream. `paused`: the transport is full. `received`, `written`: bytes; `reported`: how many
+    of both are on the board; `heard_at`: when it was last seen that some had come.
+    """
 
     __slots__ = (
-        "_begun",
         "_delivered",
         "_delivered_at",
         "_eof",
         "_flush_scheduled",
-        "_heard_at",
         "_leaving",
         "_reading",
         "codec",
+        "heard_at",
         "open",
         "paused",
         "peer",
@@ -92,13 +54,15 @@ class HttpConnection(asyncio.Protocol):
         "written",
     )
 
-    codec: ServerCodec
+    codec: Codec
+    open: Mapping[int, object]
     peer: Peer
+    service: ConnectionContext
     transport: asyncio.Transport
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ConnectionContext) -> None:
         self.service = service
-        self.open: dict[int, Delivery] = {}
+        self.open = {}
         self.paused = False
         self.written = 0
         self.received = 0
@@ -109,58 +73,41 @@ class HttpConnection(asyncio.Protocol):
         self._leaving = -1
         self._delivered = 0
 
+    # -- what a subclass says
+
+    def make_codec(self, now: float) -> Codec:
+        """The engine for this connection, when `peer` is known."""
+        raise NotImplementedError
+
+    def dispatch(self, events: list[Event]) -> None:
+        """Do what the engine's events ask for."""
+        raise NotImplementedError
+
+    def pump(self) -> None:
+        """There is room again: let blocked bodies flow until `paused`."""
+        raise NotImplementedError
+
+    def end_all(self, why: Reason) -> None:
+        """The connection is gone or going: nothing stays in flight."""
+        raise NotImplementedError
+
+    def dismiss(self) -> None:
+        """End what has no end of its own."""
+
     # -- what the transport calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        if self.service.full:
+            refuse(self.transport, self.service, self.service.refusal)
+            return
         self.peer = peer_of(self.transport, self.service.unix_path)
-        now = self._delivered_at = self._heard_at = self.service.clock()
-        self.codec = self.service.make_codec(self.peer.alpn == "h2", now)
-        self._begun = b"" if self.service.h2c else None
+        now = self._delivered_at = self.heard_at = self.service.clock()
+        self.codec = self.make_codec(now)
         self.service.opened(self, self.peer)
 
-    def data_received(self, data: bytes) -> None:
-        now = self.service.clock()
-        self.received += len(data)
-        if self._begun is not None:
-            data = self._choose_protocol(self._begun + data, now)
-        codec = self.codec
-        events = codec.feed(data, now)
-        while events:
-            for event in events:
-                if type(event) is RequestReceived:
-                    self._request(event, now)
-                else:
-                    _HANDLE[type(event)](self, event)
-            if self.paused:
-                break
-            events = codec.resume(now)
-        self.flush()
-
-    def _choose_protocol(self, begun: bytes, now: float) -> bytes:
-        """HTTP/2 by prior knowledge: its preface is a request that no HTTP/1 client makes (RFC 9113 section 3.4). Returns what is
-        to be fed; an HTTP/1 engine that has seen a part of the same makes nothing of it yet."""
-        seen = len(self._begun or b"")
-        self._begun = begun if len(begun) < len(PREFACE) and PREFACE.startswith(begun) else None
-        if not begun.startswith(PREFACE):
-            return begun[seen:]
-        self.codec = self.service.make_codec(True, now)
-        return begun
-
-    def eof_received(self) -> bool:
-        """The client's end of stream. Files go on to whoever only stopped sending; nobody waits for what an application still
-        works on (as nginx has it)."""
-        self._eof = True
-        self._dispatch(self.codec.feed(b"", self.service.clock()))
-        for stream, delivery in list(self.open.items()):
-            if not isinstance(delivery.sender, FileSender):
-                self._cut(stream, CLIENT_GONE)
-        self.flush()
-        return self.peer.tls is None  # TLS cannot be half closed
-
     def connection_lost(self, exc: Exception | None) -> None:
-        for stream, delivery in list(self.open.items()):
-            self._abort(stream, delivery, CLIENT_GONE)
+        self.end_all(CLIENT_GONE)
         self._report(self.service.clock())
         self.service.closed(self, self.peer)
 
@@ -169,308 +116,20 @@ class HttpConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.paused = False
-        self._pump_all()
+        self.pump()
         if not self.paused:
-            self._resume()
+            self.resume()
         self.flush()
 
-    # -- requests
+    # -- reading and writing
 
-    def _request(self, event: RequestReceived, now: float) -> None:
-        stream = event.stream
-        request = event.request
-        match = request.route
-        if match is None:
-            # An engine hands out the same Request again only on the same connection, so what was found stays right.
-            match = request.route = self.service.find(request, self.peer)
-        inbound = _NOBODY if event.ended else Stream(on_taken=partial(self._taken, stream))
-        x = Exchange(request, inbound, self.peer, self, stream, now, match)
-        if not event.ended:
-            self.open[stream] = Delivery(x, inbound)
-        try:
-            answer = match.route.chain(x)
-        except Exception as e:
-            answer = self.service.failed(x, e)
-        if type(answer) is Response:
-            self._answer(x, answer)
-        else:
-            self._wait(x, cast(Awaitable[Response], answer))
-
-    def _wait(self, x: Exchange, answer: Awaitable[Response]) -> None:
-        delivery = self.open.get(x.stream)
-        if delivery is None:
-            delivery = self.open[x.stream] = Delivery(x, None)
-        if type(answer) is Pending:
-            answer.then(partial(self._arrived, x))
-        else:
-            delivery.future = asyncio.ensure_future(answer)
-            delivery.future.add_done_callback(partial(self._answered, x))
-
-    def _answered(self, x: Exchange, future: asyncio.Future[Response]) -> None:
-        try:
-            response = future.result()
-        except (Exception, asyncio.CancelledError) as e:
-            response = self.service.failed(x, e)
-        self._arrived(x, response)
-
-    def _arrived(self, x: Exchange, response: Response) -> None:
-        delivery = self.open.get(x.stream)
-        if delivery is None or delivery.x is not x:
-            _let_go(response)  # the client went away first
-            return
-        self._answer(x, response)
-        self._resume()
-        if self.open:  # others may be answered in this turn too
-            self.flush_soon()
-        else:
-            self.flush()
-
-    # -- answers
-
-    def _answer(self, x: Exchange, response: Response) -> None:
-        x.response = response
-        body = response.body
-        try:
-            if type(body) is bytes:
-                status = response.status
-                self.codec.respond(x.stream, status, response.fields, body)
-                self._finish(x, status, len(body) if x.request.method != "HEAD" else 0, response.reason)
-                if self.open:
-                    self._settle(x.stream)
-            else:
-                self._start(x, response)
-        except LocalError as e:
-            self._unsendable(x, response, e)
-
-    def _unsendable(self, x: Exchange, response: Response, e: LocalError) -> None:
-        """The engine cannot send this answer, and has sent nothing of it: an error answer in its place, if that can be sent."""
-        _let_go(response)
-        failed = self.service.failed(x, e)
-        if response.reason is failed.reason:
-            self._cut(x.stream, INTERNAL)
-        else:
-            self._answer(x, failed)
-
-    def _start(self, x: Exchange, response: Response) -> None:
-        """Send the head of an answer whose body flows, and let it flow."""
-        delivery = self.open.get(x.stream)
-        if delivery is None:
-            delivery = self.open[x.stream] = Delivery(x, None)
-        body = response.body
-        if isinstance(body, Tunnel):
-            self._open_tunnel(delivery, response.fields, body)
-            return
-        fields = response.fields
-        if isinstance(body, FileSlice) and b"content-length" not in fields:
-            fields = fields.adding((b"content-length", b"%d" % body.length))
-        self.codec.start(x.stream, response.status, fields)
-        sender: Sender
-        if isinstance(body, FileSlice):
-            sender = FileSender(self, x.stream, body)
-        else:
-            sender = StreamSender(self, x.stream, cast(Stream, body))
-        delivery.sender = sender
-        if x.request.method == "HEAD" or response.status in (204, 304):
-            sender.leave(CLIENT_GONE)
-            self.codec.end(x.stream)
-            self.sent(sender)
-        else:
-            sender.pump()
-
-    def _open_tunnel(self, delivery: Delivery, fields: Fields, tunnel: Tunnel) -> None:
-        x = delivery.x
-        self.codec.accept(x.stream, fields)
-        delivery.tunnel = tunnel
-        self.service.meter.opened(_WEBSOCKET)
-        inbound = delivery.inbound or Stream(on_taken=partial(self._taken, x.stream))
-        outbound = Stream()
-        delivery.inbound = inbound
-        delivery.sender = sender = StreamSender(self, x.stream, outbound)
-        tunnel.pipe.opened(inbound, outbound)
-        sender.pump()
-        self.flush_soon()
-
-    def inform(self, stream: int, status: int, fields: Fields) -> None:
-        try:
-            self.codec.inform(stream, status, fields)
-        except LocalError:
-            return  # the stream is closed: nobody is there to be informed
-        self.flush()
-
-    def now(self) -> float:
-        return self.service.clock()
-
-    def sent(self, sender: Sender) -> None:
-        """`sender` has handed the last byte of its body to the engine."""
-        delivery = self.open.get(sender.stream)
-        if delivery is None or delivery.sender is not sender:
-            return
-        response = delivery.x.response
-        assert response is not None, delivery
-        self._finish(delivery.x, response.status, sender.size, response.reason)
-        delivery.sent = True
-        self._leave_tunnel(delivery)
-        self._settle(sender.stream)
-        self._resume()
-
-    def _leave_tunnel(self, delivery: Delivery) -> None:
-        if delivery.tunnel is not None:
-            self.service.meter.closed(_WEBSOCKET)
-
-    def cut(self, sender: Sender, why: Reason) -> None:
-        """The body of `sender` cannot be completed: the client must see that."""
-        self._cut(sender.stream, why)
-
-    def _cut(self, stream: int, why: Reason) -> None:
-        delivery = self.open.get(stream)
-        self.codec.reset(stream, why)
-        if delivery is not None:
-            self._abort(stream, delivery, why)
-        self.flush_soon()
-
-    def _settle(self, stream: int) -> None:
-        """The answer is complete. A request body that nobody will read any more is thrown away as it comes."""
-        delivery = self.open.get(stream)
-        if delivery is None:
-            return
-        del self.open[stream]
-        inbound = delivery.inbound
-        if inbound is not None and not inbound.ended and inbound.failure is None:
-            inbound.cancel(CLIENT_GONE)
-
-    def _finish(self, x: Exchange, status: int, sent: int, why: Reason | None) -> None:
-        """The one place where an exchange ends: counters and `on_done` hooks, exactly once."""
-        service = self.service
-        route = x.match.route
-        seconds = service.clock() - x.started
-        if why is not None:
-            service.meter.rejected(why)
-        route.count(status, sent, seconds)
-        x.on_abort = None  # no cycle of the exchange and its handler: counting references frees them both
-        for hook in route.done:
-            hook(x, Outcome(status, sent, seconds, why))
-
-    def _abort(self, stream: int, delivery: Delivery, why: Reason) -> None:
-        """The exchange ends here without (the rest of) its answer."""
-        del self.open[stream]
-        self._leave_tunnel(delivery)
-        size = 0
-        if delivery.sender is not None:
-            size = delivery.sender.size
-            delivery.sender.leave(why)
-        self._stop(delivery, why)
-        if not delivery.sent:
-            x = delivery.x
-            status = x.response.status if x.response is not None else why.status or CLIENT_GONE.status
-            self._finish(x, status, size, why)
-
-    def _stop(self, delivery: Delivery, why: Reason) -> None:
-        """Tell the handler that its work is not wanted any more: first in its own way, then by the end of the body."""
-        if delivery.x.on_abort is not None:
-            delivery.x.on_abort(why)
-        elif delivery.future is not None:
-            delivery.future.cancel()
-        self._end_inbound(delivery, why)
-
-    def _end_inbound(self, delivery: Delivery, why: Reason) -> None:
-        """No more of the request's body will come. What its reader has not taken counts as taken: the window is everybody's."""
-        inbound = delivery.inbound
-        if inbound is not None:
-            inbound.on_taken = None
-            inbound.fail(why)
-            if inbound.size:
-                self.codec.consumed(delivery.x.stream, inbound.size)
-
-    # -- events of the engine (RequestReceived is handled where it comes)
-
-    def _dispatch(self, events: list[Event]) -> None:
-        now = self.service.clock()
-        for event in events:
-            if type(event) is RequestReceived:
-                self._request(event, now)
-            else:
-                _HANDLE[type(event)](self, event)
-
-    def _data(self, event: DataReceived) -> None:
-        delivery = self.open.get(event.stream)
-        inbound = delivery.inbound if delivery is not None else None
-        if inbound is None or inbound.failure is not None:
-            self.codec.consumed(event.stream, event.cost)
-            return
-        padding = event.cost - len(event.data)
-        if padding:
-            self.codec.consumed(event.stream, padding)
-        inbound.write(event.data)  # bounded by the engine: it stops reading when too much is not taken
-
-    def _ended(self, event: MessageEnded) -> None:
-        delivery = self.open.get(event.stream)
-        if delivery is not None and delivery.inbound is not None:
-            delivery.inbound.end(event.trailers)
-
-    def _rejected(self, event: Rejected) -> None:
-        """The engine refuses this request: answer for it, or cut the answer that has begun."""
-        delivery = self.open.get(event.stream)
-        if delivery is None:
-            request = event.request or _UNREADABLE
-            match = self.service.refused
-            x = Exchange(request, _NOBODY, self.peer, self, event.stream, self.service.clock(), match)
-            self._answer(x, self.service.error(event.reason, x))
-        elif delivery.sender is None:
-            self._refuse(delivery, event.reason)
-        else:
-            self._cut(event.stream, event.reason)
-
-    def _refuse(self, delivery: Delivery, why: Reason) -> None:
-        """Answer `why` in place of the handler, which has not begun to."""
-        x = delivery.x
-        del self.open[x.stream]
-        self._stop(delivery, why)
-        self._answer(x, self.service.error(why, x))
-
-    def _stream_closed(self, event: StreamClosed) -> None:
-        delivery = self.open.get(event.stream)
-        if delivery is not None:
-            self._abort(event.stream, delivery, event.reason)
-        else:
-            self.service.meter.rejected(event.reason)
-
-    def _connection_closed(self, event: ConnectionClosed) -> None:
-        if event.reason is not None:
-            self.service.meter.rejected(event.reason)
-        for stream, delivery in list(self.open.items()):
-            self._abort(stream, delivery, event.reason or CLIENT_GONE)
-
-    def _window_opened(self, event: WindowOpened) -> None:
-        if event.stream == 0:
-            self._pump_all()
-            return
-        delivery = self.open.get(event.stream)
-        if delivery is not None and delivery.sender is not None:
-            delivery.sender.pump()
-
-    # -- the socket
-
-    def _taken(self, stream: int, size: int) -> None:
-        self.codec.consumed(stream, size)
-        self.flush_soon()
-
-    def _pump_all(self) -> None:
-        """Let every blocked body flow, another one first each time."""
-        for stream, delivery in list(self.open.items()):
-            if self.paused:
-                return
-            if delivery.sender is not None:
-                delivery.sender.pump()
-                if stream in self.open:
-                    self.open[stream] = self.open.pop(stream)
-
-    def _resume(self) -> None:
+    def resume(self) -> None:
         """An exchange is over: go on with the requests that the engine held back."""
         while not self.paused:
             events = self.codec.resume(self.service.clock())
             if not events:
                 return
-            self._dispatch(events)
+            self.dispatch(events)
             self.flush_soon()
 
     def flush(self) -> None:
@@ -536,15 +195,12 @@ class HttpConnection(asyncio.Protocol):
     # -- time
 
     def sweep(self, now: float) -> None:
-        """Called about once a second: the engine's deadlines, the ceiling for exchanges, and a client that reads too slowly."""
+        """Called about once a second: the engine's deadlines, and a client that reads too slowly."""
         deadline = self.codec.deadline()
         if deadline is not None and deadline <= now:
-            self._dispatch(self.codec.tick(now))
-            self._resume()
+            self.dispatch(self.codec.tick(now))
+            self.resume()
             self.flush()
-        ceiling = self.service.limits.request_timeout
-        if self.open and ceiling:
-            self._end_overdue(now - ceiling)
         self._report(now)
         backlog = self.transport.get_write_buffer_size()
         if backlog == 0:
@@ -564,35 +220,22 @@ class HttpConnection(asyncio.Protocol):
                 self.abort(READ_TIMEOUT)
             self._delivered, self._delivered_at = delivered, now
 
-    def _end_overdue(self, before: float) -> None:
-        """End what has been in flight since `before`; not tunnels, which have no end to wait for."""
-        for stream, delivery in list(self.open.items()):
-            if delivery.x.started > before or delivery.tunnel:
-                continue
-            if delivery.sender is None:
-                self._refuse(delivery, REQUEST_TIMEOUT)
-            else:
-                self._cut(stream, REQUEST_TIMEOUT)
-        self._resume()
-        self.flush()
-
     def _report(self, now: float) -> None:
-        """Bring the bytes that were counted here to the board; after a silence, let the engine forget what it remembers."""
+        """Bring the bytes that were counted here to the board."""
         received, written = self.reported
         if self.received != received:
-            self._heard_at = now
-        elif now - self._heard_at > FORGET_AFTER:
-            self.codec.forget()
+            self.heard_at = now
         if self.received != received or self.written != written:
             meter = self.service.meter
             meter.received(self.received - received)
             meter.sent(self.written - written)
             self.reported = (self.received, self.written)
 
+    # -- the end
+
     def abort(self, why: Reason) -> None:
         """Drop the connection, whatever is in flight."""
-        for stream, delivery in list(self.open.items()):
-            self._abort(stream, delivery, why)
+        self.end_all(why)
         self.service.meter.rejected(why)
         self.transport.abort()
 
@@ -605,40 +248,13 @@ class HttpConnection(asyncio.Protocol):
         self.codec.drain()
         self.flush()
 
-    def dismiss(self) -> None:
-        """End what has no end of its own: whoever speaks inside a tunnel says goodbye in its own way."""
-        for delivery in list(self.open.values()):
-            if delivery.tunnel is not None:
-                delivery.tunnel.pipe.leave()
-
     @property
     def idle(self) -> bool:
         """Nothing is in flight and nothing is left to write."""
         return not self.open and self.transport.get_write_buffer_size() == 0
 
     def __repr__(self) -> str:
-        return f"<HttpConnection {self.peer.client} {len(self.open)} open>"
-
-
-_UNREADABLE = Request("-", "http", "", "", "-", b"-", b"", Fields(), "1.1")
-
-_HANDLE: dict[type, Callable[[HttpConnection, Any], None]] = {
-    DataReceived: HttpConnection._data,
-    MessageEnded: HttpConnection._ended,
-    Rejected: HttpConnection._rejected,
-    StreamClosed: HttpConnection._stream_closed,
-    ConnectionClosed: HttpConnection._connection_closed,
-    WindowOpened: HttpConnection._window_opened,
-}
-
-
-def _let_go(response: Response) -> None:
-    """`response` will not be sent: release what its body holds."""
-    body = response.body
-    if isinstance(body, FileSlice):
-        body.close()
-    elif isinstance(body, Stream):
-        body.cancel(CLIENT_GONE)
+        return f"<{type(self).__name__} {self.peer.client} {len(self.open)} open>"
 
 
 def peer_of(transport: asyncio.Transport, unix_path: str | None) -> Peer:

@@ -14,8 +14,9 @@ import uvloop
 
 from enfilade.http.dates import format_date
 from enfilade.http.reasons import reason
-from enfilade.net.connection import HttpConnection
-from enfilade.net.service import Connection, Service
+from enfilade.net.context import Tracked
+from enfilade.net.http import HttpConnection
+from enfilade.net.service import Service
 from enfilade.net.tls_transport import TlsTransport
 from enfilade.wire.codec import DateStamp
 
@@ -50,7 +51,7 @@ class Edge:
     def __init__(self, loop: asyncio.AbstractEventLoop, date: DateStamp) -> None:
         self.loop = loop
         self.date = date
-        self.connections: set[Connection] = set()
+        self.connections: set[Tracked] = set()
         self.on_tick: list[Callable[[float], None]] = []
         self._listeners: list[_Listener] = []
         self.abandoned = False

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from enfilade.http.reasons import Reason, reason
-from enfilade.net.service import Connection, Service
+from enfilade.net.connection import Connection
+from enfilade.net.context import ConnectionContext
+from enfilade.net.refusal import refuse
 
 HANDSHAKE_TIMEOUT = reason("handshake_timeout")
 TLS_ERROR = reason("tls_error")
@@ -21,17 +23,6 @@ RECORD = 16 * 1024
 """Bytes that a record holds at most (RFC 8446 section 5.1): a read of so many leaves nothing of it behind."""
 FLUSH = 64 * 1024
 """Bytes that are encrypted at once: OpenSSL keeps as much memory for a connection as it once needed."""
-
-
-class Application(Connection, Protocol):
-    """What speaks inside: `net.connection.HttpConnection`."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
-    def data_received(self, data: bytes) -> None: ...
-    def eof_received(self) -> bool | None: ...
-    def connection_lost(self, exc: Exception | None) -> None: ...
-    def pause_writing(self) -> None: ...
-    def resume_writing(self) -> None: ...
 
 
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
@@ -54,12 +45,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     """Nothing of what has come was meant for a server yet."""
     idle = True
 
-    def __init__(self, service: Service, context: ssl.SSLContext, make: Callable[[], Application]) -> None:
+    def __init__(self, service: ConnectionContext, context: ssl.SSLContext, make: Callable[[], Connection]) -> None:
         self._service = service
         self._make = make
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._app: Application | None = None
+        self._app: Connection | None = None
         self._ended = False
         self._draining = False
         self._due = 0.0
@@ -68,6 +59,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._socket = cast(asyncio.Transport, transport)
+        if self._service.full:
+            refuse(self._socket, self._service, b"")
+            return
         self._due = self._service.clock() + self._service.limits.handshake_timeout
         self._service.connections.add(self)
 
@@ -107,7 +101,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             pass
         return b"".join(pieces)
 
-    def _shake_hands(self) -> Application | None:
+    def _shake_hands(self) -> Connection | None:
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -194,7 +188,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._tls if name == "ssl_object" else self._socket.get_extra_info(name, default)
 
-    # -- what the worker calls, as long as the handshake lasts: `service.Connection`; `abort` and `close` are the transport's, too
+    # -- what the worker calls, as long as the handshake lasts: `context.Tracked`; `abort` and `close` are the transport's, too
 
     def sweep(self, now: float) -> None:
         if self._service.limits.handshake_timeout > 0 and self._due <= now:

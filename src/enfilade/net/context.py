@@ -1,0 +1,98 @@
+"""What connections of one kind share inside a worker: the loop, the clock, the limits, the books."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import ClassVar, Protocol
+
+from enfilade.exchange.exchange import Peer
+from enfilade.http.reasons import Reason
+from enfilade.observe.metrics import ConnectionMeter
+
+LINGER = 1.0
+"""Seconds that are read and dropped before a connection is closed over what its client still sends (nginx: 5)."""
+LINGER_BYTES = 4 * 1024 * 1024
+
+
+class ConnectionLimits:
+    """How slowly a client may read: less than `min_rate` bytes a second over `write_timeout` seconds ends the connection.
+    `request_timeout`: how long one exchange may take in all; 0: as long as it likes. `handshake_timeout`: the same for TLS's."""
+
+    __slots__ = ("handshake_timeout", "min_rate", "request_timeout", "write_timeout")
+
+    def __init__(
+        self,
+        *,
+        write_timeout: float = 30.0,
+        min_rate: int = 240,
+        request_timeout: float = 0.0,
+        handshake_timeout: float = 10.0,
+    ) -> None:
+        self.handshake_timeout = handshake_timeout
+        self.write_timeout = write_timeout
+        self.min_rate = min_rate
+        self.request_timeout = request_timeout
+
+
+class Tracked(Protocol):
+    """What a worker asks of whoever holds a connection, from its acceptance to its end: first a TLS handshake, perhaps.
+    `received`: bytes that came for the server."""
+
+    received: int
+
+    def sweep(self, now: float) -> None: ...
+    def drain(self) -> None: ...
+    def dismiss(self) -> None: ...
+    def abort(self, why: Reason) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def idle(self) -> bool: ...
+
+
+class ConnectionContext:
+    """What connections of one kind share inside a worker. `limits` are those that a connection itself applies; `connections` are
+    all that are open in this worker, of any kind; `unix_path` is where we listen if that is a Unix socket.
+    `refusals`: how many are just being refused, beyond `max_connections`."""
+
+    __slots__ = ("clock", "connections", "limits", "loop", "max_connections", "meter", "refusals", "unix_path")
+
+    refusal: ClassVar[bytes] = b""
+    """What is said, without being asked, to who is refused."""
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        limits: ConnectionLimits,
+        meter: ConnectionMeter,
+        connections: set[Tracked],
+        max_connections: int = 0,
+        unix_path: str | None = None,
+    ) -> None:
+        self.loop = loop
+        self.clock: Callable[[], float] = time.monotonic  # not loop.time: uvloop's stands still within a turn
+        self.limits = limits
+        self.meter = meter
+        self.connections = connections
+        self.max_connections = max_connections
+        self.unix_path = unix_path
+        self.refusals = 0
+
+    @property
+    def full(self) -> bool:
+        """No further connection may be taken."""
+        return 0 < self.max_connections <= len(self.connections)
+
+    def opened(self, connection: Tracked, peer: Peer) -> None:
+        self.connections.add(connection)
+        self.meter.opened(_protocol(peer))
+
+    def closed(self, connection: Tracked, peer: Peer) -> None:
+        self.connections.discard(connection)
+        self.meter.closed(_protocol(peer))
+
+
+def _protocol(peer: Peer) -> int:
+    return int(peer.alpn == "h2")
