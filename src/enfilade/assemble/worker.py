@@ -164,7 +164,8 @@ class EdgeWorker:
             limits=connection_limits(self._config),
             meter=ConnectionMeter(self._column.cells, self._prepared.connection_rows),
             connections=self._edge.connections,
-            max_connections=limits.connections,
+            # Whoever wants to know why a server is full must get in.
+            max_connections=0 if name == "admin" else limits.connections,
             unix_path=str(sock.getsockname()) if sock.family == socket.AF_UNIX else None,
             h2c=self._config.server.h2c and tls is None and name == "http",
         )
