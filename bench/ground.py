@@ -117,7 +117,9 @@ class Ground:
 
     def _environment(self) -> dict[str, str]:
         scratch = str(self._scratch)
-        return os.environ | {
+        # A server that runs from its sources has its bytecode, as the installed ones have theirs.
+        here = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return here | {
             "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(ROOT), str(ROOT / "src")]),
             "HOME": scratch,
             "XDG_DATA_HOME": scratch,
