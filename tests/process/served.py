@@ -37,11 +37,14 @@ class JsonPlan:
         self.drain_timeout = self.json.get("drain_timeout", 5.0)
         self.pid_file = self.json.get("pid_file")
         self.start_timeout = self.json.get("start_timeout", 60.0)
+        self.steps = self.json.get("steps", [])
         self.identity = find_identity(self.json.get("user"), None)
         self.board = board
         self.answers = board.rows("enfilade_sent_bytes_total")
 
     def run(self, sockets: Sockets, column: Column, control: Control) -> None:
+        for step in range(len(self.steps)):
+            control.starts(step)
         if self.json.get("never_ready"):
             time.sleep(60)
         run = uvloop.run if self.json.get("uvloop") else asyncio.run

@@ -136,6 +136,12 @@ def test_a_start_that_takes_too_long_is_given_up(launch: Launch) -> None:
     server.expect("not ready within 0.2 s")
 
 
+def test_a_start_that_takes_more_than_a_second_says_what_it_waits_for(launch: Launch) -> None:
+    server = launch({"never_ready": True, "workers": 1, "steps": ["the application shop", "the application blog"]})
+    server.expect(" s: the application blog")
+    assert "(slot 0) is still starting after " in server.lines[-1]
+
+
 def test_an_address_in_use_is_said_so(launch: Launch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -34,6 +34,7 @@ class EdgePlan:
         self.pid_file = server.pid_file
         # One application is started after the other; what a worker does besides takes a fraction of a second.
         self.start_timeout = START_TIMEOUT + sum(app.start_timeout for app in config.apps.values())
+        self.steps = [f"the application {name}" for name in config.apps]
         self.identity = find_identity(server.user, server.group)
         self._prepared = Prepared(
             config,

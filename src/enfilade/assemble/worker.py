@@ -93,7 +93,8 @@ class EdgeWorker:
 
     async def _start_apps(self) -> None:
         try:
-            for name, app in self._config.apps.items():
+            for step, (name, app) in enumerate(self._config.apps.items()):
+                self._control.starts(step)
                 self._apps[name] = await start_app(name, app)
         except BaseException:
             await self._stop_apps(time.monotonic())

@@ -1,8 +1,9 @@
 """The worker's line to its supervisor: a socket pair, one byte a message each way.
 
 The supervisor says drain, stop now, reopen logs; the end of the stream means that it is gone, which is a drain too.
-The worker says ready, and draining if somebody else told it to; for its admin listener it asks for a reload or a stop (it may
-run as another user, who can send the supervisor no signal). Before it is ready it may also say why it cannot be.
+The worker says what it starts, that it is ready, and that it drains if somebody else told it to; for its admin listener it
+asks for a reload or a stop (it may run as another user, who can send the supervisor no signal). Before it is ready it may also
+say why it cannot be.
 
 Signals in a worker: SIGTERM drains, SIGQUIT stops now, SIGUSR1 reopens the logs. SIGINT and SIGHUP are ignored: a terminal sends
 them to the whole group, and the supervisor says what follows from them.
@@ -39,6 +40,7 @@ class Wish(Enum):
 
 
 READY = b"r"
+STEP, STEPS = 0x80, 128  # + the index of what it starts now
 DRAINING = b"d"
 FAILED = b"f"  # followed by the reason, up to the end of the stream
 
@@ -94,6 +96,10 @@ class Control:
     def on_reopen_logs(self, callback: Callback) -> None:
         """The log files were moved away: open new ones."""
         self._register(Order.REOPEN_LOGS, callback)
+
+    def starts(self, step: int) -> None:
+        """This worker begins with the plan's `steps[step]`."""
+        self._send(bytes((STEP + min(step, STEPS - 1),)))
 
     def ready(self) -> None:
         """This worker accepts connections."""

@@ -6,7 +6,7 @@ it raises is a bad configuration: at the start it is the end, at a reload everyt
 
 `Plan.run` is the worker. What it must do, in this order:
 
-1. make its event loop, import the application, and call `control.attach(loop)`;
+1. make its event loop, call `control.attach(loop)`, and start the applications, each after `control.starts(index)`;
 2. register `control.on_drain` and `control.on_stop_now`;
 3. when it can serve: `sock.listen(backlog)` on each of its sockets (they are bound, but new ones do not listen yet, so that no
    connection waits for a worker that may never come; listening twice does no harm), accept, and call `control.ready()`;
@@ -63,6 +63,10 @@ class Plan(Protocol):
     @property
     def start_timeout(self) -> float:
         """Seconds in which a worker must be ready."""
+
+    @property
+    def steps(self) -> Sequence[str]:
+        """What a worker starts, one after the other, and announces by `control.starts`: to tell people who wait."""
 
     @property
     def identity(self) -> Identity | None:

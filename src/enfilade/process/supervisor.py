@@ -36,6 +36,9 @@ STOP_NOW_TIMEOUT = 2.0
 FIRST_DELAY, MAX_DELAY, SETTLED = 0.1, 10.0, 30.0
 """Restart of a crashed worker: the delay doubles from the first to the largest; SETTLED seconds of life begin it anew."""
 
+SPEAK_AFTER, SPEAK_AGAIN = 1.0, 10.0
+"""Seconds after which people are told that a worker still starts, and between two such lines."""
+
 GRACE = 2.0
 """Seconds beyond a plan's drain time-out in which its workers close what is left and stop their applications."""
 
@@ -74,6 +77,11 @@ def restart_delay(previous: float, lived: float) -> float:
     if previous == 0 or lived >= SETTLED:
         return FIRST_DELAY
     return min(2 * previous, MAX_DELAY)
+
+
+def still_starting(worker: Worker, now: float) -> str:
+    what = f": {worker.step}" if worker.step else ""
+    return f"worker {worker.pid} (slot {worker.slot}) is still starting after {now - worker.started:.0f} s{what}"
 
 
 class Slot:
@@ -172,7 +180,7 @@ class Supervisor:
 
     def _patience(self) -> float | None:
         """Seconds until something is due."""
-        times = [worker.kill_at for worker in self._workers.values()]
+        times = [when for worker in self._workers.values() for when in (worker.kill_at, worker.speak_at)]
         if self._current is not None and not self._stopping:
             times += [slot.due for slot in self._current.slots]
         times.append(self._next_look if self._watcher else None)
@@ -197,7 +205,7 @@ class Supervisor:
             self._grant[wish]()
         worker.wishes.clear()
         if worker.ready and not worker.dismissed:
-            worker.kill_at = None
+            worker.kill_at = worker.speak_at = None
         slot = self._slot_of(worker)
         if worker.leaving and slot is not None and not self._is_incoming(worker):
             self._dismiss(worker, Order.DRAIN, self._kill_after)
@@ -213,6 +221,9 @@ class Supervisor:
                 if not worker.dismissed:
                     worker.failure = f"it was not ready within {now - worker.started:.1f} s"
                 os.kill(worker.pid, signal.SIGKILL)
+            if worker.speak_at is not None and now >= worker.speak_at:
+                worker.speak_at = now + SPEAK_AGAIN
+                log.info("%s", still_starting(worker, now))
         if self._current is not None and not self._stopping:
             for slot in self._current.slots:
                 if slot.due is not None and now >= slot.due:
@@ -261,7 +272,7 @@ class Supervisor:
         except OSError:
             self._board.release(column)
             raise
-        worker.kill_at = now + generation.plan.start_timeout
+        worker.kill_at, worker.speak_at = now + generation.plan.start_timeout, now + SPEAK_AFTER
         slot.worker, slot.due = worker, None
         self._workers[worker.pid] = worker
         self._selector.register(worker.channel, selectors.EVENT_READ, worker)
@@ -360,7 +371,7 @@ class Supervisor:
         until = time.monotonic() + timeout
         # A start time-out that still runs does not matter any more, an earlier dismissal does.
         worker.kill_at = min(until, worker.kill_at) if worker.dismissed and worker.kill_at is not None else until
-        worker.dismissed = True
+        worker.dismissed, worker.speak_at = True, None
 
     def _reap(self) -> None:
         """Bury every child that ended, ours or (as process 1 of a container) adopted."""

@@ -8,10 +8,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from enfilade.process.board import Column
-from enfilade.process.control import DRAINING, FAILED, MAX_REASON, READY, Control, Order, State, Wish
+from enfilade.process.control import DRAINING, FAILED, MAX_REASON, READY, STEP, Control, Order, State, Wish
 from enfilade.process.plan import Plan, Sockets, StartError
 from enfilade.process.privileges import drop_privileges
 from enfilade.process.signals import TAKEN
@@ -24,17 +24,19 @@ class Worker:
     """What the supervisor knows of a live child. Times are monotonic seconds.
 
     `leaving`: somebody else told it to drain. `dismissed`: we did. `kill_at`: then it must have become ready, or be gone.
-    `failure`: why it could not start. `wishes`: what it asked for and nobody has looked at.
+    `failure`: why it could not start. `step`: what it starts, and `speak_at`: when to say that it still does. `wishes`: what it
+    asked for and nobody has looked at.
     """
 
     __slots__ = (
-        "channel", "column", "dismissed", "failure", "generation", "kill_at", "leaving", "pid", "ready", "slot", "started",
-        "wishes",
+        "_steps", "channel", "column", "dismissed", "failure", "generation", "kill_at", "leaving", "pid", "ready", "slot",
+        "speak_at", "started", "step", "wishes",
     )  # fmt: skip
 
     def __init__(
-        self, pid: int, channel: socket.socket, column: Column, slot: int, generation: int, started: float
-    ) -> None:
+        self, pid: int, channel: socket.socket, column: Column, slot: int, generation: int, started: float,
+        steps: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.pid = pid
         self.channel = channel
         self.column = column
@@ -46,6 +48,9 @@ class Worker:
         self.dismissed = False
         self.kill_at: float | None = None
         self.failure = ""
+        self._steps = steps
+        self.step = ""
+        self.speak_at: float | None = None
         self.wishes: list[Wish] = []
 
     def order(self, order: Order) -> None:
@@ -70,6 +75,9 @@ class Worker:
         self.ready |= READY in news
         self.leaving |= DRAINING in news
         self.wishes += [wish for wish in Wish if wish.value in news]
+        for code in news:
+            if code >= STEP:
+                self.step = self._steps[code - STEP]
         self.failure = self.failure or reason.decode(errors="replace")
         return bool(said)
 
@@ -94,7 +102,7 @@ def fork_worker(
     finally:
         theirs.close()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, TAKEN)
-    return Worker(pid, ours, column, slot, generation, now)
+    return Worker(pid, ours, column, slot, generation, now, plan.steps)
 
 
 def _live(
