@@ -13,6 +13,9 @@ import pytest
 
 from enfilade.assemble.apps import RunningApp, RunningAsgi, RunningWsgi, start_app
 from enfilade.config.schema import App
+from enfilade.http.fields import Fields
+from enfilade.http.reasons import Reason
+from enfilade.http.request import Request
 from enfilade.process.plan import StartError
 
 MODULE = """
@@ -44,6 +47,13 @@ def make():
 def either(*args):
     return []
 """
+
+
+HANDSHAKE = Request(
+    "GET", "http", "a", "a", "/", b"/", b"",
+    Fields([(b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="), (b"sec-websocket-version", b"13")]),
+    "1.1", protocol="websocket",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -112,7 +122,13 @@ def test_a_start_that_takes_too_long(module: str, tmp_path: Path) -> None:
 def test_the_limit_of_websocket_messages(module: str, tmp_path: Path) -> None:
     running = started(tmp_path, f"{module}:app", websocket_message_limit=123)
     assert isinstance(running, RunningAsgi)
-    assert running.handler.websocket.negotiate.max_size == 123  # type: ignore[union-attr]
+    assert running.handler.websocket is not None
+    handshake = running.handler.websocket.negotiate(HANDSHAKE)
+    assert not isinstance(handshake, Reason)
+    for size, fits in ((123, True), (124, False)):
+        frames = handshake.frames()
+        messages = frames.feed(bytes((0x82, 0x80 | size, 0, 0, 0, 0)) + bytes(size))
+        assert (bool(messages), frames.failure is None) == (fits, fits)
 
 
 def test_work_in_the_background_is_waited_for_then_cancelled(module: str, tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 from tests.assemble.kit import FakeParts, ask, config_of, write_pem
 
+from enfilade.assemble.engines import http1_limits
+from enfilade.assemble.http2 import http2_limits
 from enfilade.assemble.plan import EdgePlan, listeners_of
 from enfilade.assemble.sites import Sites, engine_body_limit
-from enfilade.assemble.worker import http1_limits, http2_limits
 from enfilade.config import schema
 from enfilade.config.schema import Config, Table
 from enfilade.process.board import Board

@@ -315,6 +315,8 @@ def test_workers_run_as_nobody_and_everything_still_works(start: Start, tmp_path
     assert Path(f"/proc/{server.process.pid}").stat().st_uid == 0
     assert get(server)[0] == 200
     assert get(server, "/files/page.txt")[2] == b"page"
+    old_websocket = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: websocket\r\n"
+    assert server.raw(old_websocket + b"Sec-WebSocket-Version: 8\r\n\r\n").startswith(b"HTTP/1.1 426 ")
     answer = ask(server, "POST", "/reload", content_type="application/json")
     assert (answer.status, status(server)["generation"]) == (200, 2)
     assert ask(server, "POST", "/stop", content_type="application/json").status == 202

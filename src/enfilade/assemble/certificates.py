@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 
 from enfilade.config.schema import Config, Tls
 from enfilade.net.tls import Certificate, context_for, listener_context
@@ -40,8 +39,8 @@ class Certificates:
 
 def read_context(tls: Tls) -> ssl.SSLContext:
     """The context for a certificate in files. Raises OSError or ssl.SSLError."""
-    chain, key = Path(tls.certificate).read_bytes(), Path(tls.key).read_bytes()
-    return context_for(Certificate(tls.certificate, chain, key))
+    with open(tls.certificate, "rb") as chain, open(tls.key, "rb") as key:
+        return context_for(Certificate(tls.certificate, chain.read(), key.read()))
 
 
 def _internal(config: Config) -> Certificate:

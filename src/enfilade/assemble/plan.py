@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from enfilade.assemble.apps import negotiator
 from enfilade.assemble.certificates import Certificates
+from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import route_names
 from enfilade.assemble.worker import EdgeWorker, Prepared
 from enfilade.config.schema import Config
@@ -36,10 +38,15 @@ class EdgePlan:
         self.start_timeout = START_TIMEOUT + sum(app.start_timeout for app in config.apps.values())
         self.steps = [f"the application {name}" for name in config.apps]
         self.identity = find_identity(server.user, server.group)
+        if self.identity is not None:  # import it now: whoever the workers become may not be able to read it
+            for app in config.apps.values():
+                negotiator(app.websocket_message_limit)
+        certificates = Certificates(config)
         self._prepared = Prepared(
             config,
             board,
-            Certificates(config),
+            certificates,
+            Engines(config, http2=server.h2c or certificates.listener is not None),
             {names: register_route(board, *names) for names in route_names(config)},
             register_connections(board),
         )

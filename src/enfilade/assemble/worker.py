@@ -14,7 +14,8 @@ import msgspec
 
 from enfilade.assemble.apps import RunningApp, start_app
 from enfilade.assemble.certificates import Certificates
-from enfilade.assemble.sites import Sites, engine_body_limit
+from enfilade.assemble.engines import Engines
+from enfilade.assemble.sites import Sites
 from enfilade.config.schema import Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
@@ -30,11 +31,7 @@ from enfilade.process.board import Board, Column
 from enfilade.process.control import Control, Wish
 from enfilade.process.plan import Sockets, StartError
 from enfilade.process.status import read_status
-from enfilade.wire.codec import DateStamp, ServerCodec
-from enfilade.wire.http1.limits import Http1Limits
-from enfilade.wire.http1.server import Http1Server
-from enfilade.wire.http2.limits import Http2Limits
-from enfilade.wire.http2.server import Http2Server
+from enfilade.wire.codec import DateStamp
 
 LOG_DELAY = 0.1
 """Seconds that a line of an access log may wait for others to be written with it."""
@@ -48,6 +45,7 @@ class Prepared(NamedTuple):
     config: Config
     board: Board
     certificates: Certificates
+    engines: Engines
     route_rows: dict[tuple[str, str], int]
     connection_rows: ConnectionRows
 
@@ -161,7 +159,7 @@ class EdgeWorker:
             find=find,
             refused=refused,
             error=error_response,
-            make_codec=self._codec_maker("https" if tls else "http"),
+            make_codec=self._prepared.engines.maker("https" if tls else "http", self._date),
             limits=connection_limits(self._config),
             meter=ConnectionMeter(self._column.cells, self._prepared.connection_rows),
             connections=self._edge.connections,
@@ -171,14 +169,6 @@ class EdgeWorker:
             h2c=self._config.server.h2c and tls is None and name == "http",
         )
         await self._edge.listen(sock, service, tls)
-
-    def _codec_maker(self, scheme: str) -> Callable[[bool, float], ServerCodec]:
-        http1, http2, date = http1_limits(self._config), http2_limits(self._config), self._date
-
-        def make(is_http2: bool, now: float) -> ServerCodec:
-            return Http2Server(scheme, http2, date, now) if is_http2 else Http1Server(scheme, http1, date, now)
-
-        return make
 
     def _admin(self) -> Match:
         board = self._prepared.board
@@ -221,34 +211,4 @@ def connection_limits(config: Config) -> ConnectionLimits:
         min_rate=limits.min_rate,
         request_timeout=limits.request_timeout,
         handshake_timeout=limits.head_timeout,
-    )
-
-
-def http1_limits(config: Config) -> Http1Limits:
-    limits = config.server.limits
-    return Http1Limits(
-        request_line=limits.request_line,
-        head=limits.head,
-        fields=limits.fields,
-        body=engine_body_limit(config),
-        head_timeout=limits.head_timeout,
-        body_timeout=limits.body_timeout,
-        idle_timeout=limits.idle_timeout,
-        min_rate=limits.min_rate,
-    )
-
-
-def http2_limits(config: Config) -> Http2Limits:
-    limits = config.server.limits
-    return Http2Limits(
-        request_line=limits.request_line,
-        head=limits.head,
-        fields=limits.fields,
-        body=engine_body_limit(config),
-        streams=limits.streams,
-        head_timeout=limits.head_timeout,
-        body_timeout=limits.body_timeout,
-        idle_timeout=limits.idle_timeout,
-        write_timeout=limits.write_timeout,
-        min_rate=limits.min_rate,
     )

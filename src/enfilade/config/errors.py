@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import NamedTuple
 
 Path = tuple[str | int, ...]
@@ -41,6 +40,8 @@ class ConfigError(Exception):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint that names the word that was probably meant, or "" if none is near."""
+    from difflib import get_close_matches  # noqa: PLC0415  # for mistakes only
+
     near = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f'did you mean "{near[0]}"?' if near else ""
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from enfilade.config.build import Builder, Report
 from enfilade.config.checks import check
 from enfilade.config.errors import ConfigError, Path, Problem
-from enfilade.config.locate import Place, Places
 from enfilade.config.schema import Config
+
+if TYPE_CHECKING:
+    from enfilade.config.locate import Place, Places
 
 DEFAULT_FILES = ("enfilade.toml", "enfilade_conf.py")
 """What is looked for in the working directory, in this order, where no file is named."""
@@ -46,6 +47,11 @@ def load(path: str | os.PathLike[str], *checks: Check) -> Config:
 
 def loads(text: str, name: str = "enfilade.toml", base: str | os.PathLike[str] = ".", *checks: Check) -> Config:
     """The configuration in the TOML `text`, whose paths are relative to `base`. Raises ConfigError, which calls it `name`."""
+    # Reading TOML costs 5 ms, which `run` and `serve` need not pay.
+    import tomllib  # noqa: PLC0415
+
+    from enfilade.config.locate import Places  # noqa: PLC0415
+
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -3,8 +3,7 @@
 The text of each field is its public documentation: `enfilade schema` and `docs/configuration.md` are made from it.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: every start reads these, and would have to compile them if they were texts.
 from typing import Annotated, Literal
 
 import msgspec

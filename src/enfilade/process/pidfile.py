@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+Name = str | os.PathLike[str]
 
 
 class PidFileError(Exception):
     """The pid file names a process that lives, or cannot be written."""
 
 
-def read_pid(path: str | Path) -> int | None:
+def read_pid(path: Name) -> int | None:
     """The process that `path` names, if it lives; None if there is no file, or nobody behind it."""
     try:
-        pid = int(Path(path).read_text())
+        with open(path) as file:
+            pid = int(file.read())
         if pid <= 0:  # to kill(2) these mean whole groups of processes
             return None
         os.kill(pid, 0)
@@ -24,20 +26,21 @@ def read_pid(path: str | Path) -> int | None:
     return pid
 
 
-def write_pid(path: str | Path) -> None:
+def write_pid(path: Name) -> None:
     """Put our own pid there. Raises PidFileError."""
     other = read_pid(path)
     if other is not None and other != os.getpid():
         raise PidFileError(f"already running: {path} names the live process {other}")
-    new = Path(f"{path}.{os.getpid()}")
+    new = f"{path}.{os.getpid()}"
     try:
-        new.write_text(f"{os.getpid()}\n")
-        new.replace(path)
+        with open(new, "w") as file:
+            file.write(f"{os.getpid()}\n")
+        os.replace(new, path)
     except OSError as error:
         raise PidFileError(f"cannot write the pid file {path}: {error.strerror}") from error
 
 
-def remove_pid(path: str | Path) -> None:
+def remove_pid(path: Name) -> None:
     """Take our own pid away; a successor's file stays."""
     if read_pid(path) == os.getpid():
-        Path(path).unlink()
+        os.unlink(path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import grp
 import os
 import pwd
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ctypes import CDLL
 
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -56,6 +58,9 @@ def _find_group(group: str) -> int:
 
 def drop_privileges(identity: Identity) -> None:
     """Become `identity`, for good. Raises OSError, or RuntimeError where the way back is still open."""
+    # Only who drops them needs it, and must load it before that: whoever we become may not be able to read it.
+    from ctypes import CDLL  # noqa: PLC0415
+
     if os.geteuid() == 0:
         os.setgroups(identity.groups)
         os.setresgid(identity.gid, identity.gid, identity.gid)
@@ -63,10 +68,10 @@ def drop_privileges(identity: Identity) -> None:
     if os.getresuid() != (identity.uid,) * 3 or os.getresgid() != (identity.gid,) * 3:
         raise RuntimeError("the privileges were not dropped")
     if identity.uid != 0:
-        _no_way_back()
+        _no_way_back(CDLL(None, use_errno=True))
 
 
-def _no_way_back() -> None:
+def _no_way_back(libc: CDLL) -> None:
     try:
         os.setuid(0)
     except PermissionError:
@@ -74,4 +79,4 @@ def _no_way_back() -> None:
     else:
         raise RuntimeError("root can be regained: the privileges were not dropped")
     if sys.platform == "linux":  # set-user-ID programs started from here gain nothing
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -188,7 +188,9 @@ def _resolve(spec: ListenSpec) -> list[tuple[int, str]]:
     if not spec.host:
         return [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
     try:
-        found = socket.getaddrinfo(spec.host, spec.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # As bytes: for a text, Python would import the tables of international names first.
+        host = spec.host.encode() if spec.host.isascii() else spec.host
+        found = socket.getaddrinfo(host, spec.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise BindError(
             f"cannot listen on {spec} ({spec.name}): {spec.host!r} is no address and no known name"

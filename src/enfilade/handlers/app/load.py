@@ -6,7 +6,6 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any, Literal
 
 Interface = Literal["asgi", "wsgi"]
@@ -114,6 +113,8 @@ def _attribute(owner: object, name: str, target: str) -> object:
     try:
         return getattr(owner, name)
     except AttributeError:
+        from difflib import get_close_matches  # noqa: PLC0415  # for mistakes only
+
         near = get_close_matches(name, [n for n in dir(owner) if not n.startswith("__")], 3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise LoadError(f"{target}: {owner!r} has no {name!r}{hint}") from None
