@@ -61,8 +61,6 @@ def _try_policies(table: Policies, path: Path, report: Report) -> None:
 def _try_action(pattern: str, route: Route, path: Path, report: Report) -> None:
     key = next((key for key in _ACTIONS if getattr(route, key) is not None), None)
     if key is not None:
-        # The directory was checked, so what the constructor of Files does not like is the one field that it sends.
-        key = "cache_control" if key == "files" and route.cache_control is not None else key
         _try(partial(handler_of, pattern, route, NoWorker()), route, path, key, report)
 
 

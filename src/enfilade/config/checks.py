@@ -11,7 +11,8 @@ import msgspec
 from enfilade.config import units
 from enfilade.config.build import STREAMS, Report
 from enfilade.config.errors import Path, did_you_mean, dotted
-from enfilade.config.schema import App, Config, Log, Policies, Route, Server, Site, Tls
+from enfilade.config.schema import App, Config, Fixed, HeaderRules, Log, Policies, Route, Server, Site, Tls
+from enfilade.http.field_texts import field_name, field_value
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import RouteError, compile_routes
 
@@ -27,9 +28,6 @@ OPTIONS = {
 """Options of a route, and the action that they belong to."""
 
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
-_FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
-_ILLEGAL_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 section 5.5
-_FRAMING = frozenset({"connection", "content-length", "transfer-encoding", "upgrade", "keep-alive", "te", "trailer"})
 _FORMATS = ("common", "combined", "json")
 
 
@@ -134,6 +132,10 @@ def _check_route(route: Route, path: Path, config: Config, report: Report) -> No
         report((*path, "app"), False, text, did_you_mean(route.app, config.apps))
     if route.files is not None:
         _check_directory(route.files, (*path, "files"), report)
+    if route.cache_control is not None:
+        _check_text(field_value, route.cache_control, (*path, "cache_control"), report)
+    if isinstance(route.respond, Fixed):
+        _check_text(field_value, route.respond.type, (*path, "respond", "type"), report)
     if isinstance(route.mount, str) and (not route.mount.startswith("/") or route.mount.endswith("/")):
         text = f'{dotted((*path, "mount"))}: "{route.mount}" is not a prefix'
         report((*path, "mount"), False, text, 'it starts with "/" and does not end with it, as in "/api"')
@@ -145,31 +147,30 @@ def _defaults(table: msgspec.Struct, names: Mapping[str, str]) -> Iterable[tuple
 
 
 def _check_policies(table: Policies, path: Path, report: Report) -> None:
-    if isinstance(table.request_id, str) and not _FIELD_NAME.fullmatch(table.request_id):
-        where = (*path, "request_id")
-        report(where, False, f'{dotted(where)}: "{table.request_id}" is not the name of a header field', "")
+    if isinstance(table.request_id, str):
+        _check_text(field_name, table.request_id, (*path, "request_id"), report)
     if isinstance(table.log, Log) and table.log.to not in STREAMS:
         _check_new_file(table.log.to, (*path, "log", "to"), report)
-    if table.headers is None:
-        return
-    where = (*path, "headers")
-    rules = table.headers
-    places = {"set": rules.set, "add": rules.add, "remove": dict.fromkeys(rules.remove, "")}
-    for rule, fields in places.items():
+    if table.headers is not None:
+        _check_header_rules(table.headers, (*path, "headers"), report)
+
+
+def _check_header_rules(rules: HeaderRules, path: Path, report: Report) -> None:
+    for rule, fields in (("set", rules.set), ("add", rules.add)):
         for name, value in fields.items():
-            if problem := _field_problem(name, value):
-                report((*where, rule, name), True, f"{dotted(where)}: {problem}", "")
+            where = (*path, rule, name)
+            _check_text(field_name, name, where, report, at_key=True)
+            _check_text(field_value, value, where, report)
+    for i, name in enumerate(rules.remove):
+        _check_text(field_name, name, (*path, "remove", i), report)
 
 
-def _field_problem(name: str, value: str) -> str:
-    """What is wrong with a header field of an answer; "" if nothing is."""
-    if not _FIELD_NAME.fullmatch(name):
-        return f'"{name}" is not the name of a header field'
-    if name.lower() in _FRAMING:
-        return f'"{name}" belongs to the connection, which the server frames itself'
-    if _ILLEGAL_VALUE.search(value) or value != value.strip() or not value.isascii():
-        return f'the value of "{name}" has characters that no field may have'
-    return ""
+def _check_text(parse: Callable[[str], object], text: str, path: Path, report: Report, *, at_key: bool = False) -> None:
+    """Report what `parse` raises for `text`, the value at `path` (or its key)."""
+    try:
+        parse(text)
+    except ValueError as error:
+        report(path, at_key, f"{dotted(path)}: {error}", "")
 
 
 def _check_app(app: App, path: Path, report: Report) -> None:
