@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from enfilade.config import units
-from enfilade.config.build import STREAMS, Report
+from enfilade.config.build import STREAMS
 from enfilade.config.errors import Path, did_you_mean, dotted
+from enfilade.config.report import Report
 from enfilade.config.schema import App, Config, Fixed, HeaderRules, Log, Policies, Route, Server, Site, Tls
 from enfilade.http.field_texts import field_name, field_value
 from enfilade.route.hosts import compile_hosts
@@ -34,7 +35,7 @@ _FORMATS = ("common", "combined", "json")
 def check(config: Config, report: Report) -> None:
     """Report everything in `config` that cannot work."""
     _check_server(config, report)
-    if not config.sites:
+    if not config.sites and report.complete(()) and report.complete(("sites",)):
         report((), True, "there is nothing to serve: no sites", 'write [sites."*"] and a route such as "/*"')
     _check_together(list(config.sites), _compile_hosts, ("sites",), report)
     for name, site in config.sites.items():
@@ -55,19 +56,24 @@ def _check_server(config: Config, report: Report) -> None:
         if address in seen and not (address.kind == "tcp" and address.port == 0):
             report(path, False, f'{dotted(path)}: "{text}" is already the address of {dotted(seen[address])}', "")
         seen.setdefault(address, path)
-        if path == ("server", "admin") and not address.is_local and not server.admin_token:
+        needs_token = path == ("server", "admin") and not address.is_local
+        if needs_token and not server.admin_token and report.complete(("server",)):
             report(path, False, f'{dotted(path)}: "{text}" is open to other machines, so it needs admin_token', "")
     with_tls = [name for name, site in config.sites.items() if site.over_tls]
-    if server.https and config.sites and not with_tls:
+    if server.https and config.sites and not with_tls and _know_sites(config, report):
         report(
             ("server", "https"),
             True,
             "server.https: no site has a certificate",
             'give a site tls = {...} or tls = "internal"',
         )
-    if with_tls and not server.https:
+    if with_tls and not server.https and report.complete(("server",)) and report.complete(()):
         path = ("sites", with_tls[0], "tls")
         report(path, True, f"{dotted(path)}: no address serves TLS", 'add https = ":443" to [server]')
+
+
+def _know_sites(config: Config, report: Report) -> bool:
+    return report.complete(("sites",)) and all(report.complete(("sites", name)) for name in config.sites)
 
 
 def _addresses(server: Server) -> Iterable[tuple[Path, str]]:
@@ -87,7 +93,7 @@ def _check_site(site: Site, path: Path, config: Config, report: Report) -> None:
         _check_pem(site.tls.certificate, "CERTIFICATE", (*path, "tls", "certificate"), report)
         _check_pem(site.tls.key, "PRIVATE KEY", (*path, "tls", "key"), report)
     _check_policies(site, path, report)
-    if not site.routes:
+    if not site.routes and report.complete(path):
         report(path, True, f"{dotted(path)} has no routes", 'write one as "/*" = { files = "DIRECTORY" }')
     _check_together(list(site.routes), _compile_patterns, path, report)
     for pattern, route in site.routes.items():
@@ -120,14 +126,15 @@ def _check_together(keys: list[str], compile_all: Callable[[list[str]], None], p
 
 def _check_route(route: Route, path: Path, config: Config, report: Report) -> None:
     actions = [name for name in ACTIONS if getattr(route, name) is not None]
-    if not actions:
+    whole = report.complete(path)
+    if not actions and whole:
         report(path, True, f"{dotted(path)} does nothing", f"give it one of {', '.join(ACTIONS)}")
     elif len(actions) > 1:
         report((*path, actions[1]), True, f"{dotted(path)} has {' and '.join(actions)}, but one thing answers", "")
     for name, default in _defaults(route, OPTIONS):
-        if getattr(route, name) != default and OPTIONS[name] not in actions:
+        if getattr(route, name) != default and OPTIONS[name] not in actions and whole:
             report((*path, name), True, f"{dotted((*path, name))} goes only with {OPTIONS[name]}", "")
-    if route.app is not None and route.app not in config.apps:
+    if route.app is not None and route.app not in config.apps and _know_app(route.app, report):
         text = f'{dotted((*path, "app"))}: there is no application "{route.app}"'
         report((*path, "app"), False, text, did_you_mean(route.app, config.apps))
     if route.files is not None:
@@ -140,6 +147,10 @@ def _check_route(route: Route, path: Path, config: Config, report: Report) -> No
         text = f'{dotted((*path, "mount"))}: "{route.mount}" is not a prefix'
         report((*path, "mount"), False, text, 'it starts with "/" and does not end with it, as in "/api"')
     _check_policies(route, path, report)
+
+
+def _know_app(name: str, report: Report) -> bool:
+    return report.complete(()) and report.sound(("apps", name))
 
 
 def _defaults(table: msgspec.Struct, names: Mapping[str, str]) -> Iterable[tuple[str, object]]:
