@@ -42,6 +42,7 @@ def check(config: Config, report: Report) -> None:
         _check_site(site, ("sites", name), config, report)
     for name, app in config.apps.items():
         _check_app(app, ("apps", name), report)
+    _check_environment(config, report)
 
 
 def _check_server(config: Config, report: Report) -> None:
@@ -190,6 +191,21 @@ def _check_app(app: App, path: Path, report: Report) -> None:
         text = f'{dotted(where)}: "{app.target}" is not a target'
         report(where, False, text, 'write module:attribute, as in "shop.main:app"')
     _check_directory(app.path, (*path, "path"), report)
+
+
+def _check_environment(config: Config, report: Report) -> None:
+    """Applications run in the process of the worker, so there is one environment for all."""
+    first: dict[str, tuple[str, Path]] = {}
+    for name, app in config.apps.items():
+        for variable, value in app.env.items():
+            path = ("apps", name, "env", variable)
+            if not variable or "=" in variable or "\0" in variable + value:
+                report(path, True, f"{dotted(path)}: not a variable that a process can have")
+                continue
+            said, where = first.setdefault(variable, (value, path))
+            if said != value:
+                text = f"{dotted(path)}: applications share one environment, and {dotted(where)} says otherwise"
+                report(path, False, text)
 
 
 # -- files

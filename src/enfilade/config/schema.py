@@ -247,7 +247,13 @@ class App(Table, frozen=True):
     interface: Annotated[Literal["auto", "asgi", "wsgi"], Text('What it speaks; `"auto"` finds out.')] = "auto"
     factory: Annotated[bool, Text("The target is a function that makes the application.")] = False
     path: Annotated[FilePath, Text("Directory to import from.")] = "."
-    env: Annotated[dict[str, str], Text("Environment variables for it.")] = {}
+    env: Annotated[
+        dict[str, str],
+        Text(
+            "Environment variables, set before it is imported. Applications run in one process and see those of all of "
+            "them: two that give one variable different values are an error."
+        ),
+    ] = {}
     threads: Annotated[Positive, Text("Only WSGI: requests at once in one worker.")] = 8
     lifespan: Annotated[
         Literal["auto", "on", "off"], Text('Only ASGI: its start-up and shutdown. `"on"`: failing is fatal.')
