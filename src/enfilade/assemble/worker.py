@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -35,6 +35,8 @@ from enfilade.wire.http1.limits import Http1Limits
 from enfilade.wire.http1.server import Http1Server
 from enfilade.wire.http2.limits import Http2Limits
 from enfilade.wire.http2.server import Http2Server
+
+_EngineLimits = TypeVar("_EngineLimits", Http1Limits, Http2Limits)
 
 LOG_DELAY = 0.1
 """Seconds that a line of an access log may wait for others to be written with it."""
@@ -172,7 +174,8 @@ class EdgeWorker:
         await self._edge.listen(sock, service, tls)
 
     def _codec_maker(self, scheme: str) -> Callable[[bool, float], ServerCodec]:
-        http1, http2, date = http1_limits(self._config), http2_limits(self._config), self._date
+        http1, http2 = engine_limits(Http1Limits, self._config), engine_limits(Http2Limits, self._config)
+        date = self._date
 
         def make(is_http2: bool, now: float) -> ServerCodec:
             return Http2Server(scheme, http2, date, now) if is_http2 else Http1Server(scheme, http1, date, now)
@@ -223,31 +226,7 @@ def connection_limits(config: Config) -> ConnectionLimits:
     )
 
 
-def http1_limits(config: Config) -> Http1Limits:
-    limits = config.server.limits
-    return Http1Limits(
-        request_line=limits.request_line,
-        head=limits.head,
-        fields=limits.fields,
-        body=engine_body_limit(config),
-        head_timeout=limits.head_timeout,
-        body_timeout=limits.body_timeout,
-        idle_timeout=limits.idle_timeout,
-        min_rate=limits.min_rate,
-    )
-
-
-def http2_limits(config: Config) -> Http2Limits:
-    limits = config.server.limits
-    return Http2Limits(
-        request_line=limits.request_line,
-        head=limits.head,
-        fields=limits.fields,
-        body=engine_body_limit(config),
-        streams=limits.streams,
-        head_timeout=limits.head_timeout,
-        body_timeout=limits.body_timeout,
-        idle_timeout=limits.idle_timeout,
-        write_timeout=limits.write_timeout,
-        min_rate=limits.min_rate,
-    )
+def engine_limits(make: type[_EngineLimits], config: Config) -> _EngineLimits:
+    """The limits of an engine: the names that it shares with the configuration; for the rest its own defaults."""
+    said = msgspec.structs.asdict(config.server.limits) | {"body": engine_body_limit(config)}
+    return make(**{name: said[name] for name in make.__slots__ if name in said})
