@@ -28,7 +28,8 @@ OPTIONS = {
 }
 """Options of a route, and the action that they belong to."""
 
-_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+_TARGET = re.compile(rf"{_DOTTED}(:{_DOTTED})?")
 _FORMATS = ("common", "combined", "json")
 
 

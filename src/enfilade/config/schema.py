@@ -243,7 +243,13 @@ class Site(Policies, frozen=True):
 class App(Table, frozen=True):
     """An application that is run here."""
 
-    target: Annotated[str, Text("`module:attribute` of the application, such as `shop.main:app`.")]
+    target: Annotated[
+        str,
+        Text(
+            "`module:attribute` of the application, such as `shop.main:app`; or only its module, in which it is called `app`, "
+            "`application` or, as a function that makes it, `create_app`."
+        ),
+    ]
     interface: Annotated[Literal["auto", "asgi", "wsgi"], Text('What it speaks; `"auto"` finds out.')] = "auto"
     factory: Annotated[bool, Text("The target is a function that makes the application.")] = False
     path: Annotated[FilePath, Text("Directory to import from.")] = "."
