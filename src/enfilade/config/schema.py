@@ -213,7 +213,9 @@ class Route(Policies, frozen=True):
     index: Annotated[tuple[str, ...], Text("Only with `files`: names of index files, the first that exists.")] = (
         "index.html",
     )
-    cache_control: Annotated[str | None, Text("Only with `files`: the Cache-Control field.")] = None
+    cache_control: Annotated[
+        str | None, Text("Only with `files`: the Cache-Control field; with `spa`, index files have `no-cache`.")
+    ] = None
     precompressed: Annotated[
         bool, Text("Only with `files`: serve `x.zst`, `x.br` or `x.gz` beside `x` to clients that accept it.")
     ] = True
