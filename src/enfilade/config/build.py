@@ -67,15 +67,17 @@ class Builder:
             if parse is not None and isinstance(value, str):
                 return parse(value)  # type: ignore[operator]
             made: object = msgspec.convert(value, hint)
+            return self._absolute(made) if extra_of(hint, "path") and isinstance(made, str) else made
         except msgspec.ValidationError:
             return self._refuse(hint, value, path)
         except ValueError as error:
             self._report(path, False, f"{dotted(path)}: {error}")
             self._report.misread(path)
             return REFUSED
-        return self._absolute(made) if extra_of(hint, "path") and isinstance(made, str) else made
 
     def _absolute(self, path: str) -> str:
+        if "\0" in path:
+            raise ValueError("no path has a NUL in it")
         return path if path in STREAMS else os.path.normpath(os.path.join(self._base, path))
 
     def _table_value(self, hint: object, value: dict[str, object], path: Path) -> object:
