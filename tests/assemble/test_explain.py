@@ -36,8 +36,8 @@ target = "m:app"
         (
             "POST", "http://h/api/x?q",
             ["site * the default site, as no other is called h", "route /api/* the most specific of 3 patterns",
-             "filter RequestId the site says so", "filter AccessLog the default", "filter BodyLimit bodies of at most 1024 bytes",
-             "filter Headers the site says so", "handler app main = m:app, mounted at /v1"],
+             "filter RequestId the site says so", "filter AccessLog the default", "filter Headers the site says so",
+             "filter BodyLimit bodies of at most 1024 bytes", "handler app main = m:app, mounted at /v1"],
         ),
         (
             "PUT", "http://b.a.example/x",

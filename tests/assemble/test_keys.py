@@ -11,13 +11,14 @@ import msgspec
 import pytest
 from tests.assemble.kit import FakeParts, ask, config_of, write_pem
 
-from enfilade.assemble.engines import http1_limits
-from enfilade.assemble.http2 import http2_limits
+from enfilade.assemble.engines import engine_limits
 from enfilade.assemble.plan import EdgePlan, listeners_of
 from enfilade.assemble.sites import Sites, engine_body_limit
 from enfilade.config import schema
 from enfilade.config.schema import Config, Table
 from enfilade.process.board import Board
+from enfilade.wire.http1.limits import Http1Limits
+from enfilade.wire.http2.limits import Http2Limits
 
 ROOT = Path(__file__).parent.parent
 Look = Callable[[Config], object]
@@ -67,7 +68,7 @@ def sinks(config: Config) -> object:
 
 
 def both(name: str) -> Look:
-    return lambda config: (getattr(http1_limits(config), name), getattr(http2_limits(config), name))
+    return lambda config: tuple(getattr(engine_limits(make, config), name) for make in (Http1Limits, Http2Limits))
 
 
 LOOKS: dict[str, tuple[str, Look, object]] = {
@@ -97,7 +98,7 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     "Limits.body_timeout": (limits("body_timeout = 2"), both("body_timeout"), (2.0, 2.0)),
     "Limits.idle_timeout": (limits("idle_timeout = 3"), both("idle_timeout"), (3.0, 3.0)),
     "Limits.min_rate": (limits("min_rate = 5"), both("min_rate"), (5, 5)),
-    "Limits.streams": (limits("streams = 4"), lambda c: http2_limits(c).streams, 4),
+    "Limits.streams": (limits("streams = 4"), lambda c: engine_limits(Http2Limits, c).streams, 4),
     "Site.tls": (site('tls = "off"'), lambda c: c.sites["*"].over_tls, False),
     "Site.routes": (site(""), lambda c: ask(c, "GET", "/")[0].body, b"x"),
     "Policies.log": (site("log = false"), hooks, 0),

@@ -53,8 +53,8 @@ def test_run_imports_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_is_wrong_has_the_name_of_its_place() -> None:
-    with pytest.raises(ConfigError, match=r'^command line: apps.app.target: "m" is not a target'):
-        run_config(App(target="m"), Listen(), workers=1, root_path="", log=True)
+    with pytest.raises(ConfigError, match=r'^command line: apps.app.target: "m:" is not a target'):
+        run_config(App(target="m:"), Listen(), workers=1, root_path="", log=True)
 
 
 def test_serve(tmp_path: Path) -> None:

@@ -77,8 +77,8 @@ def test_up(tmp_path: Path) -> None:
     ("args", "text"),
     [
         (
-            ["run", "module"],
-            'command line: apps.app.target: "module" is not a target; write module:attribute, as in "shop.main:app"',
+            ["run", "module:"],
+            'command line: apps.app.target: "module:" is not a target; write module:attribute, as in "shop.main:app"',
         ),
         (["serve", "none"], 'command line: sites."*"."/*".files: "{here}/none" does not exist'),
         (

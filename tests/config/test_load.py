@@ -69,12 +69,12 @@ def test_python_and_toml_mean_the_same() -> None:
 
 
 def test_python_goes_through_the_same_checks() -> None:
-    config = Config(sites={"*": Site(routes={"/": Route(app="shpo")})}, apps={"shop": App(target="shop")})
+    config = Config(sites={"*": Site(routes={"/": Route(app="shpo")})}, apps={"shop": App(target="shop.py:")})
     with pytest.raises(ConfigError) as error:
         validate(config, "conf.py")
     assert [str(p) for p in error.value.problems] == [
         'conf.py: sites."*"."/".app: there is no application "shpo"; did you mean "shop"?',
-        'conf.py: apps.shop.target: "shop" is not a target; write module:attribute, as in "shop.main:app"',
+        'conf.py: apps.shop.target: "shop.py:" is not a target; write module:attribute, as in "shop.main:app"',
     ]
 
 

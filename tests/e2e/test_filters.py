@@ -64,6 +64,7 @@ log = { format = "json", to = "json.log" }
 "/timing/*" = { app = "filters", timing = true, request_id = true }
 "/large/*" = { app = "filters", body_limit = "4KB" }
 "/small/*" = { app = "filters", body_limit = 100 }
+"/small-with-headers/*" = { app = "filters", body_limit = 100, headers = { x-frame-options = "DENY" } }
 "/wsgi/*" = { app = "wsgi", body_limit = 2000 }
 "/common" = { respond = "x", log = { format = "common", to = "common.log" } }
 "/combined" = { respond = "x", log = { format = "combined", to = "combined.log" } }
@@ -247,3 +248,9 @@ def test_a_body_beyond_the_limit(
         assert row_of(server, target)["reason"] == "body_too_large"
     assert client.post(path, content=b"x").text == "1 -"
     assert http2.post(path, content=b"x").text == "1 -"
+
+
+def test_what_a_limit_refuses_has_the_configured_fields(client: httpx.Client, http2: httpx.Client) -> None:
+    for c in (client, http2):
+        r = c.post("/small-with-headers/", content=b"x" * 200)
+        assert (r.status_code, r.headers["x-frame-options"]) == (413, "DENY")

@@ -1,18 +1,22 @@
-"""The chain compiler: order of hooks, short circuits, and the escape from sync to async."""
+"""The chain compiler: order of hooks, short circuits, the escape from sync to async, and handlers that raise."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from itertools import product
 
 import pytest
 
+from enfilade.exchange.bodies import BodyAborted
 from enfilade.exchange.chain import compile_chain, done_hooks
-from enfilade.exchange.exchange import Exchange, Filter, Outcome
+from enfilade.exchange.exchange import Exchange, Filter, Handler, Outcome
 from enfilade.exchange.response import Response
+from enfilade.http.reasons import reason
+from enfilade.testing.exchange import make_exchange
 
-X: Exchange = None  # type: ignore[assignment]  # the chain hands it on and never looks at it
+X = make_exchange("GET", "/a")
 
 
 class Recording(Filter):
@@ -103,3 +107,51 @@ def test_a_filter_without_on_request_still_sees_the_response_of_an_earlier_answe
 
 def test_only_overridden_done_hooks_are_called() -> None:
     assert len(done_hooks([Filter(), OnlyDone(), OnlyResponse()])) == 1
+
+
+def broken_handler(x: Exchange) -> Response:
+    raise ZeroDivisionError("secret")
+
+
+async def slow_broken_handler(x: Exchange) -> Response:
+    await asyncio.sleep(0)
+    raise ZeroDivisionError("secret")
+
+
+async def left_handler(x: Exchange) -> Response:
+    raise BodyAborted(reason("body_timeout"))
+
+
+async def cancelled_handler(x: Exchange) -> Response:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("waits", [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize("broken", [broken_handler, slow_broken_handler])
+def test_a_handler_that_raises_is_answered_for_before_the_filters_look(
+    waits: tuple[bool, bool], broken: Handler, caplog: pytest.LogCaptureFixture
+) -> None:
+    log: list[str] = []
+    response = run(compile_chain([Recording(n, log, waits=w) for n, w in zip("ab", waits, strict=True)], broken))
+    assert log == ["a>", "b>", "<b", "<a"]
+    assert (response.status, response.reason) == (500, reason("internal"))
+    assert isinstance(response.body, bytes) and b"secret" not in response.body
+    assert [(r.levelno, r.getMessage(), r.exc_info is not None) for r in caplog.records] == [
+        (logging.ERROR, "GET /a failed", True)
+    ]
+
+
+@pytest.mark.parametrize("broken", [broken_handler, slow_broken_handler])
+def test_response_hooks_alone_see_the_error_answer(broken: Handler) -> None:
+    assert run(compile_chain([OnlyResponse()], broken)).status == 501
+
+
+def test_a_body_that_was_cut_is_answered_with_its_own_reason_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    assert run(compile_chain([OnlyResponse()], left_handler)).status == 409
+    assert not caplog.records
+
+
+def test_a_handler_that_is_cancelled_stays_cancelled() -> None:
+    for filters in ([OnlyResponse()], [Recording("a", [])], [Recording("a", [], waits=True)]):
+        with pytest.raises(asyncio.CancelledError):
+            run(compile_chain(filters, cancelled_handler))

@@ -72,3 +72,26 @@ def test_a_filter_that_answers_leaves_the_handler_out() -> None:
     clock = Clock(100.0)
     rooms = told([Timing(clock), Slow(clock, answer=413)], lambda x: Response(200), exchange(started=100.0))
     assert rooms == {"wire": 0.0, "filters": 500.0, "total": 500.0}
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_handler_that_raises_was_in_its_room(waits: bool) -> None:
+    clock = Clock(100.0)
+
+    def handler(x: Exchange) -> Response | Awaitable[Response]:
+        clock.now += 2
+        if waits:
+            return later()
+        raise OSError
+
+    async def later() -> Response:
+        clock.now += 1
+        raise OSError
+
+    rooms = told([Timing(clock)], handler, exchange(started=100.0))
+    assert rooms == {
+        "wire": 0.0,
+        "filters": 0.0,
+        "handler": 3000.0 if waits else 2000.0,
+        "total": 3000.0 if waits else 2000.0,
+    }

@@ -59,7 +59,7 @@ async def start_app(name: str, app: App) -> RunningApp:
     """Import `app` and run its start-up. Raises StartError with the reason where it cannot serve."""
     os.environ.update(app.env)
     try:
-        target = load(app.target + "()" if app.factory else app.target, app.path)
+        target = load(app.target, app.path, factory=app.factory)
         interface = interface_of(target) if app.interface == "auto" else app.interface
         return await _start_asgi(app, target) if interface == "asgi" else RunningWsgi(WsgiHandler(target, app.threads))
     except (LoadError, LifespanFailed) as error:

@@ -4,6 +4,9 @@ share what was imported for them."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from enfilade.assemble.sites import engine_body_limit
 from enfilade.config.schema import Config
@@ -11,6 +14,10 @@ from enfilade.wire.codec import DateStamp, ServerCodec
 from enfilade.wire.http1.limits import Http1Limits
 from enfilade.wire.http1.server import Http1Server
 
+if TYPE_CHECKING:
+    from enfilade.wire.http2 import Http2Limits
+
+_Limits = TypeVar("_Limits", Http1Limits, "Http2Limits")
 Http2Engine = Callable[[str, DateStamp, float], ServerCodec]
 
 
@@ -18,7 +25,7 @@ class Engines:
     """`http2`: whether a listener of `config` can be asked for HTTP/2."""
 
     def __init__(self, config: Config, *, http2: bool) -> None:
-        self._http1 = http1_limits(config)
+        self._http1 = engine_limits(Http1Limits, config)
         self._http2 = _http2_engine(config) if http2 else None
 
     def maker(self, scheme: str, date: DateStamp) -> Callable[[bool, float], ServerCodec]:
@@ -35,20 +42,13 @@ class Engines:
 
 def _http2_engine(config: Config) -> Http2Engine:
     # The tables of HTTP/2 and HPACK cost 10 ms, which only those pay whose listeners speak it.
-    from enfilade.assemble.http2 import http2_engine  # noqa: PLC0415
+    from enfilade.wire.http2 import Http2Limits, Http2Server  # noqa: PLC0415
 
-    return http2_engine(config)
+    limits = engine_limits(Http2Limits, config)
+    return lambda scheme, date, now: Http2Server(scheme, limits, date, now)
 
 
-def http1_limits(config: Config) -> Http1Limits:
-    limits = config.server.limits
-    return Http1Limits(
-        request_line=limits.request_line,
-        head=limits.head,
-        fields=limits.fields,
-        body=engine_body_limit(config),
-        head_timeout=limits.head_timeout,
-        body_timeout=limits.body_timeout,
-        idle_timeout=limits.idle_timeout,
-        min_rate=limits.min_rate,
-    )
+def engine_limits(make: type[_Limits], config: Config) -> _Limits:
+    """The limits of an engine: the names that it shares with the configuration; for the rest its own defaults."""
+    said = msgspec.structs.asdict(config.server.limits) | {"body": engine_body_limit(config)}
+    return make(**{name: said[name] for name in make.__slots__ if name in said})

@@ -11,14 +11,14 @@ import msgspec
 
 from enfilade.assemble.certificates import read_context
 from enfilade.assemble.sites import POLICIES, handler_of
-from enfilade.config.build import Report
 from enfilade.config.errors import Path, dotted
+from enfilade.config.report import Report
 from enfilade.config.schema import Config, Policies, Route, Tls
 from enfilade.exchange.exchange import Handler
 from enfilade.handlers.respond import Respond
 from enfilade.observe.log import LogSink
 
-_ACTIONS = ("files", "redirect", "respond")
+_ACTIONS = ("redirect", "respond")
 _INNER = {"log": "format", "redirect": "to", "tls": "certificate"}
 """Of keys that may be tables: the inner one that a constructor complains about."""
 
@@ -40,7 +40,7 @@ class NoWorker:
 
 
 def try_out(config: Config, report: Report) -> None:
-    """Report what cannot be made of `config`, whose values are good by themselves (config/checks.py)."""
+    """Report what cannot be made of those parts of `config` that are good by themselves (config/checks.py)."""
     for name, site in config.sites.items():
         path = ("sites", name)
         if isinstance(site.tls, Tls):
@@ -61,13 +61,13 @@ def _try_policies(table: Policies, path: Path, report: Report) -> None:
 def _try_action(pattern: str, route: Route, path: Path, report: Report) -> None:
     key = next((key for key in _ACTIONS if getattr(route, key) is not None), None)
     if key is not None:
-        # The directory was checked, so what the constructor of Files does not like is the one field that it sends.
-        key = "cache_control" if key == "files" and route.cache_control is not None else key
         _try(partial(handler_of, pattern, route, NoWorker()), route, path, key, report)
 
 
 def _try(make: Callable[[], object], table: object, path: Path, key: str, report: Report) -> None:
     where = (*path, key)
+    if not report.sound(where):
+        return
     if isinstance(getattr(table, key), msgspec.Struct) and key in _INNER:
         where = (*where, _INNER[key])
     try:

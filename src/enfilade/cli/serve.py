@@ -68,12 +68,12 @@ def run(
     workers: Workers, log: bool, inline: bool, reload: bool, app_dir: str, factory: bool,
     interface: Literal["auto", "asgi", "wsgi"], root_path: str,
 ) -> None:  # fmt: skip
-    """Serve the ASGI or WSGI application TARGET, "module:attribute".
+    """Serve the ASGI or WSGI application TARGET, "module:attribute" or "module".
 
     \b
     Examples:
       enfilade run shop.main:app
-      enfilade run shop.wsgi:application --http :80 --workers auto
+      enfilade run shop.wsgi --http :80 --workers auto
       enfilade run shop.main:create_app --factory --reload
       enfilade run shop.main:app --https :443 --cert cert.pem --key key.pem
     """

@@ -13,12 +13,12 @@ from typing import Annotated, Literal, TypeVar, Union, get_args, get_origin, get
 import msgspec
 
 from enfilade.config.errors import Path, did_you_mean, dotted
+from enfilade.config.report import Report
 from enfilade.config.schema import HeaderRules, Site
 
-Report = Callable[[Path, bool, str, str], None]
-"""Told of a problem: where, whether it is the key (or else the value), what, and a hint."""
 T = TypeVar("T", bound=msgspec.Struct)
 
+REFUSED = object()
 NOT_YET = {"acme": 'certificates from ACME are not there yet: name files, or use "internal"'}
 STREAMS = ("stdout", "stderr")
 _NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -30,30 +30,36 @@ class Builder:
     def __init__(self, base: str, report: Report) -> None:
         self._base = base
         self._report = report
-        self._failed = 0
 
-    def table(self, cls: type[T], value: Mapping[str, object], path: Path) -> T | None:
-        """An object of `cls`; None if something in it was reported."""
-        before = self._failed
+    def table(self, cls: type[T], value: Mapping[str, object], path: Path) -> T:
+        """An object of `cls`, with defaults for what was reported."""
         fields = get_type_hints(cls, include_extras=True)
         given = _NORMALISE[cls](value) if cls in _NORMALISE else value
         values = {}
         for key, item in given.items():
             if key not in fields or (key == "routes" and "routes" in value):
                 known = [name for name in fields if name != "routes"]
-                self._problem((*path, key), True, f'unknown key "{key}"{_inside(path)}', did_you_mean(key, known))
-            elif key == "routes":
-                values[key] = self._value(fields[key], item, path)  # they stand in the site's own table
-            else:
-                values[key] = self._value(fields[key], item, (*path, key))
+                self._report((*path, key), True, f'unknown key "{key}"{_inside(path)}', did_you_mean(key, known))
+                self._report.misread((*path, key))
+                continue
+            place = path if key == "routes" else (*path, key)  # routes stand in the site's own table
+            made = self._value(fields[key], item, place)
+            if made is not REFUSED:
+                values[key] = made
         for field in msgspec.structs.fields(cls):
-            if field.required and field.name not in given:
-                self._problem(path, True, f'the key "{field.name}" is missing{_inside(path)}')
-            elif field.name not in given and extra_of(fields[field.name], "path") and isinstance(field.default, str):
+            if field.name in values:
+                continue
+            if field.required:
+                if field.name not in given:
+                    self._report(path, True, f'the key "{field.name}" is missing{_inside(path)}')
+                    self._report.misread((*path, field.name))
+                values[field.name] = ""  # each of them is a text
+            elif extra_of(fields[field.name], "path") and isinstance(field.default, str):
                 values[field.name] = self._absolute(field.default)
-        return cls(**values) if self._failed == before else None
+        return cls(**values)
 
     def _value(self, hint: object, value: object, path: Path) -> object:
+        """What `value` is as a `hint`; REFUSED if that was reported."""
         if isinstance(value, dict):
             return self._table_value(hint, value, path)
         parse = extra_of(hint, "parse")
@@ -61,15 +67,17 @@ class Builder:
             if parse is not None and isinstance(value, str):
                 return parse(value)  # type: ignore[operator]
             made: object = msgspec.convert(value, hint)
+            return self._absolute(made) if extra_of(hint, "path") and isinstance(made, str) else made
         except msgspec.ValidationError:
-            self._refuse(hint, value, path)
-            return None
+            return self._refuse(hint, value, path)
         except ValueError as error:
-            self._problem(path, False, f"{dotted(path)}: {error}")
-            return None
-        return self._absolute(made) if extra_of(hint, "path") and isinstance(made, str) else made
+            self._report(path, False, f"{dotted(path)}: {error}")
+            self._report.misread(path)
+            return REFUSED
 
     def _absolute(self, path: str) -> str:
+        if "\0" in path:
+            raise ValueError("no path has a NUL in it")
         return path if path in STREAMS else os.path.normpath(os.path.join(self._base, path))
 
     def _table_value(self, hint: object, value: dict[str, object], path: Path) -> object:
@@ -78,21 +86,19 @@ class Builder:
                 return self.table(kind, value, path)
             if get_origin(kind) is dict:
                 inner = get_args(kind)[1]
-                return {key: self._value(inner, item, (*path, key)) for key, item in value.items()}
-        self._refuse(hint, value, path)
-        return None
+                made = {key: self._value(inner, item, (*path, key)) for key, item in value.items()}
+                return {key: item for key, item in made.items() if item is not REFUSED}
+        return self._refuse(hint, value, path)
 
-    def _refuse(self, hint: object, value: object, path: Path) -> None:
+    def _refuse(self, hint: object, value: object, path: Path) -> object:
         text = f"{dotted(path)}: expected {_describe(hint)}, not {_show(value)}"
         words = [word for kind in kinds_of(hint) if get_origin(kind) is Literal for word in get_args(kind)]
         near = ""
         if isinstance(value, str):
             near = NOT_YET.get(value) or did_you_mean(value, [w for w in words if isinstance(w, str)])
-        self._problem(path, False, text, near)
-
-    def _problem(self, path: Path, at_key: bool, text: str, hint: str = "") -> None:
-        self._failed += 1
-        self._report(path, at_key, text, hint)
+        self._report(path, False, text, near)
+        self._report.misread(path)
+        return REFUSED
 
 
 def _lift_routes(site: Mapping[str, object]) -> Mapping[str, object]:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from enfilade.config import units
-from enfilade.config.build import STREAMS, Report
+from enfilade.config.build import STREAMS
 from enfilade.config.errors import Path, did_you_mean, dotted
-from enfilade.config.schema import App, Config, Log, Policies, Route, Server, Site, Tls
+from enfilade.config.report import Report
+from enfilade.config.schema import App, Config, Fixed, HeaderRules, Log, Policies, Route, Server, Site, Tls
+from enfilade.http.field_texts import field_name, field_value
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import RouteError, compile_routes
 
@@ -26,23 +28,22 @@ OPTIONS = {
 }
 """Options of a route, and the action that they belong to."""
 
-_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
-_FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
-_ILLEGAL_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 section 5.5
-_FRAMING = frozenset({"connection", "content-length", "transfer-encoding", "upgrade", "keep-alive", "te", "trailer"})
+_DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+_TARGET = re.compile(rf"{_DOTTED}(:{_DOTTED})?")
 _FORMATS = ("common", "combined", "json")
 
 
 def check(config: Config, report: Report) -> None:
     """Report everything in `config` that cannot work."""
     _check_server(config, report)
-    if not config.sites:
+    if not config.sites and report.complete(()) and report.complete(("sites",)):
         report((), True, "there is nothing to serve: no sites", 'write [sites."*"] and a route such as "/*"')
     _check_together(list(config.sites), _compile_hosts, ("sites",), report)
     for name, site in config.sites.items():
         _check_site(site, ("sites", name), config, report)
     for name, app in config.apps.items():
         _check_app(app, ("apps", name), report)
+    _check_environment(config, report)
 
 
 def _check_server(config: Config, report: Report) -> None:
@@ -57,19 +58,24 @@ def _check_server(config: Config, report: Report) -> None:
         if address in seen and not (address.kind == "tcp" and address.port == 0):
             report(path, False, f'{dotted(path)}: "{text}" is already the address of {dotted(seen[address])}', "")
         seen.setdefault(address, path)
-        if path == ("server", "admin") and not address.is_local and not server.admin_token:
+        needs_token = path == ("server", "admin") and not address.is_local
+        if needs_token and not server.admin_token and report.complete(("server",)):
             report(path, False, f'{dotted(path)}: "{text}" is open to other machines, so it needs admin_token', "")
     with_tls = [name for name, site in config.sites.items() if site.over_tls]
-    if server.https and config.sites and not with_tls:
+    if server.https and config.sites and not with_tls and _know_sites(config, report):
         report(
             ("server", "https"),
             True,
             "server.https: no site has a certificate",
             'give a site tls = {...} or tls = "internal"',
         )
-    if with_tls and not server.https:
+    if with_tls and not server.https and report.complete(("server",)) and report.complete(()):
         path = ("sites", with_tls[0], "tls")
         report(path, True, f"{dotted(path)}: no address serves TLS", 'add https = ":443" to [server]')
+
+
+def _know_sites(config: Config, report: Report) -> bool:
+    return report.complete(("sites",)) and all(report.complete(("sites", name)) for name in config.sites)
 
 
 def _addresses(server: Server) -> Iterable[tuple[Path, str]]:
@@ -89,7 +95,7 @@ def _check_site(site: Site, path: Path, config: Config, report: Report) -> None:
         _check_pem(site.tls.certificate, "CERTIFICATE", (*path, "tls", "certificate"), report)
         _check_pem(site.tls.key, "PRIVATE KEY", (*path, "tls", "key"), report)
     _check_policies(site, path, report)
-    if not site.routes:
+    if not site.routes and report.complete(path):
         report(path, True, f"{dotted(path)} has no routes", 'write one as "/*" = { files = "DIRECTORY" }')
     _check_together(list(site.routes), _compile_patterns, path, report)
     for pattern, route in site.routes.items():
@@ -122,22 +128,31 @@ def _check_together(keys: list[str], compile_all: Callable[[list[str]], None], p
 
 def _check_route(route: Route, path: Path, config: Config, report: Report) -> None:
     actions = [name for name in ACTIONS if getattr(route, name) is not None]
-    if not actions:
+    whole = report.complete(path)
+    if not actions and whole:
         report(path, True, f"{dotted(path)} does nothing", f"give it one of {', '.join(ACTIONS)}")
     elif len(actions) > 1:
         report((*path, actions[1]), True, f"{dotted(path)} has {' and '.join(actions)}, but one thing answers", "")
     for name, default in _defaults(route, OPTIONS):
-        if getattr(route, name) != default and OPTIONS[name] not in actions:
+        if getattr(route, name) != default and OPTIONS[name] not in actions and whole:
             report((*path, name), True, f"{dotted((*path, name))} goes only with {OPTIONS[name]}", "")
-    if route.app is not None and route.app not in config.apps:
+    if route.app is not None and route.app not in config.apps and _know_app(route.app, report):
         text = f'{dotted((*path, "app"))}: there is no application "{route.app}"'
         report((*path, "app"), False, text, did_you_mean(route.app, config.apps))
     if route.files is not None:
         _check_directory(route.files, (*path, "files"), report)
+    if route.cache_control is not None:
+        _check_text(field_value, route.cache_control, (*path, "cache_control"), report)
+    if isinstance(route.respond, Fixed):
+        _check_text(field_value, route.respond.type, (*path, "respond", "type"), report)
     if isinstance(route.mount, str) and (not route.mount.startswith("/") or route.mount.endswith("/")):
         text = f'{dotted((*path, "mount"))}: "{route.mount}" is not a prefix'
         report((*path, "mount"), False, text, 'it starts with "/" and does not end with it, as in "/api"')
     _check_policies(route, path, report)
+
+
+def _know_app(name: str, report: Report) -> bool:
+    return report.complete(()) and report.sound(("apps", name))
 
 
 def _defaults(table: msgspec.Struct, names: Mapping[str, str]) -> Iterable[tuple[str, object]]:
@@ -145,31 +160,30 @@ def _defaults(table: msgspec.Struct, names: Mapping[str, str]) -> Iterable[tuple
 
 
 def _check_policies(table: Policies, path: Path, report: Report) -> None:
-    if isinstance(table.request_id, str) and not _FIELD_NAME.fullmatch(table.request_id):
-        where = (*path, "request_id")
-        report(where, False, f'{dotted(where)}: "{table.request_id}" is not the name of a header field', "")
+    if isinstance(table.request_id, str):
+        _check_text(field_name, table.request_id, (*path, "request_id"), report)
     if isinstance(table.log, Log) and table.log.to not in STREAMS:
         _check_new_file(table.log.to, (*path, "log", "to"), report)
-    if table.headers is None:
-        return
-    where = (*path, "headers")
-    rules = table.headers
-    places = {"set": rules.set, "add": rules.add, "remove": dict.fromkeys(rules.remove, "")}
-    for rule, fields in places.items():
+    if table.headers is not None:
+        _check_header_rules(table.headers, (*path, "headers"), report)
+
+
+def _check_header_rules(rules: HeaderRules, path: Path, report: Report) -> None:
+    for rule, fields in (("set", rules.set), ("add", rules.add)):
         for name, value in fields.items():
-            if problem := _field_problem(name, value):
-                report((*where, rule, name), True, f"{dotted(where)}: {problem}", "")
+            where = (*path, rule, name)
+            _check_text(field_name, name, where, report, at_key=True)
+            _check_text(field_value, value, where, report)
+    for i, name in enumerate(rules.remove):
+        _check_text(field_name, name, (*path, "remove", i), report)
 
 
-def _field_problem(name: str, value: str) -> str:
-    """What is wrong with a header field of an answer; "" if nothing is."""
-    if not _FIELD_NAME.fullmatch(name):
-        return f'"{name}" is not the name of a header field'
-    if name.lower() in _FRAMING:
-        return f'"{name}" belongs to the connection, which the server frames itself'
-    if _ILLEGAL_VALUE.search(value) or value != value.strip() or not value.isascii():
-        return f'the value of "{name}" has characters that no field may have'
-    return ""
+def _check_text(parse: Callable[[str], object], text: str, path: Path, report: Report, *, at_key: bool = False) -> None:
+    """Report what `parse` raises for `text`, the value at `path` (or its key)."""
+    try:
+        parse(text)
+    except ValueError as error:
+        report(path, at_key, f"{dotted(path)}: {error}", "")
 
 
 def _check_app(app: App, path: Path, report: Report) -> None:
@@ -178,6 +192,21 @@ def _check_app(app: App, path: Path, report: Report) -> None:
         text = f'{dotted(where)}: "{app.target}" is not a target'
         report(where, False, text, 'write module:attribute, as in "shop.main:app"')
     _check_directory(app.path, (*path, "path"), report)
+
+
+def _check_environment(config: Config, report: Report) -> None:
+    """Applications run in the process of the worker, so there is one environment for all."""
+    first: dict[str, tuple[str, Path]] = {}
+    for name, app in config.apps.items():
+        for variable, value in app.env.items():
+            path = ("apps", name, "env", variable)
+            if not variable or "=" in variable or "\0" in variable + value:
+                report(path, True, f"{dotted(path)}: not a variable that a process can have")
+                continue
+            said, where = first.setdefault(variable, (value, path))
+            if said != value:
+                text = f"{dotted(path)}: applications share one environment, and {dotted(where)} says otherwise"
+                report(path, False, text)
 
 
 # -- files

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from enfilade.config.build import Builder, Report
+from enfilade.config.build import Builder
 from enfilade.config.checks import check
-from enfilade.config.errors import ConfigError, Path, Problem
+from enfilade.config.errors import ConfigError, Problem
+from enfilade.config.report import Report
 from enfilade.config.schema import Config
 
 if TYPE_CHECKING:
-    from enfilade.config.locate import Place, Places
+    from enfilade.config.locate import Places
 
 DEFAULT_FILES = ("enfilade.toml", "enfilade_conf.py")
 """What is looked for in the working directory, in this order, where no file is named."""
@@ -24,7 +25,7 @@ _AT = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re
 
 
 Check = Callable[[Config, Report], None]
-"""Reports what else is wrong with a configuration whose own rules hold."""
+"""Reports what else is wrong with a configuration; values that its own rules refuse are replaced by defaults."""
 
 
 def load(path: str | os.PathLike[str], *checks: Check) -> Config:
@@ -73,30 +74,13 @@ def validate(config: Config, name: str, base: str | os.PathLike[str] = ".", *che
 def _make(
     document: dict[str, object], places: Places | None, name: str, base: str | os.PathLike[str], checks: Sequence[Check]
 ) -> Config:
-    problems: list[Problem] = []
-
-    def report(path: Path, at_key: bool, text: str, hint: str) -> None:
-        place = None if places is None else _place(places, path, at_key)
-        if places is None or place is None:
-            problems.append(Problem(name, 0, 0, text, hint))
-        else:
-            problems.append(Problem(name, place.line, place.column, text, hint, places.source(place.line)))
-
-    config = Builder(os.path.abspath(base), report).table(Config, document, ())
-    if config is not None:
-        config = _with_addresses(config)
-        for look in (check, *checks):
-            if not problems:
-                look(config, report)
-    if config is None or problems:
-        raise ConfigError(problems)
+    report = Report(name, places)
+    config = _with_addresses(Builder(os.path.abspath(base), report).table(Config, document, ()))
+    for look in (check, *checks):
+        look(config, report)
+    if report.problems:
+        raise ConfigError(report.problems)
     return config
-
-
-def _place(places: Places, path: Path, at_key: bool) -> Place | None:
-    short = (*path[:-2], path[-1]) if path[-2:-1] == ("set",) else path  # `headers = { name = "text" }`
-    found = path if path in places else short
-    return places.key(found) if at_key else places.value(found)
 
 
 def _with_addresses(config: Config) -> Config:

@@ -212,7 +212,9 @@ class Route(Policies, frozen=True):
     index: Annotated[tuple[str, ...], Text("Only with `files`: names of index files, the first that exists.")] = (
         "index.html",
     )
-    cache_control: Annotated[str | None, Text("Only with `files`: the Cache-Control field.")] = None
+    cache_control: Annotated[
+        str | None, Text("Only with `files`: the Cache-Control field; with `spa`, index files have `no-cache`.")
+    ] = None
     precompressed: Annotated[
         bool, Text("Only with `files`: serve `x.zst`, `x.br` or `x.gz` beside `x` to clients that accept it.")
     ] = True
@@ -242,11 +244,23 @@ class Site(Policies, frozen=True):
 class App(Table, frozen=True):
     """An application that is run here."""
 
-    target: Annotated[str, Text("`module:attribute` of the application, such as `shop.main:app`.")]
+    target: Annotated[
+        str,
+        Text(
+            "`module:attribute` of the application, such as `shop.main:app`; or only its module, in which it is called `app`, "
+            "`application` or, as a function that makes it, `create_app`."
+        ),
+    ]
     interface: Annotated[Literal["auto", "asgi", "wsgi"], Text('What it speaks; `"auto"` finds out.')] = "auto"
     factory: Annotated[bool, Text("The target is a function that makes the application.")] = False
     path: Annotated[FilePath, Text("Directory to import from.")] = "."
-    env: Annotated[dict[str, str], Text("Environment variables for it.")] = {}
+    env: Annotated[
+        dict[str, str],
+        Text(
+            "Environment variables, set before it is imported. Applications run in one process and see those of all of "
+            "them: two that give one variable different values are an error."
+        ),
+    ] = {}
     threads: Annotated[Positive, Text("Only WSGI: requests at once in one worker.")] = 8
     lifespan: Annotated[
         Literal["auto", "on", "off"], Text('Only ASGI: its start-up and shutdown. `"on"`: failing is fatal.')

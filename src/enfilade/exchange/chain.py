@@ -2,12 +2,15 @@
 
 Sync first: as long as nobody needs to wait, everything happens in one plain call, and the caller gets a Response. The first
 awaitable turns the rest of the chain into a coroutine, which the caller runs in a Task. This file is the only place that knows.
+
+A handler that raises is answered for here, so that its filters see the error answer too; a try costs nothing until then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from enfilade.exchange.errors import failure_response
 from enfilade.exchange.exchange import Exchange, Filter, Handler, OnDone
 from enfilade.exchange.response import Response
 
@@ -18,7 +21,8 @@ _OnResponse = Callable[[Exchange, Response], Response]
 def compile_chain(filters: Sequence[Filter], handler: Handler) -> Handler:
     """One handler that runs `filters`, in order, before `handler` and, in reverse order, behind it.
 
-    `on_response` runs for the filters whose `on_request` ran and let the request through, and for the one that answered.
+    `on_response` runs for the filters whose `on_request` ran and let the request through, and for the one that answered; also
+    where the handler raised. What a filter raises, or a handler without filters, is the caller's.
     """
     for f in filters:
         handler = f.around(handler)
@@ -38,7 +42,10 @@ def compile_chain(filters: Sequence[Filter], handler: Handler) -> Handler:
             if isinstance(early, Response):
                 return _unwind(x, early, i)
             return _wait_for_filter(x, early, i)
-        answer = handler(x)
+        try:
+            answer = handler(x)
+        except Exception as e:
+            answer = failure_response(x, e)
         return _unwind(x, answer, last) if isinstance(answer, Response) else _wait_for_handler(x, answer)
 
     async def _wait_for_filter(x: Exchange, waiting: Awaitable[Response | None], i: int) -> Response:
@@ -46,15 +53,23 @@ def compile_chain(filters: Sequence[Filter], handler: Handler) -> Handler:
         while early is None:
             i += 1
             if i > last:
-                answer = handler(x)
-                return _unwind(x, answer if isinstance(answer, Response) else await answer, last)
+                try:
+                    answer = handler(x)
+                    answer = answer if isinstance(answer, Response) else await answer
+                except Exception as e:
+                    answer = failure_response(x, e)
+                return _unwind(x, answer, last)
             before = steps[i][0]
             result = None if before is None else before(x)
             early = result if result is None or isinstance(result, Response) else await result
         return _unwind(x, early, i)
 
     async def _wait_for_handler(x: Exchange, waiting: Awaitable[Response]) -> Response:
-        return _unwind(x, await waiting, last)
+        try:
+            answer = await waiting
+        except Exception as e:
+            answer = failure_response(x, e)
+        return _unwind(x, answer, last)
 
     def _unwind(x: Exchange, response: Response, i: int) -> Response:
         for j in range(i, -1, -1):
@@ -76,7 +91,10 @@ def _compile_responses(hooks: Sequence[_OnResponse], handler: Handler) -> Handle
     hooks = tuple(reversed(hooks))
 
     def chain(x: Exchange) -> Response | Awaitable[Response]:
-        answer = handler(x)
+        try:
+            answer = handler(x)
+        except Exception as e:
+            answer = failure_response(x, e)
         if not isinstance(answer, Response):
             return _wait(x, answer)
         for hook in hooks:
@@ -84,7 +102,10 @@ def _compile_responses(hooks: Sequence[_OnResponse], handler: Handler) -> Handle
         return answer
 
     async def _wait(x: Exchange, waiting: Awaitable[Response]) -> Response:
-        answer = await waiting
+        try:
+            answer = await waiting
+        except Exception as e:
+            answer = failure_response(x, e)
         for hook in hooks:
             answer = hook(x, answer)
         return answer

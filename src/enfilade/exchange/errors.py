@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
+from asyncio import CancelledError
 from collections.abc import Callable
 from html import escape
 from http import HTTPStatus
 
+from enfilade.exchange.bodies import BodyAborted
 from enfilade.exchange.exchange import Exchange
 from enfilade.exchange.response import Response
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.negotiate import choose_type
-from enfilade.http.reasons import Reason
+from enfilade.http.reasons import Reason, reason
+
+log = logging.getLogger("enfilade.exchange")
+INTERNAL = reason("internal")
 
 # RFC 9110's own words where Python before 3.13 has older ones.
 PHRASES: dict[int, str] = {s.value: s.phrase for s in HTTPStatus} | {
@@ -52,6 +58,15 @@ def error_response(reason: Reason, x: Exchange, fields: Fields = NO_FIELDS) -> R
             ready = _ready[reason.index, media] = _make(reason, media, None, fields)
         return ready
     return _make(reason, media, x.id, fields)
+
+
+def failure_response(x: Exchange, e: BaseException) -> Response:
+    """The answer to `x` where its handler raised `e`: one log line with the traceback, unless it was the client who left."""
+    if isinstance(e, BodyAborted):
+        return error_response(e.reason, x)
+    if not isinstance(e, CancelledError):
+        log.error("%s %s failed", x.request.method, x.request.target, exc_info=e)
+    return error_response(INTERNAL, x)
 
 
 def _make(reason: Reason, media: bytes, request_id: str | None, fields: Fields) -> Response:

@@ -11,7 +11,7 @@ from enfilade.filters.headers import Headers
 from enfilade.filters.request_id import RequestId
 from enfilade.filters.timing import Timing
 
-ORDER: tuple[type[Filter], ...] = (Timing, RequestId, AccessLog, BodyLimit, Headers)
+ORDER: tuple[type[Filter], ...] = (Timing, RequestId, AccessLog, Headers, BodyLimit)
 """From the door to the handler. `docs/filters.md` gives the reasons."""
 
 

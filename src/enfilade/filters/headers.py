@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from enfilade.exchange.exchange import Exchange, Filter
 from enfilade.exchange.response import Response
+from enfilade.http.field_texts import field_name, field_value
 from enfilade.http.fields import Fields, Pair
 
 MEMORY = 1024
 """How many handlers' Fields are remembered with what became of them."""
-
-FRAMING = frozenset(
-    b"connection content-length keep-alive proxy-connection te trailer transfer-encoding upgrade".split()
-)
-"""Fields that say how a message is cut from the connection (RFC 9110 section 7.6.1, RFC 9112 section 6): the engines' own."""
-
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
-
-
-def field_name(name: str) -> bytes:
-    """`name` in lower case; ValueError if it is no token (RFC 9110 section 5.1) or belongs to the engines."""
-    raw = name.encode("utf-8").lower()
-    if not _NAME.fullmatch(raw):
-        raise ValueError(f"{name!r} is not the name of a header field")
-    if raw in FRAMING:
-        raise ValueError(f"the header field {name!r} is set by the server itself")
-    return raw
-
-
-def field_value(value: str) -> bytes:
-    """`value` in UTF-8; ValueError if it has control characters in it or spaces around it (RFC 9110 section 5.5)."""
-    raw = value.encode("utf-8")
-    if not _VALUE.fullmatch(raw):
-        raise ValueError(f"{value!r} is not the value of a header field")
-    return raw
 
 
 def _pairs(rules: Mapping[str, str]) -> tuple[Pair, ...]:

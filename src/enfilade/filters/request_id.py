@@ -8,7 +8,7 @@ import re
 
 from enfilade.exchange.exchange import Exchange, Filter
 from enfilade.exchange.response import Response
-from enfilade.filters.headers import field_name
+from enfilade.http.field_texts import field_name
 from enfilade.http.fields import Fields
 
 TRUSTED_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")

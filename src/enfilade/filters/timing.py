@@ -41,16 +41,17 @@ class Timing(Filter):
         def timed(x: Exchange) -> Response | Awaitable[Response]:
             marks: _Marks = x.kept(Timing)
             marks.handler = clock()
-            answer = handler(x)
-            if not isinstance(answer, Response):
-                return wait(answer, marks)
-            marks.answered = clock()
-            return answer
+            try:
+                answer = handler(x)
+            finally:
+                marks.answered = clock()
+            return answer if isinstance(answer, Response) else wait(answer, marks)
 
         async def wait(waiting: Awaitable[Response], marks: _Marks) -> Response:
-            answer = await waiting
-            marks.answered = clock()
-            return answer
+            try:
+                return await waiting
+            finally:
+                marks.answered = clock()
 
         return timed
 

@@ -23,6 +23,7 @@ from enfilade.handlers.partial import several_parts, single_part, slice_of_file
 from enfilade.handlers.redirect import local
 from enfilade.http.conditionals import Verdict, evaluate, is_conditional
 from enfilade.http.dates import format_date
+from enfilade.http.field_texts import field_value
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.media import media_type
 from enfilade.http.negotiate import choose_encoding
@@ -134,15 +135,13 @@ class Files:
         cache_bytes: int = 32 * 1024 * 1024,
         cache_file: int = 64 * 1024,
     ) -> None:
-        if cache_control is not None and not (cache_control.isascii() and cache_control.isprintable()):
-            raise ValueError(f"{cache_control!r} is no value for Cache-Control")
         self._root = os.path.abspath(root)
         if not stat.S_ISDIR(os.stat(self._root).st_mode):
             raise NotADirectoryError(f"{root!r} is not a directory")
         self._listing = listing
         self._index = tuple(index)
         self._home = self._index[0] if spa and self._index else None
-        self._cache_control = cache_control.encode() if cache_control else None
+        self._cache_control = field_value(cache_control) if cache_control else None
         self._codings = _CODINGS if precompressed else ()
         self._cache_bytes = cache_bytes
         self._cache_file = min(cache_file, cache_bytes)

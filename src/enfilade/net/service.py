@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
-from enfilade.exchange.bodies import BodyAborted
+from enfilade.exchange.errors import failure_response
 from enfilade.exchange.exchange import Exchange, Match, Peer
 from enfilade.exchange.response import Response
-from enfilade.http.reasons import Reason, reason
+from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
 from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked
 from enfilade.net.refusal import HTTP_REFUSAL
 from enfilade.observe.metrics import ConnectionMeter
 from enfilade.wire.codec import ServerCodec
-
-log = logging.getLogger("enfilade.net")
-INTERNAL = reason("internal")
 
 
 class Service(ConnectionContext):
@@ -57,9 +53,5 @@ class Service(ConnectionContext):
         self.h2c = h2c
 
     def failed(self, x: Exchange, e: BaseException) -> Response:
-        """The answer where the chain of `x` raised `e`: one log line with the traceback, unless it was the client who left."""
-        if isinstance(e, BodyAborted):
-            return self.error(e.reason, x)
-        if not isinstance(e, asyncio.CancelledError):
-            log.error("%s %s failed", x.request.method, x.request.target, exc_info=e)
-        return self.error(INTERNAL, x)
+        """The answer where the chain of `x` raised `e`."""
+        return failure_response(x, e)

@@ -45,7 +45,6 @@ def project(tmp_path: Path) -> Iterator[str]:
     [
         ("enf_site:wsgi", "wsgi"),
         ("enf_site:holder.app", "app"),
-        ("enf_site:create_app()", "wsgi"),
         ("enf_site", "application"),
         ("enf_factory", "<lambda>"),
     ],
@@ -63,13 +62,25 @@ def test_targets(project: str, target: str, name: str) -> None:
         ("enf_needs:app", "'enf_needs' needs the module 'not_installed_anywhere'"),
         ("enf_site:aplication", "did you mean application"),
         ("enf_site:number", "not callable"),
-        ("enf_empty", "none of app, application, create_app"),
+        ("enf_empty", "no app or application or create_app in it: write enf_empty:NAME"),
+        ("enf_site.app", "write enf_site:app"),
+        ("enf_site:create_app()", "has no 'create_app\\(\\)'"),
         (":app", "names no module"),
     ],
 )
 def test_wrong_targets(project: str, target: str, words: str) -> None:
     with pytest.raises(LoadError, match=words):
         load(target, project)
+
+
+@pytest.mark.parametrize("target", ["enf_site:create_app", "enf_site"])
+def test_a_factory_is_called(project: str, target: str) -> None:
+    assert load(target, project, factory=True).__name__ == "wsgi"
+
+
+def test_a_factory_that_is_not_there(project: str) -> None:
+    with pytest.raises(LoadError, match="enf_empty: there is no create_app in it"):
+        load("enf_empty", project, factory=True)
 
 
 def test_what_the_module_raises_passes_through(project: str) -> None:

@@ -10,31 +10,30 @@ from typing import Any, Literal
 
 Interface = Literal["asgi", "wsgi"]
 
-NAMES = ("app", "application", "create_app")
-"""Where the application is looked for if the target names only a module; a `create_app` is called."""
+NAMES = ("app", "application")
+FACTORY = "create_app"
+"""Where the application is looked for, in this order, if the target names only a module; FACTORY is called."""
 
 
 class LoadError(Exception):
     """The target cannot be served; the text says what to change."""
 
 
-def load(target: str, path: str | None = None) -> Callable[..., Any]:
-    """Import the application that `target` names: `module`, `module:attribute.attribute` or `module:factory()`.
+def load(target: str, path: str | None = None, *, factory: bool = False) -> Callable[..., Any]:
+    """Import the application that `target` names: `module:attribute.attribute`, or `module` alone (see NAMES).
 
-    `path` is put in front of `sys.path` first. Raises LoadError; what the module itself raises, passes through.
+    `path` is put in front of `sys.path` first. `factory`: the target makes the application when it is called. Raises LoadError;
+    what the module itself raises, passes through.
     """
     if path is not None and path not in sys.path:
         sys.path.insert(0, path)
     module_name, _, attribute = target.partition(":")
-    factory = attribute.endswith("()")
-    module = _import(module_name, target)
+    found: Any = _import(module_name, target)
     if not attribute:
-        attribute = _default_name(module, module_name)
-        factory = attribute == "create_app"
-    found: Any = module
-    for name in attribute.removesuffix("()").split("."):
+        attribute = _default_name(found, module_name, factory)
+    for name in attribute.split("."):
         found = _attribute(found, name, target)
-    if factory:
+    if factory or (attribute == FACTORY and ":" not in target):
         found = found()
     if not callable(found):
         raise LoadError(f"{target}: a value of type {type(found).__name__} is not callable, so it is no application")
@@ -105,7 +104,13 @@ def _import(name: str, target: str) -> object:
     except ModuleNotFoundError as error:
         missing = error.name or name
         if name == missing or name.startswith(missing + "."):
-            raise LoadError(f"{target}: there is no module {missing!r} on the path") from None
+            owner, _, last = name.rpartition(".")
+            hint = (
+                f"; if {last!r} is the application in a module, write {owner}:{last}"
+                if owner and name == target
+                else ""
+            )
+            raise LoadError(f"{target}: there is no module {missing!r} on the path{hint}") from None
         raise LoadError(f"{target}: {name!r} needs the module {missing!r}, which is not installed") from error
 
 
@@ -120,8 +125,9 @@ def _attribute(owner: object, name: str, target: str) -> object:
         raise LoadError(f"{target}: {owner!r} has no {name!r}{hint}") from None
 
 
-def _default_name(module: object, module_name: str) -> str:
-    for name in NAMES:
+def _default_name(module: object, module_name: str, factory: bool) -> str:
+    names = (FACTORY,) if factory else (*NAMES, FACTORY)
+    for name in names:
         if hasattr(module, name):
             return name
-    raise LoadError(f"{module_name}: there is none of {', '.join(NAMES)} in it: write {module_name}:NAME")
+    raise LoadError(f"{module_name}: there is no {' or '.join(names)} in it: write {module_name}:NAME")
