@@ -158,6 +158,30 @@ def test_the_peer_closes() -> None:
     assert Close.parse(reply.data).code == 1001
 
 
+@pytest.mark.parametrize(
+    ("close", "code", "answered"), [(Close(1001, "bye"), 1001, 1001), (None, 1005, 1000)], ids=["code", "no code"]
+)
+def test_the_peer_closes_amid_a_message(close: Close | None, code: int, answered: int) -> None:
+    """Control frames may come between fragments (section 5.4); what follows a close is not read (section 5.5.1)."""
+    frames = Frames()
+    data = b"" if close is None else close.serialize()
+    wire = frame(Opcode.TEXT, b"half", fin=False) + frame(Opcode.CLOSE, data) + frame(Opcode.CONT, b"a message")
+    assert frames.feed(wire) == []
+    assert (frames.over, frames.ended, frames.code, frames.failure) == (True, True, code, None)
+    [reply] = sent(frames)
+    assert Close.parse(reply.data).code == answered
+
+
+def test_the_peer_answers_our_close_amid_a_message() -> None:
+    frames = Frames()
+    frames.feed(frame(Opcode.TEXT, b"half", fin=False))
+    frames.close(1000, "")
+    assert len(sent(frames)) == 1
+    frames.feed(frame(Opcode.CLOSE, Close(1000, "").serialize()))
+    assert (frames.over, frames.ended, frames.code, frames.failure) == (True, True, 1000, None)
+    assert sent(frames) == []
+
+
 def test_we_close() -> None:
     frames = Frames()
     frames.close(1000, "done")

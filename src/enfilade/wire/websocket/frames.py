@@ -36,6 +36,17 @@ _LENGTH_16 = Struct("!BBH").pack
 _LENGTH_64 = Struct("!BBQ").pack
 
 
+class _Protocol(Protocol):
+    """The library fails where a close comes between the frames of a message; it may (section 5.4), and is answered as any."""
+
+    def fail(self, code: int, reason: str = "") -> None:
+        if self.close_rcvd is not None:
+            code, reason = self.close_rcvd.code, self.close_rcvd.reason
+            if code == CloseCode.NO_STATUS_RCVD:
+                code = CloseCode.NORMAL_CLOSURE
+        super().fail(code, reason)
+
+
 class Frames:
     """The server's end of an open WebSocket. `over`: nothing more will come, `code` and `reason` say how the peer closed
     (1005: without a code, 1006: not at all); `ended`: we have nothing more to say, either: end the tunnel when `pending` was
@@ -47,7 +58,7 @@ class Frames:
     def __init__(
         self, extensions: Sequence[Extension] = (), max_size: int = MAX_SIZE, max_fragments: int = MAX_FRAGMENTS
     ) -> None:
-        self._protocol = Protocol(Side.SERVER, state=OPEN, max_size=max_size)
+        self._protocol = _Protocol(Side.SERVER, state=OPEN, max_size=max_size)
         self._protocol.extensions = list(extensions)
         self._plain = not extensions
         self._max_fragments = max_fragments
@@ -79,6 +90,9 @@ class Frames:
             assert isinstance(frame, Frame)
             self._take_frame(frame, messages)
         if protocol.parser_exc is not None and not self.over:
+            if protocol.close_rcvd is not None:
+                self._closed()
+                return messages
             too_big = isinstance(protocol.parser_exc, PayloadTooBig)
             self._failed(CloseCode.MESSAGE_TOO_BIG if too_big else CloseCode.PROTOCOL_ERROR)
         return messages
@@ -137,9 +151,7 @@ class Frames:
 
     def _take_frame(self, frame: Frame, messages: list[Message]) -> None:
         if frame.opcode is Opcode.CLOSE:
-            close = self._protocol.close_rcvd
-            assert close is not None
-            self.code, self.reason, self.over = close.code, close.reason, True
+            self._closed()
         elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
             self._is_text = frame.opcode is Opcode.TEXT
             if frame.fin:
@@ -154,6 +166,11 @@ class Frames:
                 self._take_message(content, messages)
             elif len(self._fragments) >= self._max_fragments:
                 self._failed(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+
+    def _closed(self) -> None:
+        close = self._protocol.close_rcvd
+        assert close is not None
+        self.code, self.reason, self.over = close.code, close.reason, True
 
     def _take_message(self, content: bytes, messages: list[Message]) -> None:
         if self._is_text:
