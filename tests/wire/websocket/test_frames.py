@@ -143,6 +143,12 @@ def test_fragments_are_counted_f15() -> None:
     failure(frames, 1009)
 
 
+def test_a_message_may_come_in_many_small_pieces() -> None:
+    frames = Frames()
+    wire = frame(Opcode.BINARY, b"abc", False) + frame(Opcode.CONT, b"abc", False) * 5000 + frame(Opcode.CONT, b"")
+    assert frames.feed(wire) == [b"abc" * 5001]
+
+
 def test_a_limit_below_the_short_frame() -> None:
     frames = Frames(max_size=3)
     assert frames.feed(frame(Opcode.TEXT, b"abc")) == ["abc"]

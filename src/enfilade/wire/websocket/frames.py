@@ -23,8 +23,8 @@ except ImportError:  # no compiler was there when it was installed
 
 MAX_SIZE = 16 * 1024 * 1024
 """Bytes of a message, after inflating (uvicorn: the same)."""
-MAX_FRAGMENTS = 1024
-"""Frames of one message."""
+MAX_FRAGMENTS = 128 * 1024
+"""Frames of one message. They are joined as they come, so this limits work, not memory: some clients send pieces of 64 bytes."""
 
 Message = str | bytes
 
@@ -52,8 +52,8 @@ class Frames:
     (1005: without a code, 1006: not at all); `ended`: we have nothing more to say, either: end the tunnel when `pending` was
     written; `failure`: why we closed it, where that was the peer's fault."""
 
-    __slots__ = ("_fragments", "_is_text", "_max_fragments", "_plain", "_protocol", "_size", "code", "failure", "over",
-                 "reason")  # fmt: skip
+    __slots__ = ("_count", "_is_text", "_max_fragments", "_partial", "_plain", "_protocol", "_size", "code", "failure",
+                 "over", "reason")  # fmt: skip
 
     def __init__(
         self, extensions: Sequence[Extension] = (), max_size: int = MAX_SIZE, max_fragments: int = MAX_FRAGMENTS
@@ -64,7 +64,8 @@ class Frames:
         self._max_fragments = max_fragments
         self._size = min(_SHORT, max_size)
         self._is_text = False
-        self._fragments: list[bytes] | None = None
+        self._partial: bytearray | None = None  # a message whose last fragment has not come
+        self._count = 0
         self.over = False
         self.code = 1006
         self.reason = ""
@@ -79,7 +80,7 @@ class Frames:
         if not data:
             self.fail(CloseCode.ABNORMAL_CLOSURE, "")
             return messages
-        if self._fragments is None and not protocol.reader.buffer and protocol.state is OPEN:
+        if self._partial is None and not protocol.reader.buffer and protocol.state is OPEN:
             data = self._read_whole(data, messages)
             if not data:
                 return messages
@@ -157,14 +158,15 @@ class Frames:
             if frame.fin:
                 self._take_message(bytes(frame.data), messages)
             else:
-                self._fragments = [bytes(frame.data)]
+                self._partial, self._count = bytearray(frame.data), 1
         elif frame.opcode is Opcode.CONT:
-            assert self._fragments is not None
-            self._fragments.append(bytes(frame.data))
+            assert self._partial is not None
+            self._partial += frame.data
+            self._count += 1
             if frame.fin:
-                content, self._fragments = b"".join(self._fragments), None
+                content, self._partial = bytes(self._partial), None
                 self._take_message(content, messages)
-            elif len(self._fragments) >= self._max_fragments:
+            elif self._count >= self._max_fragments:
                 self._failed(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
 
     def _closed(self) -> None:
@@ -188,7 +190,7 @@ class Frames:
 
     def _failed(self, code: CloseCode, why: str = "") -> None:
         self._protocol.fail(code, why)
-        self._fragments = None
+        self._partial = None
         self.failure = _BAD_FRAME
         self.over = True
 
