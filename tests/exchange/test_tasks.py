@@ -110,6 +110,35 @@ def test_the_loop_is_left_as_it_was(run: Any) -> None:
     run(main())
 
 
+class BareLoop:
+    """A loop with nothing but what a Task asks of it, and no `__dict__`."""
+
+    __slots__ = ("calls",)
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return True
+
+    def call_soon(self, step: Any, *args: Any, context: Any = None) -> None:
+        self.calls.append((step, context))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no eager tasks")
+def test_python_starts_it_eagerly_by_itself() -> None:
+    async def work() -> int:
+        return 3
+
+    loop: Any = BareLoop()
+    task = start(work(), loop)
+    assert task.done() and task.result() == 3
+    assert loop.calls == []
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="there a Task does this by itself")
 def test_what_a_finalizer_asks_of_the_loop_meanwhile_is_not_lost() -> None:
     called: list[str] = []
@@ -133,22 +162,10 @@ def test_what_a_finalizer_asks_of_the_loop_meanwhile_is_not_lost() -> None:
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="there a Task does this by itself")
 def test_a_loop_that_cannot_be_asked_gets_a_plain_task() -> None:
-    class Loop:
-        __slots__ = ("calls",)
-
-        def __init__(self) -> None:
-            self.calls: list[Any] = []
-
-        def get_debug(self) -> bool:
-            return False
-
-        def call_soon(self, step: Any, *args: Any, context: Any = None) -> None:
-            self.calls.append((step, context))
-
     async def work() -> int:
         return 3
 
-    loop: Any = Loop()
+    loop: Any = BareLoop()
     task = start(work(), loop)
     [(step, context)] = loop.calls
     assert not task.done()

@@ -30,6 +30,9 @@ FAREWELL = 0.5
 FIRST_WORD = 0.5
 """Seconds that a drain gives connections that have not said anything: their first request is mostly on its way."""
 SHUTTING_DOWN = reason("shutting_down")
+# The file of a Unix socket is the supervisor's: the next generation may listen on it. From Python 3.13 on, a server that closes
+# would take it along. (uvloop has the option with every Python; its type stubs do not know it.)
+_KEEP_FILE: dict[str, Any] = {"cleanup_socket": False}
 
 
 class EdgeLoop(uvloop.Loop):
@@ -62,8 +65,10 @@ class Edge:
         """Accept connections on `sock`, which is bound already."""
         plain = partial(HttpConnection, service)
         make = plain if tls is None else partial(TlsTransport, service, tls, plain)
-        create = self.loop.create_unix_server if sock.family == socket.AF_UNIX else self.loop.create_server
-        server = await create(make, sock=sock, backlog=BACKLOG)
+        if sock.family == socket.AF_UNIX:
+            server = await self.loop.create_unix_server(make, sock=sock, backlog=BACKLOG, **_KEEP_FILE)
+        else:
+            server = await self.loop.create_server(make, sock=sock, backlog=BACKLOG)
         self._listeners.append(_Listener(sock.dup(), server, make))
 
     def tick(self) -> None:

@@ -143,6 +143,12 @@ def test_fragments_are_counted_f15() -> None:
     failure(frames, 1009)
 
 
+def test_a_message_may_come_in_many_small_pieces() -> None:
+    frames = Frames()
+    wire = frame(Opcode.BINARY, b"abc", False) + frame(Opcode.CONT, b"abc", False) * 5000 + frame(Opcode.CONT, b"")
+    assert frames.feed(wire) == [b"abc" * 5001]
+
+
 def test_a_limit_below_the_short_frame() -> None:
     frames = Frames(max_size=3)
     assert frames.feed(frame(Opcode.TEXT, b"abc")) == ["abc"]
@@ -156,6 +162,30 @@ def test_the_peer_closes() -> None:
     assert (frames.over, frames.ended, frames.code, frames.reason, frames.failure) == (True, True, 1001, "bye", None)
     [reply] = sent(frames)
     assert Close.parse(reply.data).code == 1001
+
+
+@pytest.mark.parametrize(
+    ("close", "code", "answered"), [(Close(1001, "bye"), 1001, 1001), (None, 1005, 1000)], ids=["code", "no code"]
+)
+def test_the_peer_closes_amid_a_message(close: Close | None, code: int, answered: int) -> None:
+    """Control frames may come between fragments (section 5.4); what follows a close is not read (section 5.5.1)."""
+    frames = Frames()
+    data = b"" if close is None else close.serialize()
+    wire = frame(Opcode.TEXT, b"half", fin=False) + frame(Opcode.CLOSE, data) + frame(Opcode.CONT, b"a message")
+    assert frames.feed(wire) == []
+    assert (frames.over, frames.ended, frames.code, frames.failure) == (True, True, code, None)
+    [reply] = sent(frames)
+    assert Close.parse(reply.data).code == answered
+
+
+def test_the_peer_answers_our_close_amid_a_message() -> None:
+    frames = Frames()
+    frames.feed(frame(Opcode.TEXT, b"half", fin=False))
+    frames.close(1000, "")
+    assert len(sent(frames)) == 1
+    frames.feed(frame(Opcode.CLOSE, Close(1000, "").serialize()))
+    assert (frames.over, frames.ended, frames.code, frames.failure) == (True, True, 1000, None)
+    assert sent(frames) == []
 
 
 def test_we_close() -> None:

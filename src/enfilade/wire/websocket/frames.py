@@ -23,8 +23,8 @@ except ImportError:  # no compiler was there when it was installed
 
 MAX_SIZE = 16 * 1024 * 1024
 """Bytes of a message, after inflating (uvicorn: the same)."""
-MAX_FRAGMENTS = 1024
-"""Frames of one message."""
+MAX_FRAGMENTS = 128 * 1024
+"""Frames of one message. They are joined as they come, so this limits work, not memory: some clients send pieces of 64 bytes."""
 
 Message = str | bytes
 
@@ -36,24 +36,36 @@ _LENGTH_16 = Struct("!BBH").pack
 _LENGTH_64 = Struct("!BBQ").pack
 
 
+class _Protocol(Protocol):
+    """The library fails where a close comes between the frames of a message; it may (section 5.4), and is answered as any."""
+
+    def fail(self, code: int, reason: str = "") -> None:
+        if self.close_rcvd is not None:
+            code, reason = self.close_rcvd.code, self.close_rcvd.reason
+            if code == CloseCode.NO_STATUS_RCVD:
+                code = CloseCode.NORMAL_CLOSURE
+        super().fail(code, reason)
+
+
 class Frames:
     """The server's end of an open WebSocket. `over`: nothing more will come, `code` and `reason` say how the peer closed
     (1005: without a code, 1006: not at all); `ended`: we have nothing more to say, either: end the tunnel when `pending` was
     written; `failure`: why we closed it, where that was the peer's fault."""
 
-    __slots__ = ("_fragments", "_is_text", "_max_fragments", "_plain", "_protocol", "_size", "code", "failure", "over",
-                 "reason")  # fmt: skip
+    __slots__ = ("_count", "_is_text", "_max_fragments", "_partial", "_plain", "_protocol", "_size", "code", "failure",
+                 "over", "reason")  # fmt: skip
 
     def __init__(
         self, extensions: Sequence[Extension] = (), max_size: int = MAX_SIZE, max_fragments: int = MAX_FRAGMENTS
     ) -> None:
-        self._protocol = Protocol(Side.SERVER, state=OPEN, max_size=max_size)
+        self._protocol = _Protocol(Side.SERVER, state=OPEN, max_size=max_size)
         self._protocol.extensions = list(extensions)
         self._plain = not extensions
         self._max_fragments = max_fragments
         self._size = min(_SHORT, max_size)
         self._is_text = False
-        self._fragments: list[bytes] | None = None
+        self._partial: bytearray | None = None  # a message whose last fragment has not come
+        self._count = 0
         self.over = False
         self.code = 1006
         self.reason = ""
@@ -68,7 +80,7 @@ class Frames:
         if not data:
             self.fail(CloseCode.ABNORMAL_CLOSURE, "")
             return messages
-        if self._fragments is None and not protocol.reader.buffer and protocol.state is OPEN:
+        if self._partial is None and not protocol.reader.buffer and protocol.state is OPEN:
             data = self._read_whole(data, messages)
             if not data:
                 return messages
@@ -79,6 +91,9 @@ class Frames:
             assert isinstance(frame, Frame)
             self._take_frame(frame, messages)
         if protocol.parser_exc is not None and not self.over:
+            if protocol.close_rcvd is not None:
+                self._closed()
+                return messages
             too_big = isinstance(protocol.parser_exc, PayloadTooBig)
             self._failed(CloseCode.MESSAGE_TOO_BIG if too_big else CloseCode.PROTOCOL_ERROR)
         return messages
@@ -137,23 +152,27 @@ class Frames:
 
     def _take_frame(self, frame: Frame, messages: list[Message]) -> None:
         if frame.opcode is Opcode.CLOSE:
-            close = self._protocol.close_rcvd
-            assert close is not None
-            self.code, self.reason, self.over = close.code, close.reason, True
+            self._closed()
         elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
             self._is_text = frame.opcode is Opcode.TEXT
             if frame.fin:
                 self._take_message(bytes(frame.data), messages)
             else:
-                self._fragments = [bytes(frame.data)]
+                self._partial, self._count = bytearray(frame.data), 1
         elif frame.opcode is Opcode.CONT:
-            assert self._fragments is not None
-            self._fragments.append(bytes(frame.data))
+            assert self._partial is not None
+            self._partial += frame.data
+            self._count += 1
             if frame.fin:
-                content, self._fragments = b"".join(self._fragments), None
+                content, self._partial = bytes(self._partial), None
                 self._take_message(content, messages)
-            elif len(self._fragments) >= self._max_fragments:
+            elif self._count >= self._max_fragments:
                 self._failed(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+
+    def _closed(self) -> None:
+        close = self._protocol.close_rcvd
+        assert close is not None
+        self.code, self.reason, self.over = close.code, close.reason, True
 
     def _take_message(self, content: bytes, messages: list[Message]) -> None:
         if self._is_text:
@@ -171,7 +190,7 @@ class Frames:
 
     def _failed(self, code: CloseCode, why: str = "") -> None:
         self._protocol.fail(code, why)
-        self._fragments = None
+        self._partial = None
         self.failure = _BAD_FRAME
         self.over = True
 
