@@ -37,6 +37,13 @@ class Fields:
             index = self._build_index()
         return index.get(name)
 
+    def values(self, names: Iterable[bytes]) -> tuple[bytes | None, ...]:
+        """What `get` gives for each of `names`."""
+        index = self._index
+        if index is None:
+            index = self._build_index()
+        return tuple(map(index.get, names))
+
     @property
     def names(self) -> Collection[bytes]:
         """Each name once."""

@@ -3,7 +3,7 @@ lines, and of what they decide."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.framing import Framing, request_framing
@@ -116,14 +116,12 @@ def parse_fields(block: bytes, most: int) -> Fields | Reason:
     if len(lines) > most:
         # A reader that gets the lines one by one meets a bare LF before it can count them all.
         return _BAD_FIELD if search_bare_lf(block) is not None else _TOO_MANY_FIELDS
-    pairs: list[Pair] = []
-    known = _lines.get
-    for line in lines:
-        pair = known(line) or _parse_line(line)
-        if pair is None:
+    pairs = list(map(_lines.get, lines))
+    if not all(pairs):
+        pairs = [pair or _parse_line(line) for line, pair in zip(lines, pairs, strict=True)]
+        if not all(pairs):
             return _BAD_FIELD
-        pairs.append(pair)
-    return Fields(pairs)
+    return Fields(cast(list[Pair], pairs))
 
 
 def _parse_line(line: bytes) -> Pair | None:
@@ -143,15 +141,15 @@ def read_block(raw: bytes, version: str, most: int) -> Block | Reason:
     fields = parse_fields(raw, most)
     if isinstance(fields, Reason):
         return fields
-    get = fields.get
-    key = (version, *[get(name) for name in _CONTROL_FIELDS])
+    values = fields.values(_CONTROL_FIELDS)
+    key = version, values
     control = _controls.get(key)
     if control is None:
         read = _read_control(version, fields)
         if isinstance(read, Reason):
             return read
         control = read
-        if control.framing <= 0 and sum(map(len, filter(None, key))) <= _LINE_BYTES:
+        if control.framing <= 0 and sum(map(len, filter(None, values))) <= _LINE_BYTES:
             if len(_controls) >= _LINES_ENTRIES:
                 _controls.clear()
             _controls[key] = control
@@ -159,7 +157,7 @@ def read_block(raw: bytes, version: str, most: int) -> Block | Reason:
 
 
 _CONTROL_FIELDS = (b"host", b"connection", b"content-length", b"transfer-encoding", b"upgrade", b"expect")
-_controls: dict[tuple[str | bytes | None, ...], Control] = {}
+_controls: dict[tuple[str, tuple[bytes | None, ...]], Control] = {}
 
 
 def _read_control(version: str, fields: Fields) -> Control | Reason:
