@@ -188,6 +188,20 @@ def test_close_says_so_to_the_client() -> None:
     assert world.app.told == ["lost"]
 
 
+def test_what_is_written_behind_the_end_goes_nowhere() -> None:
+    world = World().shake_hands()
+    world.app.transport.close()
+    world.app.transport.write(b"late")
+    assert world.hears() == b"" and not world.reasons
+
+
+def test_nothing_is_not_written() -> None:
+    world = World().shake_hands()
+    world.app.transport.write(b"")
+    world.app.transport.writelines([])
+    assert not world.socket.wrote and not world.socket.closed
+
+
 @pytest.mark.parametrize("keep", [False, True])
 def test_the_clients_close_notify_comes_behind_its_last_bytes(keep: bool) -> None:
     world = World().shake_hands()

@@ -152,11 +152,16 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
         size = len(data)
-        sent = self._tls.write(data) if size <= FLUSH else 0
-        while sent < size:
-            self._flush()
-            sent += self._tls.write(memoryview(data)[sent : sent + FLUSH])
-        self._socket.write(self._outgoing.read())
+        try:
+            sent = self._tls.write(data) if 0 < size <= FLUSH else 0
+            while sent < size:
+                self._flush()
+                sent += self._tls.write(memoryview(data)[sent : sent + FLUSH])
+        except ssl.SSLError:
+            if not self._socket.is_closing():  # otherwise it comes behind our close_notify, and nobody is there to read it
+                self._fail()
+            return
+        self._flush()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
         self.write(b"".join(list_of_data))
