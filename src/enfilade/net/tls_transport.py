@@ -158,7 +158,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
                 self._flush()
                 sent += self._tls.write(memoryview(data)[sent : sent + FLUSH])
         except ssl.SSLError:
-            if not self._socket.is_closing():  # otherwise it comes behind our close_notify, and nobody is there to read it
+            if (
+                not self._socket.is_closing()
+            ):  # otherwise it comes behind our close_notify, and nobody is there to read it
                 self._fail()
             return
         self._flush()
