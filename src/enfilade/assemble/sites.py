@@ -21,6 +21,7 @@ from enfilade.handlers.files import Files
 from enfilade.handlers.methods import answer_server_method, refuse_method
 from enfilade.handlers.redirect import Redirect as RedirectHandler
 from enfilade.handlers.respond import Respond
+from enfilade.http.memory import remember
 from enfilade.http.reasons import reason
 from enfilade.http.request import Request
 from enfilade.observe.log import LogSink
@@ -75,9 +76,7 @@ class CompiledSite:
         if known is None:
             known = self._look_up(*key)
             if sum(map(len, key)) <= KNOWN_KEY:
-                if len(self._known) >= KNOWN_MATCHES:
-                    self._known.clear()
-                self._known[key] = known
+                remember(self._known, key, known, KNOWN_MATCHES)
         return known
 
     def _look_up(self, method: str, path: str) -> Match:

@@ -16,6 +16,7 @@ import msgspec
 
 from enfilade.exchange.exchange import Exchange, Filter, Outcome, Peer, Route
 from enfilade.http.fields import NO_FIELDS, Fields
+from enfilade.http.memory import remember
 from enfilade.http.request import Request
 from enfilade.observe.log import LogSink, printable, quotable, timestamp
 
@@ -181,9 +182,8 @@ def _remembered(template: str, getters: list[Getter]) -> Getter:
     def remembered(record: Record, offset: float) -> Value:
         text = memory.get(record.request)
         if text is None:
-            if len(memory) >= MEMORY:
-                memory.clear()
-            text = memory[record.request] = template % tuple([get(record, offset) for get in getters])
+            text = template % tuple([get(record, offset) for get in getters])
+            remember(memory, record.request, text, MEMORY)
         return text
 
     return remembered

@@ -8,6 +8,7 @@ from enfilade.exchange.exchange import Exchange, Filter
 from enfilade.exchange.response import Response
 from enfilade.http.field_texts import field_name, field_value
 from enfilade.http.fields import Fields, Pair
+from enfilade.http.memory import remember
 
 MEMORY = 1024
 """How many handlers' Fields are remembered with what became of them."""
@@ -34,7 +35,5 @@ class Headers(Filter):
 
     def _apply(self, fields: Fields) -> Fields:
         changed = fields.without(*self._remove).setting(*self._set).adding(*self._add)
-        if len(self._memory) >= MEMORY:
-            self._memory.clear()
-        self._memory[id(fields)] = (fields, changed)
+        remember(self._memory, id(fields), (fields, changed), MEMORY)
         return changed

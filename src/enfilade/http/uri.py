@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from ipaddress import IPv6Address
 
+from enfilade.http.memory import remember
 from enfilade.http.reasons import Reason, reason
 
 _BAD_TARGET = reason("bad_target")
 _BAD_HOST = reason("bad_host")
 
-# Both memories are cleared when full: strangers can fill them, not make them grow.
 _MEMORY_ENTRIES = 4096
 _MEMORY_KEY_BYTES = 512
 _paths: dict[bytes, tuple[str, bytes]] = {}
@@ -77,9 +77,7 @@ def _remember_path(raw: bytes) -> tuple[str, bytes]:
     else:
         result = normalise_path(raw)
     if len(raw) <= _MEMORY_KEY_BYTES:
-        if len(_paths) >= _MEMORY_ENTRIES:
-            _paths.clear()
-        _paths[raw] = result
+        remember(_paths, raw, result, _MEMORY_ENTRIES)
     return result
 
 
@@ -128,9 +126,7 @@ def _remember_authority(raw: bytes) -> tuple[str, str]:
     authority = (address or name).decode("ascii")
     result = f"{authority}:{port.decode('ascii')}" if port else authority, host
     if len(raw) <= _MEMORY_KEY_BYTES:
-        if len(_authorities) >= _MEMORY_ENTRIES:
-            _authorities.clear()
-        _authorities[raw] = result
+        remember(_authorities, raw, result, _MEMORY_ENTRIES)
     return result
 
 

@@ -10,6 +10,7 @@ from wsgiref.util import FileWrapper
 
 from enfilade.exchange.exchange import Exchange
 from enfilade.http.fields import Pair
+from enfilade.http.memory import remember
 
 Environ = dict[str, Any]
 _Variable = tuple[str, str]
@@ -96,7 +97,5 @@ def _variable(pair: Pair) -> _Variable:
         key = _CGI.get(name) or "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
         variable = (key, value.decode("latin-1"))
     if name not in _SECRET and len(name) + len(value) <= REMEMBERED_SIZE:
-        if len(_memory) >= MEMORY:
-            _memory.clear()
-        _memory[pair] = variable
+        remember(_memory, pair, variable, MEMORY)
     return variable

@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 
 from enfilade.http.fields import Fields, Pair
+from enfilade.http.grammar import CONNECTION_FIELDS, is_token
+from enfilade.http.memory import remember
 from enfilade.http.reasons import reason
 
-# RFC 9110 section 5.6.2 (token) and 5.5: no CR, LF or NUL may stand in a value.
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+# RFC 9110 section 5.5: no CR, LF or NUL may stand in a value.
 _FORBIDDEN = re.compile(rb"[\r\n\x00]").search
 _DIGITS = re.compile(rb"[0-9]{1,18}").fullmatch
-
-# Framing and the connection belong to the engines, whatever the application says (RFC 9112 section 6, RFC 9110 section 7.6.1).
-_OURS = frozenset((b"transfer-encoding", b"connection", b"keep-alive", b"upgrade", b"proxy-connection"))
 
 MEMORY = 1024
 """How many heads are remembered; the memory is emptied when it is full."""
@@ -79,12 +77,12 @@ def checked(pairs: Iterable[Pair]) -> Head:
     kept: list[Pair] = []
     length = -1
     for name, value in pairs:
-        if not _TOKEN(name):
+        if not is_token(name):
             raise BadAnswer(f"{name!r} is not a field name")
         if _FORBIDDEN(value):
             raise BadAnswer(f"the value of {name!r} holds a line break or NUL: {value!r}")
         name = name.lower()
-        if name in _OURS:
+        if name in CONNECTION_FIELDS:  # the engines', whatever the application says
             continue
         if name == b"content-length":
             if not _DIGITS(value) or length not in (-1, int(value)):
@@ -140,7 +138,5 @@ def _latin1_pairs(headers: Iterable[object]) -> list[Pair]:
 def _remember(key: tuple[object, ...], head: Head) -> Head:
     size = sum(len(name) + len(value) for name, value in head.fields.pairs)
     if size <= REMEMBERED_SIZE and b"set-cookie" not in head.fields:
-        if len(_memory) >= MEMORY:
-            _memory.clear()
-        _memory[key] = head
+        remember(_memory, key, head, MEMORY)
     return head

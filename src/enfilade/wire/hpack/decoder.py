@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from enfilade.http.fields import Pair
+from enfilade.http.memory import remember
 from enfilade.wire.hpack import huffman
 from enfilade.wire.hpack.tables import DEFAULT_TABLE_SIZE, ENTRY_OVERHEAD, STATIC
 
@@ -154,9 +155,7 @@ class Decoder:
             except huffman.HuffmanError as e:
                 raise HpackError(str(e)) from None
             if length <= _STRING_KEPT:
-                if len(self._strings) >= _STRINGS_KEPT:
-                    self._strings.clear()
-                self._strings[raw] = known
+                remember(self._strings, raw, known, _STRINGS_KEPT)
         return known, end
 
     def _resize(self, block: bytes, offset: int) -> int:

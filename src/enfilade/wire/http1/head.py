@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.framing import Framing, request_framing
 from enfilade.http.grammar import list_members
+from enfilade.http.memory import remember
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.uri import UriError, parse_authority, split_target
 from enfilade.wire.http1.grammar import (
@@ -130,9 +131,7 @@ def _parse_line(line: bytes) -> Pair | None:
         return None
     pair = match[1].lower(), match[2].strip(b" \t")
     if len(line) <= _LINE_BYTES and pair[0] not in SECRETS:
-        if len(_lines) >= _LINES_ENTRIES:
-            _lines.clear()
-        _lines[line] = pair
+        remember(_lines, line, pair, _LINES_ENTRIES)
     return pair
 
 
@@ -150,9 +149,7 @@ def read_block(raw: bytes, version: str, most: int) -> Block | Reason:
             return read
         control = read
         if control.framing <= 0 and sum(map(len, filter(None, values))) <= _LINE_BYTES:
-            if len(_controls) >= _LINES_ENTRIES:
-                _controls.clear()
-            _controls[key] = control
+            remember(_controls, key, control, _LINES_ENTRIES)
     return Block(fields, control)
 
 

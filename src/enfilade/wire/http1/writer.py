@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.grammar import CONNECTION_FIELDS, FORBIDDEN_TRAILERS, is_field_name, is_field_value
+from enfilade.http.memory import remember
 from enfilade.wire.codec import LocalError
 from enfilade.wire.http1.head import SECRETS
 
@@ -87,9 +88,7 @@ def status_line(status: int) -> bytes:
 def _render(pair: Pair) -> bytes:
     line = _line(pair)
     if len(line) <= _RENDERED_BYTES and pair[0] not in SECRETS:
-        if len(_rendered) >= _RENDERED_ENTRIES:
-            _rendered.clear()
-        _rendered[pair] = line
+        remember(_rendered, pair, line, _RENDERED_ENTRIES)
     return line
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.framing import content_length
 from enfilade.http.grammar import CONNECTION_FIELDS, FORBIDDEN_TRAILERS, is_field_name, is_field_value, is_token
+from enfilade.http.memory import remember
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
 from enfilade.http.uri import UriError, parse_authority, split_target
@@ -210,7 +211,7 @@ def encoded(fields: Fields) -> EncodedFields:
             before = encoded(fields.base)
             length, dated, pieces = before.length, before.dated, [before.block]
         for line in fields.added:
-            pieces.append(_lines.get(line) or _encode_line(line, remember=fields.base is None))
+            pieces.append(_lines.get(line) or _encode_line(line, keep=fields.base is None))
             if line[0] == b"content-length":
                 if length is not None or not line[1].isdigit():
                     raise LocalError(f"Content-Length is {fields.get(b'content-length')!r}")
@@ -221,13 +222,11 @@ def encoded(fields: Fields) -> EncodedFields:
     return known
 
 
-def _encode_line(line: Pair, remember: bool) -> bytes:
+def _encode_line(line: Pair, keep: bool) -> bytes:
     """What is added to other fields is mostly new each time, such as an id: it would drive the rest out of the memory."""
     piece = static_block(sendable((line,)))
-    if remember and line[0] not in _NOT_KEPT and len(line[1]) <= _VALID_BYTES:
-        if len(_lines) >= _VALID_KEPT:
-            _lines.clear()
-        _lines[line] = piece
+    if keep and line[0] not in _NOT_KEPT and len(line[1]) <= _VALID_BYTES:
+        remember(_lines, line, piece, _VALID_KEPT)
     return piece
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from enfilade.http.fields import NO_FIELDS, Fields, Pair
+from enfilade.http.memory import remember
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
 from enfilade.http.uri import UriError, split_target
@@ -258,7 +259,7 @@ class Http2Server(TimedConnection):
             return
         events.append(RequestReceived(stream, request, ended))
         if s.fresh and block is not None and len(block) <= _KNOWN_BLOCK and self._decoder.size <= _KNOWN_SIZE:
-            self._remember(block, s)
+            remember(self._known, block, s, _KNOWN)
             self._remember_shape(block, request)
 
     def _cut(self) -> bool:
@@ -303,17 +304,12 @@ class Http2Server(TimedConnection):
             like.method, like.scheme, like.authority, like.host, path, raw_path, query, like.fields, "2"
         )  # fmt: skip
         s.headed = True
-        self._remember(block, s)
+        remember(self._known, block, s, _KNOWN)
         return s
 
     def _forget_requests(self) -> None:
         self._known.clear()
         self._shape = None
-
-    def _remember(self, block: bytes, s: Stream) -> None:
-        if len(self._known) >= _KNOWN:
-            self._known.clear()
-        self._known[block] = s
 
     def _refuse(self, stream: int, s: Stream, why: Reason, events: list[Event]) -> None:
         s.refused = True
