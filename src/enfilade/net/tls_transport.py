@@ -32,7 +32,6 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         "_app",
         "_draining",
         "_due",
-        "_ended",
         "_incoming",
         "_make",
         "_outgoing",
@@ -51,7 +50,6 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._app: Connection | None = None
-        self._ended = False
         self._draining = False
         self._due = 0.0
 
@@ -70,36 +68,24 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         app = self._app or self._shake_hands()
         if app is None:
             return
+        records: list[bytes] = []
+        ended = False
         try:
-            plain = self._tls.read(RECORD)
-            if self._incoming.pending and plain:
-                plain += self._read_on()
+            while self._incoming.pending and not ended:
+                records.append(self._tls.read(RECORD))
+                ended = not records[-1]  # close_notify (section 6.1)
         except ssl.SSLWantReadError:  # a record that is not complete, or one for OpenSSL itself
-            plain = b""
+            pass
         except ssl.SSLError:
             self._fail()
             return
-        else:
-            self._ended = self._ended or not plain
+        plain = b"".join(records)
         if plain:
             app.data_received(plain)
         if self._outgoing.pending:  # the answer to a KeyUpdate
             self._flush()
-        if self._ended:
+        if ended:
             self.eof_received()
-
-    def _read_on(self) -> bytes:
-        pieces = []
-        try:
-            while self._incoming.pending:
-                plain = self._tls.read(RECORD)
-                if not plain:
-                    self._ended = True  # close_notify (section 6.1)
-                    break
-                pieces.append(plain)
-        except ssl.SSLWantReadError:
-            pass
-        return b"".join(pieces)
 
     def _shake_hands(self) -> Connection | None:
         try:
