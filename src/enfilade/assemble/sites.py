@@ -157,21 +157,15 @@ def handler_of(pattern: str, route: Route, parts: Parts) -> Handler:
     if route.redirect is not None:
         to = route.redirect if isinstance(route.redirect, Redirect) else Redirect(to=route.redirect)
         return RedirectHandler(to.to, to.status, params=params_of(pattern))
+    said = route.respond
+    fixed = said if isinstance(said, Fixed) else Fixed(status=said) if isinstance(said, int) else Fixed(body=said or "")
     # Only requests with the method that a pattern names come to its route.
-    return _respond(route.respond, any_method=not pattern.startswith("/"))
+    return Respond(fixed.status, fixed.body, fixed.type, any_method=not pattern.startswith("/"))
 
 
 def params_of(pattern: str) -> list[str]:
     """The names in `{braces}` of a pattern."""
     return [piece.partition("}")[0] for piece in pattern.split("{")[1:]]
-
-
-def _respond(respond: str | int | Fixed | None, *, any_method: bool) -> Handler:
-    if isinstance(respond, int):
-        return Respond(respond, any_method=any_method)
-    if isinstance(respond, Fixed):
-        return Respond(respond.status, respond.body, respond.type, any_method=any_method)
-    return Respond(200, respond or "", any_method=any_method)
 
 
 # -- filters: what a route says goes before what its site says

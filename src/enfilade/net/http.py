@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, cast
 
 from enfilade.exchange.bodies import Stream, empty_body
+from enfilade.exchange.errors import failure_response
 from enfilade.exchange.exchange import Exchange, Outcome
 from enfilade.exchange.pending import Pending
 from enfilade.exchange.response import FileSlice, Response, Tunnel
@@ -127,7 +128,7 @@ class HttpConnection(Connection):
         try:
             answer = match.route.chain(x)
         except Exception as e:
-            answer = self.service.failed(x, e)
+            answer = failure_response(x, e)
         if type(answer) is Response:
             self._answer(x, answer)
         else:
@@ -147,7 +148,7 @@ class HttpConnection(Connection):
         try:
             response = future.result()
         except (Exception, asyncio.CancelledError) as e:
-            response = self.service.failed(x, e)
+            response = failure_response(x, e)
         self._arrived(x, response)
 
     def _arrived(self, x: Exchange, response: Response) -> None:
@@ -182,7 +183,7 @@ class HttpConnection(Connection):
     def _unsendable(self, x: Exchange, response: Response, e: LocalError) -> None:
         """The engine cannot send this answer, and has sent nothing of it: an error answer in its place, if that can be sent."""
         _let_go(response)
-        failed = self.service.failed(x, e)
+        failed = failure_response(x, e)
         if response.reason is failed.reason:
             self._cut(x.stream, INTERNAL)
         else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from enfilade.exchange.errors import failure_response
 from enfilade.exchange.exchange import Exchange, Match, Peer
 from enfilade.exchange.response import Response
 from enfilade.http.reasons import Reason
@@ -51,7 +50,3 @@ class Service(ConnectionContext):
         self.error = error
         self.make_codec = make_codec
         self.h2c = h2c
-
-    def failed(self, x: Exchange, e: BaseException) -> Response:
-        """The answer where the chain of `x` raised `e`."""
-        return failure_response(x, e)

@@ -1,4 +1,4 @@
-"""Which of a site's patterns a request belongs to: compiled once, then one lookup.
+"""Which of a site's patterns a request belongs to: compiled once into a tree of segments.
 
 A pattern is `[METHOD ]/path`. Paths are written as people read them, not percent-encoded. `{name}` stands for one whole
 segment, `*` at the end for all the rest, also the empty one. A method in front limits the pattern to it; GET serves HEAD too.
@@ -117,12 +117,11 @@ class _Node(Generic[T]):
 class Table(Generic[T]):
     """The compiled patterns of one site."""
 
-    __slots__ = ("_exact", "_root")
+    __slots__ = ("_root",)
 
     def __init__(self, patterns: Iterable[_Pattern[T]]) -> None:
         """Raises RouteError for two patterns that cannot stand together."""
         self._root: _Node[T] = _Node()
-        self._exact: dict[str, dict[str, Found[T]]] = {}
         for p in patterns:
             for other in _near(self._root, p, 0):
                 _refuse_tie(other, p)
@@ -136,17 +135,13 @@ class Table(Generic[T]):
                 node = node.any
             else:
                 node = node.children.setdefault(segment, _Node())
-        _by_method(p, p, node.rests if p.rest else node.ends)
-        if p.fixed is not None and not p.rest:
-            _by_method(p, p.fixed, self._exact.setdefault("/" + "/".join(p.segments), {}))
+        row = node.rests if p.rest else node.ends
+        row[p.method] = p
+        if p.method == "GET":  # it serves HEAD, unless HEAD has a pattern of its own
+            row.setdefault("HEAD", p)
 
     def find(self, method: str, path: str) -> Found[T] | Refused | None:
         """What the request belongs to; None: nothing is at this path. `path` is the normalised, decoded one."""
-        exact = self._exact.get(path)
-        if exact is not None:
-            found = exact.get(method) or exact.get("")
-            if found is not None:
-                return found
         if path[:1] != "/":
             return None  # `OPTIONS *` and CONNECT belong to no route
         parts = path[1:].split("/")
@@ -165,16 +160,6 @@ class Table(Generic[T]):
 def compile_routes(routes: Iterable[tuple[str, T]]) -> Table[T]:
     """The table of `routes`, pairs of a pattern and what it leads to. Raises RouteError."""
     return Table([_Pattern(text, target) for text, target in routes])
-
-
-def _by_method(p: _Pattern[T], value: _V, row: dict[str, _V]) -> None:
-    """Enter `value` under the method of `p`. GET serves HEAD, unless HEAD has a pattern of its own."""
-    row[p.method] = value
-    if p.method == "GET":
-        row.setdefault("HEAD", value)
-
-
-_V = TypeVar("_V")
 
 
 _Row = dict[str, _Pattern[T]]
