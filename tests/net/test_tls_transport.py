@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from typing import Any
 
 import pytest
+from tests.net.kit import Meter, Transport
 
 from enfilade.net.context import ConnectionLimits
 from enfilade.net.selfsigned import self_signed
@@ -17,27 +17,16 @@ CONTEXT = context_for(self_signed(["localhost"]))
 TIMEOUT = 10.0
 
 
-class Socket(asyncio.Transport):
+class Socket(Transport):
+    """Keeps what was written in the pieces in which it was."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.wrote: list[bytes] = []
-        self.closed = self.aborted = False
+        self.pieces: list[bytes] = []
 
     def write(self, data: Any) -> None:
         assert not self.closed
-        self.wrote.append(bytes(data))
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = self.aborted = True
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self.protocol = protocol
-
-    def is_closing(self) -> bool:
-        return self.closed
+        self.pieces.append(bytes(data))
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return f"the socket's {name}"
@@ -77,8 +66,8 @@ class World:
         self.limits = ConnectionLimits(handshake_timeout=TIMEOUT)
         self.connections: set[Any] = set()
         self.full = False
-        self.meter = self
-        self.reasons: list[str] = []
+        self.meter = Meter()
+        self.reasons = self.meter.reasons
         self.app, self.socket = App(), Socket()
         self.tls = TlsTransport(self, CONTEXT, lambda: self.app)  # type: ignore[arg-type]
         self.tls.connection_made(self.socket)
@@ -88,9 +77,6 @@ class World:
         context.set_alpn_protocols(["h2"])
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.client = context.wrap_bio(self._in, self._out)
-
-    def rejected(self, why: Any) -> None:
-        self.reasons.append(why.name)
 
     def hello(self) -> bytes:
         with pytest.raises(ssl.SSLWantReadError):
@@ -102,9 +88,9 @@ class World:
         data = self._out.read()
         for at in range(0, len(data), cut or len(data) or 1):
             self.tls.data_received(data[at : at + cut] if cut else data)
-        for piece in self.socket.wrote:
+        for piece in self.socket.pieces:
             self._in.write(piece)
-        self.socket.wrote.clear()
+        self.socket.pieces.clear()
 
     def shake_hands(self, cut: int = 0) -> World:
         while True:
@@ -170,7 +156,7 @@ def test_what_is_long_goes_in_pieces_and_comes_whole() -> None:
     world = World().shake_hands()
     sent = bytes(range(256)) * 2000
     world.app.transport.write(sent)
-    assert max(map(len, world.socket.wrote)) <= FLUSH + RECORD
+    assert max(map(len, world.socket.pieces)) <= FLUSH + RECORD
     assert world.hears() == sent
     world.says(sent)
     assert world.app.got == [sent], "all records of a read are handed on at once"
@@ -199,7 +185,7 @@ def test_nothing_is_not_written() -> None:
     world = World().shake_hands()
     world.app.transport.write(b"")
     world.app.transport.writelines([])
-    assert not world.socket.wrote and not world.socket.closed
+    assert not world.socket.pieces and not world.socket.closed
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -244,7 +230,7 @@ def test_a_malformed_record_ends_the_connection_and_is_counted() -> None:
     data = bytearray(world._out.read())
     data[-1] ^= 1
     world.tls.data_received(bytes(data))
-    assert world.socket.wrote and world.socket.closed and world.reasons == ["tls_error"] and not world.app.got
+    assert world.socket.pieces and world.socket.closed and world.reasons == ["tls_error"] and not world.app.got
 
 
 # -- as long as the handshake lasts
@@ -271,7 +257,7 @@ def test_one_too_many_gets_no_handshake() -> None:
     world = World()
     world.full, socket = True, Socket()
     TlsTransport(world, CONTEXT, lambda: world.app).connection_made(socket)  # type: ignore[arg-type]
-    assert socket.aborted and not socket.wrote and world.connections == {world.tls}
+    assert socket.aborted and not socket.pieces and world.connections == {world.tls}
     assert world.reasons == ["connection_limit"]
 
 
