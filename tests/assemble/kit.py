@@ -61,7 +61,7 @@ def ask(config: Config, method: str, target: str, **options: Any) -> tuple[Respo
     """What the configured server answers, with the exchange as its filters left it. Nothing is logged, as nobody is done."""
     sites = Sites(config, FakeParts())
     x = make_exchange(method, target, **options)
-    x.match = Dispatcher(sites.find, sites.misdirected)(x.request, x.peer)
+    x.match = Dispatcher(sites.find, sites.misdirected)(x.request, x.ends)
     answer = x.match.route.chain(x)
     return answer if isinstance(answer, Response) else asyncio.run(_await(answer)), x
 

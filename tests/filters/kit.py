@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enfilade.exchange.bodies import Stream, empty_body
-from enfilade.exchange.exchange import Exchange, Match, Peer, Route
+from enfilade.exchange.exchange import Ends, Exchange, Match, Route
 from enfilade.exchange.response import Response
 from enfilade.http.fields import Fields
 from enfilade.http.request import Request
@@ -24,8 +24,8 @@ def request(*fields: tuple[bytes, bytes], path: str = "/a", query: bytes = b"", 
 
 
 def exchange(*fields: tuple[bytes, bytes], body: Stream | None = None, started: float = 100.0, **more: str) -> Exchange:
-    peer = Peer(("192.0.2.7", 4711), ("192.0.2.1", 443), "https", tls_version="TLSv1.3")
+    ends = Ends(("192.0.2.7", 4711), ("192.0.2.1", 443), "https", tls_version="TLSv1.3")
     match = Match(Route("e.com", "/*", lambda x: Response(200)), {}, "")
-    x = Exchange(request(*fields, **more), body or empty_body(), peer, Carrier(), 1, started, match)
+    x = Exchange(request(*fields, **more), body or empty_body(), ends, Carrier(), 1, started, match)
     x.response = Response(200, Fields([(b"content-type", b"text/plain")]))
     return x

@@ -134,7 +134,7 @@ def test_the_tuple_of_the_hot_path_is_a_record(lines: Lines) -> None:
     AccessLog(lines.sink, "common").on_done(x, OK)
     record = Record._make(kept[0])
     assert x.response is not None
-    assert (record.request, record.peer, record.route) == (x.request, x.peer, x.match.route)
+    assert (record.request, record.ends, record.route) == (x.request, x.ends, x.match.route)
     assert (record.fields, record.outcome, record.started) == (x.response.fields, OK, x.started)
 
 

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.wire.http1 import kit as http1
 from tests.wire.http2.kit import END_HEADERS, GET, HELLO, POST, frame, headers, rst, server, settings, window
+from tests.wire.outgoing import outgoing
 
-from enfilade.http.fields import NO_FIELDS, Fields
+from enfilade.http.fields import Fields
 from enfilade.wire.events import DataReceived, Event, MessageEnded, Rejected, RequestReceived, ResponseReceived
 from enfilade.wire.hpack import static_block
 from enfilade.wire.http2 import Http2Client, Http2Limits
@@ -58,7 +59,7 @@ BITS = [b"\r\n", b"\n", b"\r", b" ", b":", b";", b"\0", b"5", b"Content-Length: 
 
 def client_told(parts: list[bytes]) -> list[Event]:
     engine = http1.client()
-    engine.request("GET", "http", "a", b"/", NO_FIELDS, end=True)
+    engine.request(outgoing("GET", "http", "a", b"/"), end=True)
     return [event for part in [*parts, b""] for event in engine.feed(part, 0.0)]
 
 
@@ -172,7 +173,7 @@ def test_http2_requests_however_they_are_cut(data: bytes, marks: list[int]) -> N
 def test_http2_responses(data: bytes, marks: list[int]) -> None:
     def told(parts: list[bytes]) -> list[object]:
         engine = Http2Client(Http2Limits())
-        engine.request("GET", "http", "a", b"/", NO_FIELDS, end=True)
+        engine.request(outgoing("GET", "http", "a", b"/"), end=True)
         engine.pending()
         return plain([event for part in [*parts, b""] for event in engine.feed(part, 0.0)])
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.net.kit import Meter, Transport
+from tests.wire.outgoing import outgoing
 
 from enfilade.exchange.exchange import Exchange, Match, Route
 from enfilade.exchange.response import Response
@@ -36,7 +37,7 @@ class Bench:
         self.transport = Transport()
         limits = ConnectionLimits(write_timeout=10.0, min_rate=100)
         service = Service(
-            loop=loop, find=lambda request, peer: HERE, refused=HERE, error=self.error,
+            loop=loop, find=lambda request, ends: HERE, refused=HERE, error=self.error,
             make_codec=self.codec, limits=limits, meter=self.meter, connections=set(),  # type: ignore[arg-type]
         )  # fmt: skip
         service.clock = lambda: self.now
@@ -159,7 +160,7 @@ class ClientConnection(Connection):
 def client(bench: Bench) -> ClientConnection:
     connection = ClientConnection(bench.connection.service)
     connection.connection_made(Transport())
-    connection.codec.request("GET", "http", "a", b"/", NO_FIELDS, end=True)
+    connection.codec.request(outgoing("GET", "http", "a", b"/", NO_FIELDS), end=True)
     connection.flush()
     return connection
 

@@ -19,7 +19,7 @@ from enfilade.assemble.sites import Sites
 from enfilade.config.schema import Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
-from enfilade.exchange.exchange import Handler, Match, Meter, Peer, Route
+from enfilade.exchange.exchange import Ends, Handler, Match, Meter, Route
 from enfilade.handlers.admin import Admin
 from enfilade.http.request import Request
 from enfilade.net.context import ConnectionLimits
@@ -148,7 +148,7 @@ class EdgeWorker:
 
     async def _listen(self, name: str, sock: socket.socket, sites: Sites) -> None:
         tls = self._prepared.certificates.listener if name == "https" else None
-        find: Callable[[Request, Peer], Match] = Dispatcher(sites.find, sites.misdirected)
+        find: Callable[[Request, Ends], Match] = Dispatcher(sites.find, sites.misdirected)
         refused = sites.rejected
         if name == "admin":
             refused = self._admin()
@@ -200,7 +200,7 @@ class EdgeWorker:
         return 202, {"stopping": True}
 
 
-def _always(match: Match, request: Request, peer: Peer) -> Match:
+def _always(match: Match, request: Request, ends: Ends) -> Match:
     return match
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from enfilade.exchange.exchange import Match, Peer
+from enfilade.exchange.exchange import Ends, Match
 from enfilade.http.request import Request
 
 
@@ -30,8 +30,8 @@ class Dispatcher:
         self._find_site = find_site
         self._misdirected = misdirected
 
-    def __call__(self, request: Request, peer: Peer) -> Match:
+    def __call__(self, request: Request, ends: Ends) -> Match:
         site = self._find_site(request.host)
-        if site is None or (peer.tls is not None and peer.tls is not site.tls):
+        if site is None or (ends.tls is not None and ends.tls is not site.tls):
             return self._misdirected
         return site.match(request)

@@ -12,7 +12,7 @@ from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
 
 
-class Peer:
+class Ends:
     """The two ends of a connection. One object a connection, shared by its exchanges.
 
     `client` and `server` are (host, port); for a Unix socket the host is its path (or "") and the port is None.
@@ -113,7 +113,7 @@ class Match:
 class Exchange:
     """One request in flight.
 
-    - `request`, `body` (the request's; `empty_body()` where there is none), `peer`.
+    - `request`, `body` (the request's; `empty_body()` where there is none), `ends`.
     - `started`: the monotonic time when the head was complete.
     - `match`: where the request belongs: the route, its parameters and its mount.
     - `id`: the request's name in logs, answers and error pages; None where nobody gave it one (filters/request_id.py does).
@@ -123,14 +123,24 @@ class Exchange:
     """
 
     __slots__ = (
-        "body", "carrier", "id", "match", "on_abort", "peer", "request", "response", "started", "stream", "vars",
+        "body",
+        "carrier",
+        "ends",
+        "id",
+        "match",
+        "on_abort",
+        "request",
+        "response",
+        "started",
+        "stream",
+        "vars",
     )  # fmt: skip
 
     def __init__(
         self,
         request: Request,
         body: Stream,
-        peer: Peer,
+        ends: Ends,
         carrier: Carrier,
         stream: int,
         started: float,
@@ -138,7 +148,7 @@ class Exchange:
     ) -> None:
         self.request = request
         self.body = body
-        self.peer = peer
+        self.ends = ends
         self.carrier = carrier
         self.stream = stream
         self.started = started

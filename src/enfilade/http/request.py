@@ -25,11 +25,13 @@ class Request:
       `"websocket"`; None otherwise.
     - `route`: belongs to the router, which remembers here what it found for this request.
     - `scope`: belongs to the handler of applications, which remembers here what it tells them of this request.
+    - `forwarded`: belongs to the proxy, which remembers here what it sends in its place.
+    - `encoded`: belongs to the engines, which remember here how they sent it.
     """
 
     __slots__ = (
-        "authority", "fields", "host", "method", "path", "protocol", "query", "raw_path", "route", "scheme", "scope",
-        "version",
+        "authority", "encoded", "fields", "forwarded", "host", "method", "path", "protocol", "query", "raw_path", "route",
+        "scheme", "scope", "version",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +59,8 @@ class Request:
         self.protocol = protocol
         self.route: Any = None
         self.scope: dict[str, object] | None = None
+        self.forwarded: Any = None
+        self.encoded: object = None
 
     def with_fields(self, fields: Fields) -> Request:
         """The same request with other fields, for what a filter tells the rooms behind it; its route goes with it."""

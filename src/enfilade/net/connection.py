@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping
 from typing import cast
 
-from enfilade.exchange.exchange import Peer
+from enfilade.exchange.exchange import Ends
 from enfilade.http.reasons import Reason, reason
 from enfilade.net.context import LINGER, LINGER_BYTES, ConnectionContext
 from enfilade.net.refusal import refuse
@@ -43,10 +43,10 @@ class Connection(asyncio.Protocol):
         "_leaving",
         "_reading",
         "codec",
+        "ends",
         "heard_at",
         "open",
         "paused",
-        "peer",
         "received",
         "reported",
         "service",
@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
 
     codec: Codec
     open: Mapping[int, object]
-    peer: Peer
+    ends: Ends
     service: ConnectionContext
     transport: asyncio.Transport
 
@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
     # -- what a subclass says
 
     def make_codec(self, now: float) -> Codec:
-        """The engine for this connection, when `peer` is known."""
+        """The engine for this connection, when `ends` is known."""
         raise NotImplementedError
 
     def dispatch(self, events: list[Event]) -> None:
@@ -101,15 +101,15 @@ class Connection(asyncio.Protocol):
         if self.service.full:
             refuse(self.transport, self.service, self.service.refusal)
             return
-        self.peer = peer_of(self.transport, self.service.unix_path)
+        self.ends = ends_of(self.transport, self.service.unix_path)
         now = self._delivered_at = self.heard_at = self.service.clock()
         self.codec = self.make_codec(now)
-        self.service.opened(self, self.peer)
+        self.service.opened(self, self.ends)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.end_all(CLIENT_GONE)
         self._report(self.service.clock())
-        self.service.closed(self, self.peer)
+        self.service.closed(self, self.ends)
 
     def pause_writing(self) -> None:
         self.paused = True
@@ -254,10 +254,10 @@ class Connection(asyncio.Protocol):
         return not self.open and self.transport.get_write_buffer_size() == 0
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.peer.client} {len(self.open)} open>"
+        return f"<{type(self).__name__} {self.ends.client} {len(self.open)} open>"
 
 
-def peer_of(transport: asyncio.Transport, unix_path: str | None) -> Peer:
+def ends_of(transport: asyncio.Transport, unix_path: str | None) -> Ends:
     """Who is at the two ends of `transport`; `unix_path` is where we listen if that is a Unix socket."""
     tls = transport.get_extra_info("ssl_object")
     if unix_path is not None:
@@ -269,8 +269,8 @@ def peer_of(transport: asyncio.Transport, unix_path: str | None) -> Peer:
         name = transport.get_extra_info("sockname") or ("", 0)
         server = (name[0], name[1])
     if tls is None:
-        return Peer(client, server)
-    return Peer(
+        return Ends(client, server)
+    return Ends(
         client,
         server,
         "https",

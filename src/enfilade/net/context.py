@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
-from enfilade.exchange.exchange import Peer
+from enfilade.exchange.exchange import Ends
 from enfilade.http.reasons import Reason
 from enfilade.observe.metrics import ConnectionMeter
 
@@ -85,14 +85,14 @@ class ConnectionContext:
         """No further connection may be taken."""
         return 0 < self.max_connections <= len(self.connections)
 
-    def opened(self, connection: Tracked, peer: Peer) -> None:
+    def opened(self, connection: Tracked, ends: Ends) -> None:
         self.connections.add(connection)
-        self.meter.opened(_protocol(peer))
+        self.meter.opened(_protocol(ends))
 
-    def closed(self, connection: Tracked, peer: Peer) -> None:
+    def closed(self, connection: Tracked, ends: Ends) -> None:
         self.connections.discard(connection)
-        self.meter.closed(_protocol(peer))
+        self.meter.closed(_protocol(ends))
 
 
-def _protocol(peer: Peer) -> int:
-    return int(peer.alpn == "h2")
+def _protocol(ends: Ends) -> int:
+    return int(ends.alpn == "h2")

@@ -71,7 +71,7 @@ class HttpConnection(Connection):
 
     def make_codec(self, now: float) -> ServerCodec:
         self._begun = b"" if self.service.h2c else None
-        return self.service.make_codec(self.peer.alpn == "h2", now)
+        return self.service.make_codec(self.ends.alpn == "h2", now)
 
     def data_received(self, data: bytes) -> None:
         now = self.service.clock()
@@ -110,7 +110,7 @@ class HttpConnection(Connection):
             if not isinstance(delivery.sender, FileSender):
                 self._cut(stream, CLIENT_GONE)
         self.flush()
-        return self.peer.tls is None  # TLS cannot be half closed
+        return self.ends.tls is None  # TLS cannot be half closed
 
     # -- requests
 
@@ -120,9 +120,9 @@ class HttpConnection(Connection):
         match = request.route
         if match is None:
             # An engine hands out the same Request again only on the same connection, so what was found stays right.
-            match = request.route = self.service.find(request, self.peer)
+            match = request.route = self.service.find(request, self.ends)
         inbound = _NOBODY if event.ended else Stream(on_taken=partial(self._taken, stream))
-        x = Exchange(request, inbound, self.peer, self, stream, now, match)
+        x = Exchange(request, inbound, self.ends, self, stream, now, match)
         if not event.ended:
             self.open[stream] = Delivery(x, inbound)
         try:
@@ -355,7 +355,7 @@ class HttpConnection(Connection):
         if delivery is None:
             request = event.request or _UNREADABLE
             match = self.service.refused
-            x = Exchange(request, _NOBODY, self.peer, self, event.stream, self.service.clock(), match)
+            x = Exchange(request, _NOBODY, self.ends, self, event.stream, self.service.clock(), match)
             self._answer(x, self.service.error(event.reason, x))
         elif delivery.sender is None:
             self._refuse(delivery, event.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from enfilade.exchange.exchange import Exchange, Match, Peer
+from enfilade.exchange.exchange import Ends, Exchange, Match
 from enfilade.exchange.response import Response
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
@@ -30,7 +30,7 @@ class Service(ConnectionContext):
         self,
         *,
         loop: asyncio.AbstractEventLoop,
-        find: Callable[[Request, Peer], Match],
+        find: Callable[[Request, Ends], Match],
         refused: Match,
         error: Callable[[Reason, Exchange], Response],
         make_codec: Callable[[bool, float], ServerCodec],

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
 from enfilade.exchange.bodies import Stream, empty_body
-from enfilade.exchange.exchange import Exchange, Match, Peer, Route
+from enfilade.exchange.exchange import Ends, Exchange, Match, Route
 from enfilade.exchange.response import Response
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.request import Request
@@ -81,4 +81,4 @@ def make_exchange(
         content.write(body)
         content.end()
     match = Match(route or Route("", "", lambda x: Response(404)), params or {}, mount)
-    return Exchange(request, content, Peer(client, ("127.0.0.1", 80), scheme), carrier, 1, carrier.now(), match)
+    return Exchange(request, content, Ends(client, ("127.0.0.1", 80), scheme), carrier, 1, carrier.now(), match)

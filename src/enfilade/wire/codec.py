@@ -9,6 +9,7 @@ from typing import Protocol
 
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason
+from enfilade.http.request import Request
 from enfilade.wire.events import Event
 
 
@@ -101,6 +102,6 @@ class ServerCodec(Codec, Protocol):
 
 
 class ClientCodec(Codec, Protocol):
-    def request(self, method: str, scheme: str, authority: str, target: bytes, fields: Fields, *, end: bool,
-                protocol: str | None = None) -> int:  # fmt: skip
-        """The head of a request; returns its stream. `end`: no body follows; otherwise `data` and `end` do."""
+    def request(self, request: Request, *, end: bool) -> int:
+        """The head of a request; returns its stream. `end`: no body follows; otherwise `data` and `end` do. With `protocol`
+        set it asks for that upgrade, and what follows is the tunnel's. `host` and `version` are not looked at."""

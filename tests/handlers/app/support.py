@@ -10,7 +10,7 @@ from typing import Any
 import uvloop
 
 from enfilade.exchange.bodies import Stream, empty_body
-from enfilade.exchange.exchange import Exchange, Match, Peer, Route
+from enfilade.exchange.exchange import Ends, Exchange, Match, Route
 from enfilade.exchange.response import Response, Tunnel
 from enfilade.http.fields import Fields
 from enfilade.http.request import Request
@@ -38,13 +38,13 @@ def body_of(*pieces: bytes) -> Stream:
 def make(
     method: str = "GET", path: str = "/", *, query: bytes = b"", fields: Any = (), body: Stream | None = None, mount: str = "",
     version: str = "1.1", scheme: str = "http", protocol: str | None = None, raw_path: bytes | None = None,
-    peer: Peer | None = None,
+    ends: Ends | None = None,
 ) -> Exchange:  # fmt: skip
     raw = path.encode() if raw_path is None else raw_path
     request = Request(method, scheme, "example.com", "example.com", path, raw, query, Fields(fields), version, protocol)
-    peer = peer or Peer(("198.51.100.7", 4711), ("192.0.2.1", 80), scheme)
+    ends = ends or Ends(("198.51.100.7", 4711), ("192.0.2.1", 80), scheme)
     match = Match(Route("example.com", mount + "/*", lambda x: Response(404)), {}, mount)
-    return Exchange(request, empty_body() if body is None else body, peer, FakeCarrier(), 1, 0.0, match)
+    return Exchange(request, empty_body() if body is None else body, ends, FakeCarrier(), 1, 0.0, match)
 
 
 def from_callback(call: Callable[[], Any]) -> Awaitable[Any]:

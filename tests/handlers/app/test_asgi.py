@@ -12,7 +12,7 @@ import pytest
 from tests.handlers.app.support import answer, body_of, content, from_callback, make, run
 
 from enfilade.exchange.bodies import BodyAborted, Stream
-from enfilade.exchange.exchange import Peer
+from enfilade.exchange.exchange import Ends
 from enfilade.exchange.response import FileSlice, Response
 from enfilade.handlers.app.answer import ClientDisconnected
 from enfilade.handlers.app.asgi import AsgiHandler
@@ -109,13 +109,13 @@ def test_the_same_request_under_two_mounts() -> None:
 
 
 def test_scope_has_the_client_that_trusted_proxies_name() -> None:
-    peer = Peer(("10.0.0.1", 99), ("10.0.0.2", 80))
-    peer.client_ip = "203.0.113.5"
-    assert scope_of(make(peer=peer))["client"] == ("203.0.113.5", 0)
+    ends = Ends(("10.0.0.1", 99), ("10.0.0.2", 80))
+    ends.client_ip = "203.0.113.5"
+    assert scope_of(make(ends=ends))["client"] == ("203.0.113.5", 0)
 
 
 def test_scope_at_a_unix_socket_has_no_client() -> None:
-    scope = scope_of(make(peer=Peer(("", None), ("/run/x.sock", None))))
+    scope = scope_of(make(ends=Ends(("", None), ("/run/x.sock", None))))
     assert scope["client"] is None and scope["server"] == ("/run/x.sock", None)
 
 

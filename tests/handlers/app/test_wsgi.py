@@ -13,7 +13,7 @@ import pytest
 from tests.handlers.app.support import answer, body_of, content, make, run
 
 from enfilade.exchange.bodies import BodyAborted, Stream
-from enfilade.exchange.exchange import Peer
+from enfilade.exchange.exchange import Ends
 from enfilade.exchange.response import FileSlice, Response
 from enfilade.handlers.app import environ as room
 from enfilade.handlers.app.environ import make_environ
@@ -95,7 +95,7 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_environ_at_a_unix_socket() -> None:
-    environ = environ_of(make(scheme="https", peer=Peer(("", None), ("/run/x.sock", None), "https")))
+    environ = environ_of(make(scheme="https", ends=Ends(("", None), ("/run/x.sock", None), "https")))
     assert environ["SERVER_NAME"] == "example.com" and environ["SERVER_PORT"] == "443"
 
 

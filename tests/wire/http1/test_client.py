@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.wire.http1.kit import Told, bytes_of, client, merged, server
+from tests.wire.outgoing import outgoing
 
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.wire.codec import LocalError
@@ -16,7 +17,7 @@ OK2 = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 def waiting(method: str = "GET", protocol: str | None = None, limits: Http1Limits | None = None) -> Http1Client:
     engine = Http1Client(limits or Http1Limits())
-    engine.request(method, "http", "a", b"/", NO_FIELDS, end=True, protocol=protocol)
+    engine.request(outgoing(method, "http", "a", b"/", NO_FIELDS, protocol), end=True)
     engine.pending()
     return engine
 
@@ -43,11 +44,9 @@ def answered(
 def test_a_request_without_body() -> None:
     engine = client()
     engine.request(
-        "GET",
-        "http",
-        "a:8080",
-        b"/x?y",
-        Fields([(b"accept", b"*/*"), (b"host", b"liar"), (b"connection", b"x")]),
+        outgoing(
+            "GET", "http", "a:8080", b"/x?y", Fields([(b"accept", b"*/*"), (b"host", b"liar"), (b"connection", b"x")])
+        ),
         end=True,
     )
     assert b"".join(engine.pending()) == b"GET /x?y HTTP/1.1\r\nhost: a:8080\r\naccept: */*\r\n\r\n"
@@ -62,14 +61,14 @@ def test_a_request_without_body() -> None:
 )
 def test_a_request_with_body(fields: Fields, tail: bytes) -> None:
     engine = client()
-    engine.request("POST", "http", "a", b"/", fields, end=False)
+    engine.request(outgoing("POST", "http", "a", b"/", fields), end=False)
     engine.data(1, b"hi", end=True)
     assert b"".join(engine.pending()) == b"POST / HTTP/1.1\r\nhost: a\r\n" + tail
 
 
 def test_an_empty_post_says_so() -> None:
     engine = client()
-    engine.request("POST", "http", "a", b"/", NO_FIELDS, end=True)
+    engine.request(outgoing("POST", "http", "a", b"/", NO_FIELDS), end=True)
     assert b"content-length: 0\r\n" in b"".join(engine.pending())
 
 
@@ -83,12 +82,12 @@ def test_an_empty_post_says_so() -> None:
 )  # fmt: skip
 def test_requests_that_cannot_be_sent(method: str, authority: str, target: bytes) -> None:
     with pytest.raises(LocalError):
-        client().request(method, "http", authority, target, NO_FIELDS, end=True)
+        client().request(outgoing(method, "http", authority, target, NO_FIELDS), end=True)
 
 
 def test_a_declared_body_must_follow() -> None:
     with pytest.raises(LocalError):
-        client().request("POST", "http", "a", b"/", Fields([(b"content-length", b"2")]), end=True)
+        client().request(outgoing("POST", "http", "a", b"/", Fields([(b"content-length", b"2")])), end=True)
 
 
 # -- responses
@@ -98,7 +97,7 @@ def test_responses_and_the_next_request() -> None:
     engine = client()
     for _ in range(3):
         assert engine.idle
-        engine.request("GET", "http", "a", b"/", NO_FIELDS, end=True)
+        engine.request(outgoing("GET", "http", "a", b"/", NO_FIELDS), end=True)
         assert not engine.idle
         assert [e[0] for e in merged(engine.feed(OK2, 0.0))] == ["response", "data", "end"]
         engine.resume(0.0)
@@ -141,7 +140,7 @@ def test_a_connection_that_is_not_kept(head: bytes) -> None:
 
 def test_a_response_before_its_request_is_sent_ends_the_connection() -> None:
     engine = client()
-    engine.request("POST", "http", "a", b"/", NO_FIELDS, end=False)
+    engine.request(outgoing("POST", "http", "a", b"/", NO_FIELDS), end=False)
     engine.feed(OK2, 0.0)
     engine.resume(0.0)
     assert engine.closing and not engine.idle
@@ -233,7 +232,7 @@ def test_what_one_role_writes_the_other_reads(declared: bool, cut: int) -> None:
     size = Fields([(b"x", b"1"), (b"content-length", b"11")]) if declared else Fields([(b"x", b"1")])
     trailers = NO_FIELDS if declared else Fields([(b"x-sum", b"2")])
     for _ in range(2):
-        ours.request("POST", "http", "a", b"/p?q", size, end=False)
+        ours.request(outgoing("POST", "http", "a", b"/p?q", size), end=False)
         ours.data(1, b"hello ")
         ours.data(1, b"world")
         ours.end(1, trailers)
@@ -255,7 +254,7 @@ def test_what_one_role_writes_the_other_reads(declared: bool, cut: int) -> None:
 
 def test_an_upgrade_face_to_face() -> None:
     ours, theirs = client(), server()
-    ours.request("GET", "http", "a", b"/ws", Fields([(b"sec-websocket-key", b"k")]), end=True, protocol="websocket")
+    ours.request(outgoing("GET", "http", "a", b"/ws", Fields([(b"sec-websocket-key", b"k")]), "websocket"), end=True)
     (event,) = theirs.feed(b"".join(ours.pending()), 0.0)
     assert isinstance(event, RequestReceived) and event.request.protocol == "websocket"
     theirs.accept(1, NO_FIELDS)

@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 from tests.wire.http1.kit import client, server
+from tests.wire.outgoing import outgoing
 
 from enfilade.http.fields import NO_FIELDS
 from enfilade.http.reasons import reason
@@ -91,9 +92,9 @@ def test_a_server_does_what_its_table_allows_and_nothing_else(state: Writing, sa
 @pytest.mark.parametrize("state", [Writing.BODY, Writing.DONE, Writing.CLOSED])
 def test_a_client_sends_one_request_at_a_time(state: Writing) -> None:
     engine = client()
-    engine.request("GET", "http", "a", b"/", NO_FIELDS, end=state is not Writing.BODY)
+    engine.request(outgoing("GET", "http", "a", b"/"), end=state is not Writing.BODY)
     if state is Writing.CLOSED:
         engine.reset(1, reason("internal"))
     assert f"writes {state.name}" in repr(engine)
     with pytest.raises(LocalError):
-        engine.request("GET", "http", "a", b"/", NO_FIELDS, end=True)
+        engine.request(outgoing("GET", "http", "a", b"/"), end=True)

@@ -25,6 +25,7 @@ from tests.wire.http2.kit import (
     sent,
     settings,
 )
+from tests.wire.outgoing import outgoing
 
 from enfilade.http.fields import NO_FIELDS, Fields, Pair
 from enfilade.http.reasons import reason
@@ -69,7 +70,7 @@ class Both:
 
 
 def get(client: Http2Client) -> int:
-    return client.request("GET", "https", "a.example", b"/x?y", NO_FIELDS, end=True)
+    return client.request(outgoing("GET", "https", "a.example", b"/x?y", NO_FIELDS), end=True)
 
 
 def connected(*pairs: tuple[int, int]) -> Http2Client:
@@ -90,7 +91,7 @@ def test_many_exchanges_between_our_own_two() -> None:
         fields = Fields(
             [(b"x-n", b"%d" % i), (b"user-agent", b"enfilade"), (b"authorization", b"secret"), (b"connection", b"x")]
         )
-        stream = both.client.request("POST", "https", "a.example", b"/x?y", fields, end=False)
+        stream = both.client.request(outgoing("POST", "https", "a.example", b"/x?y", fields), end=False)
         both.client.data(stream, b"hello")
         both.client.end(stream, Fields([(b"x-sum", b"1")]))
         both.run()
@@ -118,7 +119,7 @@ def test_big_bodies_flow_both_ways() -> None:
     both = Both()
     body = bytes(range(256)) * 8000
     stream = both.client.request(
-        "POST", "https", "a.example", b"/", Fields([(b"content-length", b"%d" % len(body))]), end=False
+        outgoing("POST", "https", "a.example", b"/", Fields([(b"content-length", b"%d" % len(body))])), end=False
     )
     sent_bytes = 0
     while sent_bytes < len(body):
@@ -138,7 +139,7 @@ def test_big_bodies_flow_both_ways() -> None:
 def test_a_tunnel_between_our_own_two() -> None:
     both = Both()
     assert both.client.tunnels
-    stream = both.client.request("CONNECT", "https", "a.example", b"/ws", NO_FIELDS, end=False, protocol="websocket")
+    stream = both.client.request(outgoing("CONNECT", "https", "a.example", b"/ws", NO_FIELDS, "websocket"), end=False)
     both.run()
     both.server.accept(stream, NO_FIELDS)
     both.server.data(stream, b"down")
@@ -151,7 +152,7 @@ def test_a_tunnel_between_our_own_two() -> None:
     assert [type(e) for e in both.at_server] == [RequestReceived, DataReceived, MessageEnded]
     assert not both.client._streams and not both.server._streams
     with pytest.raises(LocalError):
-        connected().request("CONNECT", "https", "a", b"/", NO_FIELDS, end=False, protocol="websocket")
+        connected().request(outgoing("CONNECT", "https", "a", b"/", NO_FIELDS, "websocket"), end=False)
 
 
 def test_no_more_streams_than_the_peer_allows() -> None:
@@ -233,7 +234,7 @@ def test_what_a_server_never_sends_ends_the_connection(data: bytes) -> None:
 
 def test_head_has_a_length_and_no_body() -> None:
     client = connected()
-    client.request("HEAD", "https", "a", b"/", NO_FIELDS, end=True)
+    client.request(outgoing("HEAD", "https", "a", b"/", NO_FIELDS), end=True)
     (event,) = client.feed(headers(1, [*OK, (b"content-length", b"5")]), 0.0)
     assert isinstance(event, ResponseReceived) and event.ended and not client._streams
 
@@ -249,7 +250,7 @@ def test_the_end_of_the_connection_within_an_answer() -> None:
 
 def test_window_opened_for_an_upload() -> None:
     client = connected((4, 3))
-    stream = client.request("POST", "https", "a", b"/", NO_FIELDS, end=False)
+    stream = client.request(outgoing("POST", "https", "a", b"/", NO_FIELDS), end=False)
     client.data(stream, b"abc")
     assert client.window(stream) == 0
     (event,) = client.feed(settings((4, 5)), 0.0)
@@ -264,7 +265,7 @@ def test_h2_as_the_server() -> None:
     body = b"b" * 40_000
     for i in range(20):
         fields = Fields([(b"x-n", b"%d" % (i % 3)), (b"user-agent", b"enfilade/%d" % (i % 2)), (b"accept", b"*/*")])
-        stream = client.request("POST", "https", "a.example", b"/%d" % i, fields, end=False)
+        stream = client.request(outgoing("POST", "https", "a.example", b"/%d" % i, fields), end=False)
         client.data(stream, b"up" * 1000)
         client.end(stream, Fields([(b"x-sum", b"1")]))
         seen: list[h2.events.Event] = theirs.receive_data(b"".join(client.pending()))

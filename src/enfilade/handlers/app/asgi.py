@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from enfilade.exchange.bodies import BodyAborted
-from enfilade.exchange.exchange import Exchange, Peer
+from enfilade.exchange.exchange import Ends, Exchange
 from enfilade.exchange.pending import Pending
 from enfilade.exchange.response import Response
 from enfilade.exchange.tasks import start
@@ -219,12 +219,12 @@ def http_scope(x: Exchange, state: dict[str, Any] | None) -> Scope:
     if known is None or known["root_path"] != mount:
         known = request.scope = _http_template(request, mount)
     scope: Scope = known.copy()
-    peer = x.peer
-    client = peer.client
+    ends = x.ends
+    client = ends.client
     scope["headers"] = list(request.fields.pairs)
     scope["extensions"] = known["extensions"].copy()  # type: ignore[attr-defined]
-    scope["client"] = client if client[1] is not None and client[0] is peer.client_ip else named_client(peer)
-    scope["server"] = peer.server
+    scope["client"] = client if client[1] is not None and client[0] is ends.client_ip else named_client(ends)
+    scope["server"] = ends.server
     if state is not None:
         scope["state"] = state.copy()
     return scope
@@ -257,9 +257,9 @@ def full_path(request: Request, mount: str) -> tuple[str, bytes]:
     return mount + path, quote(mount).encode() + request.raw_path
 
 
-def named_client(peer: Peer) -> tuple[str, int] | None:
+def named_client(ends: Ends) -> tuple[str, int] | None:
     """The client whom trusted proxies named (its port is unknown), or nobody, at a Unix socket."""
-    return None if not peer.client_ip or peer.client_ip is peer.client[0] else (peer.client_ip, 0)
+    return None if not ends.client_ip or ends.client_ip is ends.client[0] else (ends.client_ip, 0)
 
 
 async def _awaiting(awaitable: Awaitable[None]) -> None:

@@ -48,9 +48,9 @@ def make_environ(x: Exchange, body: BufferedIOBase, multithread: bool) -> Enviro
 
 def _environ_of(x: Exchange) -> Environ:
     """What is the same for every exchange with this very request."""
-    request, peer = x.request, x.peer
+    request, ends = x.request, x.ends
     mount = x.match.mount
-    host, port = peer.server
+    host, port = ends.server
     environ: Environ = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": mount.encode("utf-8", "surrogateescape").decode("latin-1"),
@@ -59,7 +59,7 @@ def _environ_of(x: Exchange) -> Environ:
         "SERVER_NAME": host if port is not None else request.host or "localhost",
         "SERVER_PORT": str(port) if port is not None else _DEFAULT_PORTS[request.scheme],
         "SERVER_PROTOCOL": _PROTOCOLS[request.version],
-        "REMOTE_ADDR": peer.client_ip,
+        "REMOTE_ADDR": ends.client_ip,
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": request.scheme,
         "wsgi.input_terminated": True,

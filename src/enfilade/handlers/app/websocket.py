@@ -352,7 +352,7 @@ class Session(Cycle):
 
 def websocket_scope(x: Exchange, state: dict[str, Any] | None, subprotocols: Sequence[str]) -> Scope:
     """The connection scope of one WebSocket."""
-    request, peer = x.request, x.peer
+    request, ends = x.request, x.ends
     path, raw_path = full_path(request, x.match.mount)
     scope: Scope = {
         "type": "websocket",
@@ -364,10 +364,10 @@ def websocket_scope(x: Exchange, state: dict[str, Any] | None, subprotocols: Seq
         "query_string": request.query,
         "root_path": x.match.mount,
         "headers": list(request.fields.pairs),
-        "client": peer.client
-        if peer.client[1] is not None and peer.client[0] is peer.client_ip
-        else named_client(peer),
-        "server": peer.server,
+        "client": ends.client
+        if ends.client[1] is not None and ends.client[0] is ends.client_ip
+        else named_client(ends),
+        "server": ends.server,
         "subprotocols": list(subprotocols),
         "extensions": {"websocket.http.response": {}},
     }

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from enfilade.http.fields import Fields
-from enfilade.http.framing import CHUNKED, response_framing
+from enfilade.http.framing import CHUNKED, Framing, response_framing
 from enfilade.http.grammar import is_token
 from enfilade.http.reasons import Reason, reason
+from enfilade.http.request import Request
 from enfilade.http.uri import UriError, parse_authority
 from enfilade.wire.codec import ClientCodec, LocalError
 from enfilade.wire.events import Event, MessageEnded, ResponseReceived
@@ -57,41 +58,16 @@ class Http1Client(Connection):
 
     # -- what may be sent
 
-    def request(
-        self,
-        method: str,
-        scheme: str,
-        authority: str,
-        target: bytes,
-        fields: Fields,
-        *,
-        end: bool,
-        protocol: str | None = None,
-    ) -> int:
-        """See `ClientCodec.request`. The Host field is `authority`, whatever `fields` say."""
-        _check_request(method, authority, target)
-        if protocol is not None and not (end and is_token(protocol.encode("latin-1", "replace"))):
-            raise LocalError("an upgrade has a protocol's name and no body")
-        lines = field_lines(fields.without(b"host") if b"host" in fields else fields)
-        if end and lines.length:
-            raise LocalError(f"a body of {lines.length} bytes is declared, but none follows")
-        parts = [f"{method} ".encode("ascii"), target, b" HTTP/1.1\r\nhost: ", authority.encode("ascii"), b"\r\n"]
-        parts.append(lines.lines)
-        if not end:
-            chunked = lines.length is None
-            parts.append(
-                b"transfer-encoding: chunked\r\n" if chunked else b"content-length: %d\r\n" % (lines.length or 0)
-            )
-            self._left = CHUNKED if lines.length is None else lines.length
-        elif method in _WITH_CONTENT or lines.length is not None:
-            parts.append(b"content-length: 0\r\n")
-        if protocol is not None:
-            parts.append(b"upgrade: " + protocol.encode("ascii") + b"\r\nconnection: upgrade\r\n")
-        parts.append(b"\r\n")
+    def request(self, request: Request, *, end: bool) -> int:
+        """See `ClientCodec.request`. The Host field is `authority`, whatever the fields say."""
+        head = request.encoded
+        if type(head) is not _Head or head.end is not end:
+            head = request.encoded = _encode(request, end)
         self._say(Said.WHOLE if end else Said.HEAD)
         self._hear(Heard.ASKED)
-        self._out.append(b"".join(parts))
-        self._method, self._protocol = method, protocol
+        self._out.append(head.data)
+        self._left = head.framing
+        self._method, self._protocol = request.method, request.protocol
         self._interims = 0
         return 1
 
@@ -202,6 +178,41 @@ class Http1Client(Connection):
         self._keep_alive = False
         if self._reading is Reading.IDLE:
             self._shut()
+
+
+class _Head:
+    """The head of a request as it goes out; `framing` is how its body does, `end` whether it has none."""
+
+    __slots__ = ("data", "end", "framing")
+
+    def __init__(self, data: bytes, end: bool, framing: Framing) -> None:
+        self.data = data
+        self.end = end
+        self.framing = framing
+
+
+def _encode(request: Request, end: bool) -> _Head:
+    """Raises LocalError where it cannot be sent."""
+    method, protocol, fields = request.method, request.protocol, request.fields
+    target = request.raw_path + b"?" + request.query if request.query else request.raw_path
+    _check_request(method, request.authority, target)
+    if protocol is not None and not (end and is_token(protocol.encode("latin-1", "replace"))):
+        raise LocalError("an upgrade has a protocol's name and no body")
+    lines = field_lines(fields.without(b"host") if b"host" in fields else fields)
+    if end and lines.length:
+        raise LocalError(f"a body of {lines.length} bytes is declared, but none follows")
+    host = request.authority.encode("ascii")
+    parts = [method.encode("ascii"), b" ", target, b" HTTP/1.1\r\nhost: ", host, b"\r\n", lines.lines]
+    framing: Framing = 0
+    if not end:
+        framing = CHUNKED if lines.length is None else lines.length
+        parts.append(b"transfer-encoding: chunked\r\n" if framing == CHUNKED else b"content-length: %d\r\n" % framing)
+    elif method in _WITH_CONTENT or lines.length is not None:
+        parts.append(b"content-length: 0\r\n")
+    if protocol is not None:
+        parts.append(b"upgrade: " + protocol.encode("ascii") + b"\r\nconnection: upgrade\r\n")
+    parts.append(b"\r\n")
+    return _Head(b"".join(parts), end, framing)
 
 
 def _check_request(method: str, authority: str, target: bytes) -> None:

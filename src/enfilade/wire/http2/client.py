@@ -6,6 +6,7 @@ from math import inf
 
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.reasons import Reason
+from enfilade.http.request import Request
 from enfilade.wire.codec import LocalError
 from enfilade.wire.events import Event, ResponseReceived, StreamClosed
 from enfilade.wire.hpack import Encoder
@@ -67,25 +68,17 @@ class Http2Client(TimedConnection):
         """Whether the server takes extended CONNECT (RFC 8441 section 3)."""
         return self._connect_protocol
 
-    def request(
-        self,
-        method: str,
-        scheme: str,
-        authority: str,
-        target: bytes,
-        fields: Fields,
-        *,
-        end: bool,
-        protocol: str | None = None,
-    ) -> int:
-        """The head of a request; returns its stream. `end`: no body follows; otherwise `data` and `end` do."""
+    def request(self, request: Request, *, end: bool) -> int:
+        """See `ClientCodec.request`."""
+        method, authority, fields, protocol = request.method, request.authority, request.fields, request.protocol
         if not self.available:
             raise LocalError("no more streams can be opened")
         if protocol is not None and not (self._connect_protocol and method == "CONNECT"):
             raise LocalError("extended CONNECT was not offered")
         head: list[Pair] = [(b":method", method.encode("ascii"))]
         if method != "CONNECT" or protocol is not None:
-            head += [(b":scheme", scheme.encode("ascii")), (b":path", target)]
+            target = request.raw_path + b"?" + request.query if request.query else request.raw_path
+            head += [(b":scheme", request.scheme.encode("ascii")), (b":path", target)]
         if authority:
             head.append((b":authority", authority.encode("ascii")))
         if protocol is not None:
