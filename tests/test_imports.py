@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parent.parent / "src"
-PURE = {"http", "wire", "route"}
+PURE = {"http", "wire", "route", "upstream"}
 NOT_PURE = {"asyncio", "socket", "ssl", "time", "random", "logging", "uvloop", "threading", "os"}
 MAY_IMPORT = {
     "http": set(),
@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "route": {"http"},
     "exchange": {"http", "route"},
     "filters": {"http", "exchange", "observe"},
-    "handlers": {"http", "exchange"},
+    "handlers": {"http", "exchange", "upstream"},
+    "upstream": {"http", "exchange"},
     "observe": {"http", "exchange"},
     "config": {"http", "route"},
     "net": {"http", "wire", "exchange", "observe"},

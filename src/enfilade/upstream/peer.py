@@ -1,0 +1,61 @@
+"""One peer: what balancers and health know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class Peer:
+    """One server of an upstream, as this worker sees it.
+
+    - `name`: its address; what consistent hashing and sticky cookies know it by.
+    - `weight`: how much it gets in comparison to others. `share`: 0 to 1, the part of it while it starts slowly.
+    - `tier`: peers of a higher one get something only where no lower one has a peer that can be used.
+    - `limit`: exchanges in flight at most, over all workers; 0: any number.
+    - `in_flight`: exchanges of this worker. `latency`: seconds, averaged (EWMA); 0 until it has answered.
+    - `up`: whether health lets it be used at all.
+    """
+
+    __slots__ = ("_cells", "_others", "_row", "in_flight", "latency", "limit", "name", "share", "tier", "up", "weight")
+
+    def __init__(self, name: str, *, weight: int = 1, tier: int = 0, limit: int = 0) -> None:
+        self.name = name
+        self.weight = weight
+        self.tier = tier
+        self.limit = limit
+        self.share = 1.0
+        self.in_flight = 0
+        self.latency = 0.0
+        self.up = True
+        self._cells: memoryview[int] | None = None
+        self._others: Sequence[memoryview[int]] = ()
+        self._row = 0
+
+    def share_counts(self, cells: memoryview[int], row: int, others: Sequence[memoryview[int]]) -> None:
+        """Count in `cells[row]` too, where `others` (the same list for good, kept up to date by its owner) count theirs."""
+        self._cells, self._row, self._others = cells, row, others
+
+    @property
+    def load(self) -> int:
+        """Exchanges in flight over all workers."""
+        row = self._row
+        return self.in_flight + sum([cells[row] for cells in self._others])
+
+    @property
+    def full(self) -> bool:
+        return 0 < self.limit <= self.load
+
+    def took(self) -> None:
+        """An exchange more is in flight."""
+        self.in_flight += 1
+        if self._cells is not None:
+            self._cells[self._row] += 1
+
+    def let_go(self) -> None:
+        """An exchange is over."""
+        self.in_flight -= 1
+        if self._cells is not None:
+            self._cells[self._row] -= 1
+
+    def __repr__(self) -> str:
+        return f"<Peer {self.name} {self.in_flight} in flight{'' if self.up else ', down'}>"
