@@ -19,7 +19,7 @@ from enfilade.wire.codec import ClientCodec, LocalError
 from enfilade.wire.events import Event, MessageEnded, ResponseReceived
 from enfilade.wire.http1.connection import NO_EVENTS, Connection, tables
 from enfilade.wire.http1.grammar import match_target, search_bare_lf
-from enfilade.wire.http1.head import connection_options, parse_response_head, persists, upgrade_asked
+from enfilade.wire.http1.head import ResponseHead, connection_options, read_response_head, upgrade_asked
 from enfilade.wire.http1.limits import Http1Limits
 from enfilade.wire.http1.reader import body_reader
 from enfilade.wire.http1.states import Heard, Reading, Role, Said, Writing
@@ -103,21 +103,24 @@ class Http1Client(Connection):
                 if len(buffer) >= self._limits.head:
                     return events + self._closed(_HEAD_TOO_LARGE)
                 break
-            head = parse_response_head(buffer[: end + 2], self._limits.fields)
+            head = read_response_head(buffer[: end + 2], self._limits.fields)
             if isinstance(head, Reason):
                 return events + self._closed(_BAD_RESPONSE)
             buffer = buffer[end + 4 :]
-            events += self._take_head(*head)
+            events += self._take_head(head)
         if self._reading is Reading.HEAD:
             self._buffer = buffer
             return events
         self._buffer = b""
         return events + _FEED[self._reading](self, buffer, now) if buffer else events
 
-    def _take_head(self, status: int, version: str, fields: Fields) -> list[Event]:
+    def _take_head(self, head: ResponseHead) -> list[Event]:
+        status, fields = head.status, head.fields
         if status == 101:
-            return self._switch(version, fields)
-        framing = response_framing(self._method, status, version, fields)
+            return self._switch(head.version, fields)
+        framing = head.framing
+        if self._method == "HEAD":
+            framing = response_framing("HEAD", status, head.version, fields)
         if isinstance(framing, Reason):
             return self._closed(framing)
         if status < 200:
@@ -126,7 +129,7 @@ class Http1Client(Connection):
                 return self._closed(_BAD_RESPONSE)
             self._hear(Heard.INTERIM)
             return [ResponseReceived(1, status, fields, False)]
-        self._keep_alive = self._keep_alive and persists(version, connection_options(fields))
+        self._keep_alive = self._keep_alive and head.keep_alive
         if framing == 0:
             self._hear(Heard.WHOLE)
         else:
