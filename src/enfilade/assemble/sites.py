@@ -21,6 +21,7 @@ from enfilade.handlers.files import Files
 from enfilade.handlers.methods import answer_server_method, refuse_method
 from enfilade.handlers.redirect import Redirect as RedirectHandler
 from enfilade.handlers.respond import Respond
+from enfilade.http.field_rules import FieldRules
 from enfilade.http.memory import remember
 from enfilade.http.reasons import reason
 from enfilade.http.request import Request
@@ -187,7 +188,7 @@ def _timing(value: object, route: Route | None, parts: Parts) -> Filter:
 
 def _headers(value: object, route: Route | None, parts: Parts) -> Filter:
     assert isinstance(value, HeaderRules)
-    return Headers(value.set, value.add, value.remove)
+    return Headers(FieldRules(value.set, value.add, value.remove))
 
 
 class Policy(NamedTuple):

@@ -52,10 +52,12 @@ class Caller(Protocol):
 
 
 class Channel(Protocol):
-    """A connection to a peer. `room`: how many calls it can take now."""
+    """A connection to a peer. `room`: how many calls it can take now; `idle`: it carries none."""
 
     @property
     def room(self) -> int: ...
+    @property
+    def idle(self) -> bool: ...
 
     def carry(self, call: Call) -> None:
         """Send the call's request, and see it through."""

@@ -80,6 +80,10 @@ class ClientContext(ConnectionContext):
         self.connections.discard(connection)
 
 
+Engine = Callable[[str | None], tuple[ClientCodec, bool]]
+"""Makes the engine of a connection by the protocol that TLS agreed on (ALPN); and says whether many calls can share it."""
+
+
 class Flow:
     """What of a call does not come or go in one piece: its request's body, its answer's, or a tunnel.
     `expected_at`: since when the body waits for 100 (Continue); None if it does not."""
@@ -96,7 +100,7 @@ class Flow:
 class ClientConnection(Connection):
     """A `Channel`. `batched`: many calls share it, so what they have to say is written together, at the end of the turn."""
 
-    __slots__ = ("_flows", "_home", "_idle_since", "_make_codec", "_now", "_retired", "batched")
+    __slots__ = ("_engine", "_flows", "_home", "_idle_since", "_now", "_retired", "batched")
 
     codec: ClientCodec
     open: dict[int, Call]
@@ -104,21 +108,20 @@ class ClientConnection(Connection):
     gone: ClassVar[Reason] = _UPSTREAM_GONE
     slow_reader: ClassVar[Reason] = reason("upload_timeout")
 
-    def __init__(
-        self, context: ClientContext, home: Home, make_codec: Callable[[], ClientCodec], *, batched: bool = False
-    ) -> None:
+    def __init__(self, context: ClientContext, home: Home, engine: Engine) -> None:
         super().__init__(context)
         self._home = home
-        self._make_codec = make_codec
+        self._engine = engine
         self._flows: dict[int, Flow] = {}
         self._retired = False
         self._now = self._idle_since = context.clock()
-        self.batched = batched
+        self.batched = False
 
     # -- what the transport calls
 
     def make_codec(self, now: float) -> ClientCodec:
-        return self._make_codec()
+        codec, self.batched = self._engine(self.ends.alpn)
+        return codec
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
