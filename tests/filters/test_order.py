@@ -7,6 +7,7 @@ from pathlib import Path
 
 from enfilade.exchange.exchange import Filter
 from enfilade.filters import ORDER, AccessLog, BodyLimit, Headers, RequestId, Timing, in_order
+from enfilade.http.field_rules import FieldRules
 from enfilade.observe.log import LogSink
 
 DOCS = Path(__file__).parents[2] / "docs" / "filters.md"

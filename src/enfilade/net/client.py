@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from enfilade.exchange.bodies import BodyAborted, Stream
 from enfilade.exchange.call import Call, Home
-from enfilade.exchange.exchange import Ends
 from enfilade.exchange.response import Body, Response, Tunnel
+from enfilade.http.ends import Ends
 from enfilade.http.fields import Fields
 from enfilade.http.reasons import Reason, Source, reason
 from enfilade.net.connection import Connection

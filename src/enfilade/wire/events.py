@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Union
 
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason
@@ -141,17 +142,17 @@ class Drained:
         return f"Drained({self.last_stream})"
 
 
-Event = (
-    RequestReceived
-    | ResponseReceived
-    | DataReceived
-    | MessageEnded
-    | Rejected
-    | StreamClosed
-    | ConnectionClosed
-    | WindowOpened
-    | Drained
-)
+Event = Union[  # made at run time, where Python 3.9 knows no `|` of types
+    RequestReceived,
+    ResponseReceived,
+    DataReceived,
+    MessageEnded,
+    Rejected,
+    StreamClosed,
+    ConnectionClosed,
+    WindowOpened,
+    Drained,
+]
 
 
 def join_whole(events: list[Event], consumed: Callable[[int, int], None]) -> list[Event]:

@@ -3,7 +3,7 @@ section 7.6). What strangers claim about the way is thrown away before we say it
 
 from __future__ import annotations
 
-from enfilade.exchange.exchange import Ends
+from enfilade.http.ends import Ends
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.grammar import CONNECTION_FIELDS, list_members
 from enfilade.http.request import Request
