@@ -81,14 +81,19 @@ def candidates(peers: Sequence[Peer]) -> Sequence[Peer]:
     return [peer for peer in peers if peer.up and not peer.full]
 
 
+class _First:
+    def pick(self, peers: Sequence[Peer], key: bytes) -> Peer | None:
+        return peers[0]
+
+
 class Upstream:
     """A group of peers, each with a `Pool` of its connections. `patient`: its peers come by themselves (an application's
     workers, which are still starting), so that it is worth waiting while there is none."""
 
-    def __init__(self, name: str, balancer: Balancer, queue: Queue, *, retries: int = 1, patient: bool = False) -> None:
+    def __init__(self, name: str, balance: str, queue: Queue, *, retries: int = 1, patient: bool = False) -> None:
         self.name = name
         self.peers: list[Peer] = []
-        self._balancer = balancer
+        self._balancer: Balancer = _First()
         self._queue = queue
         self._patient = patient
         self._retries = retries
