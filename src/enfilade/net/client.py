@@ -369,7 +369,7 @@ class ClientConnection(Connection):
             self._idle_since = self._now
         if self.codec.closing:
             self._leave_home()
-        elif not self._retired:
+        elif not self._retired and (not self.batched or self.codec.available):
             self._home.freed(self)
 
     def _break(self, call: Call, why: Reason) -> None:

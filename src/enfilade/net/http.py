@@ -139,7 +139,7 @@ class HttpConnection(Connection):
         delivery = self.open.get(x.stream)
         if delivery is None:
             delivery = self.open[x.stream] = Delivery(x, None)
-        if type(answer) is Pending:
+        if isinstance(answer, Pending):
             answer.then(partial(self._arrived, x))
         else:
             delivery.future = asyncio.ensure_future(answer)

@@ -30,13 +30,14 @@ class Pool:
 
     def carry(self, call: Call) -> None:
         """See the call through: over a connection that has room, or as soon as there is one."""
-        while self._free:
+        if self._free:
             channel, _ = self._free.popitem()
-            if channel.room:
-                self._give(channel, call)
-                return
-        self._waiting.append(call)
-        self._dial_more()
+            channel.carry(call)
+            if self._many and channel.room:
+                self._free[channel] = None
+        else:
+            self._waiting.append(call)
+            self._dial_more()
 
     def cancel(self, call: Call, why: Reason) -> None:
         """Nobody wants the call's answer any more. Its caller hears `over`."""
@@ -56,11 +57,6 @@ class Pool:
     def idle(self) -> bool:
         """No connection carries, or waits to carry, anything."""
         return not self._waiting and self._size == len(self._free)
-
-    def _give(self, channel: Channel, call: Call) -> None:
-        channel.carry(call)
-        if channel.room:
-            self._free[channel] = None
 
     def _dial_more(self) -> None:
         wanted = 1 if self._many else len(self._waiting)
@@ -83,13 +79,13 @@ class Pool:
             call.caller.over(call, why)
 
     def freed(self, channel: Channel) -> None:
-        while self._waiting and channel.room:
+        while self._waiting:
             channel.carry(self._waiting.popleft())
-        if channel.room:
-            if self._keep or not channel.idle:
-                self._free[channel] = None
-            if len(self._free) > self._keep and channel.idle:
-                channel.retire()
+            if not channel.room:
+                return
+        self._free[channel] = None
+        if len(self._free) > self._keep and channel.idle:
+            channel.retire()
 
     def lost(self, channel: Channel) -> None:
         self._size -= 1
