@@ -13,10 +13,12 @@ class Peer:
     - `tier`: peers of a higher one get something only where no lower one has a peer that can be used.
     - `limit`: exchanges in flight at most, over all workers; 0: any number.
     - `in_flight`: exchanges of this worker. `latency`: seconds, averaged (EWMA); 0 until it has answered.
-    - `up`: whether health lets it be used at all.
+    - `up`: whether health lets it be used at all. `trial`: for one exchange only: who takes it makes the peer down again.
     """
 
-    __slots__ = ("_cells", "_others", "_row", "in_flight", "latency", "limit", "name", "share", "tier", "up", "weight")
+    __slots__ = (
+        "_cells", "_others", "_row", "in_flight", "latency", "limit", "name", "share", "tier", "trial", "up", "weight",
+    )  # fmt: skip
 
     def __init__(self, name: str, *, weight: int = 1, tier: int = 0, limit: int = 0) -> None:
         self.name = name
@@ -27,6 +29,7 @@ class Peer:
         self.in_flight = 0
         self.latency = 0.0
         self.up = True
+        self.trial = False
         self._cells: memoryview[int] | None = None
         self._others: Sequence[memoryview[int]] = ()
         self._row = 0
@@ -48,6 +51,8 @@ class Peer:
     def took(self) -> None:
         """An exchange more is in flight."""
         self.in_flight += 1
+        if self.trial:
+            self.up = False
         if self._cells is not None:
             self._cells[self._row] += 1
 
