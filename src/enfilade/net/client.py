@@ -216,7 +216,7 @@ class ClientConnection(Connection):
         if status < 200 and status != 101:
             self._informed(call, status, event.fields)
             return
-        call.answered = True
+        call.status = status
         body: Body
         if event.ended:
             self._release(call)
@@ -416,7 +416,7 @@ class ClientConnection(Connection):
                 )
         if 0 < limits.total <= now - call.began:
             return _TOTAL
-        most, why = (limits.silence, _SILENCE) if call.answered else (limits.head, _ANSWER_TIMEOUT)
+        most, why = (limits.silence, _SILENCE) if call.status else (limits.head, _ANSWER_TIMEOUT)
         return why if 0 < most <= now - call.heard_at else None
 
 

@@ -16,28 +16,14 @@ class Peer:
     - `limit`: exchanges in flight at most, over all workers; 0: any number.
     - `in_flight`: exchanges of this worker. `latency`: seconds, averaged (EWMA); 0 until it has answered.
     - `authority`, `tls`, `http2`: what requests call it, and what it speaks.
-    - `up`: whether health lets it be used at all.
+    - `up`: whether health lets it be used at all. `trial`: for one exchange only: who takes it makes the peer down again.
     - `pool`: this worker's connections to it; `upgrades`: those that upgrades are asked for on.
     """
 
     __slots__ = (
-        "_cells",
-        "_others",
-        "_row",
-        "authority",
-        "http2",
-        "in_flight",
-        "latency",
-        "limit",
-        "name",
-        "pool",
-        "share",
-        "tier",
-        "tls",
-        "up",
-        "upgrades",
-        "weight",
-    )
+        "_cells", "_others", "_row", "authority", "http2", "in_flight", "latency", "limit", "name", "pool", "share", "tier",
+        "tls", "trial", "up", "upgrades", "weight",
+    )  # fmt: skip
 
     def __init__(self, name: str, *, weight: int = 1, tier: int = 0, limit: int = 0) -> None:
         self.name = name
@@ -51,8 +37,15 @@ class Peer:
         self.tls = False
         self.http2 = False
         self.up = True
-        self.pool: Pool
-        self.upgrades: Pool
+    - `authority`, `tls`, `http2`: what requests call it, and what it speaks.
+    - `up`: whether health lets it be used at all. `trial`: for one exchange only: who takes it makes the peer down again.
+    - `pool`: this worker's connections to it; `upgrades`: those that upgrades are asked for on.
+    """
+
+    __slots__ = (
+        "_cells", "_others", "_row", "authority", "http2", "in_flight", "latency", "limit", "name", "pool", "share", "tier",
+        "tls", "trial", "up", "upgrades", "weight",
+    )  # fmt: skip
         self._cells: memoryview[int] | None = None
         self._others: Sequence[memoryview[int]] = ()
         self._row = 0
@@ -74,6 +67,8 @@ class Peer:
     def took(self) -> None:
         """An exchange more is in flight."""
         self.in_flight += 1
+        if self.trial:
+            self.up = False
         if self._cells is not None:
             self._cells[self._row] += 1
 

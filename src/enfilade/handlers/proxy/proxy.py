@@ -152,7 +152,7 @@ class Forwarding(Pending):
         assert peer is not None
         upstream = self._proxy.upstream
         upstream.finished(peer, call, why)
-        if why is None or call.answered or self.response is not None:
+        if why is None or call.status or self.response is not None:
             return
         if upstream.may_retry(call, why, self._tries):
             upstream.send(self, but=peer)
