@@ -14,9 +14,12 @@ class Peer:
     - `limit`: exchanges in flight at most, over all workers; 0: any number.
     - `in_flight`: exchanges of this worker. `latency`: seconds, averaged (EWMA); 0 until it has answered.
     - `up`: whether health lets it be used at all.
+    - `turn`: belongs to the balancer, which remembers here how far its turn has come.
     """
 
-    __slots__ = ("_cells", "_others", "_row", "in_flight", "latency", "limit", "name", "share", "tier", "up", "weight")
+    __slots__ = (
+        "_cells", "_others", "_row", "in_flight", "latency", "limit", "name", "share", "tier", "turn", "up", "weight",
+    )  # fmt: skip
 
     def __init__(self, name: str, *, weight: int = 1, tier: int = 0, limit: int = 0) -> None:
         self.name = name
@@ -27,6 +30,7 @@ class Peer:
         self.in_flight = 0
         self.latency = 0.0
         self.up = True
+        self.turn = 0.0
         self._cells: memoryview[int] | None = None
         self._others: Sequence[memoryview[int]] = ()
         self._row = 0
@@ -38,8 +42,10 @@ class Peer:
     @property
     def load(self) -> int:
         """Exchanges in flight over all workers."""
-        row = self._row
-        return self.in_flight + sum([cells[row] for cells in self._others])
+        load = self.in_flight
+        for cells in self._others:
+            load += cells[self._row]
+        return load
 
     @property
     def full(self) -> bool:
