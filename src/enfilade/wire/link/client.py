@@ -15,13 +15,14 @@ from enfilade.wire.link.frames import (
     HEADER_SIZE,
     MOST_STREAMS,
     MOVES,
+    SIZE_MASK,
     Half,
     Kind,
     Way,
     frame,
     pack_header,
     unpack_header,
-    unpack_size,
+    word,
 )
 from enfilade.wire.link.heads import (
     Answer,
@@ -81,7 +82,7 @@ class LinkClient(Connection):
         stream = self._last + 1
         if end and block is not None:
             streams[stream] = _ASKED
-            self._out += (pack_header(stream, _REQUEST_WORD + len(block)), block)
+            self._out += (pack_header(stream, _REQUEST_WORD + len(block), 0), block)
         else:
             self._request(stream, cast(LinkedRequest, request), end)
         self._last = stream
@@ -103,7 +104,7 @@ class LinkClient(Connection):
         if end and request.protocol is None and request.method != "HEAD":
             request.encoded = block
         self._streams[stream] = s
-        self._out += (pack_header(stream, kind << 24 | len(block)), block)
+        self._out += (pack_header(stream, word(kind, len(block)), 0), block)
 
     def drain(self) -> None:
         """Make no new requests; `closing` when those that are open are done."""
@@ -122,22 +123,22 @@ class LinkClient(Connection):
         known = self._known
         streams = self._streams
         while size - offset >= HEADER_SIZE:
-            stream, second = unpack_header(data, offset)
+            stream, second, number = unpack_header(data, offset)
             start = offset + HEADER_SIZE
-            end = start + (second & 0xFFFFFF)
+            end = start + (second & SIZE_MASK)
             if end > size:
                 break
             offset = end
             kind = second >> 24
-            if kind == _ANSWER and end - start >= 4 and streams.get(stream) is _ASKED:
-                body_at = start + 4 + unpack_size(data, start)[0]
-                answer = known.get(data[start + 4 : body_at])
+            if kind == _ANSWER and streams.get(stream) is _ASKED:
+                body_at = start + number
+                answer = known.get(data[start:body_at])
                 if answer is not None and answer.length == end - body_at:
                     del streams[stream]
                     if answer.length:
                         events += (
                             ResponseReceived(stream, answer.status, answer.fields, False),
-                            DataReceived(stream, data[body_at:end]),
+                            DataReceived(stream, data[body_at:end], answer.length),
                             MessageEnded(stream),
                         )
                     else:
@@ -147,7 +148,7 @@ class LinkClient(Connection):
                 events.append(Drained(self._last))
                 self.drain()
             else:
-                self._frame(stream, kind, data[start:end], events)
+                self._frame(stream, kind, number, data[start:end], events)
         if self._final:
             self._settle()
         return self._incomplete(data, offset)
@@ -162,12 +163,11 @@ class LinkClient(Connection):
             self._known.keep(block, answer)
         return answer
 
-    def _take_answer(self, stream: int, s: Stream, kind: int, payload: bytes, events: list[Event]) -> None:
-        body_at = 4 + unpack_size(payload)[0] if len(payload) >= 4 else 0
-        if not 4 <= body_at <= len(payload) <= body_at + DATA_SIZE:
+    def _take_answer(self, stream: int, s: Stream, kind: int, number: int, payload: bytes, events: list[Event]) -> None:
+        if not number <= len(payload) <= number + DATA_SIZE:
             raise Fault
-        answer = self._head(payload[4:body_at])
-        body = payload[body_at:]
+        answer = self._head(payload[:number])
+        body = payload[number:]
         if has_no_body(s.request, answer.status):
             unfit = len(body) > 0
         else:
@@ -179,7 +179,7 @@ class LinkClient(Connection):
             events += (DataReceived(stream, body), MessageEnded(stream))
         self._forget(stream)
 
-    def _take_start(self, stream: int, s: Stream, kind: int, payload: bytes, events: list[Event]) -> None:
+    def _take_start(self, stream: int, s: Stream, kind: int, number: int, payload: bytes, events: list[Event]) -> None:
         answer = self._head(payload)
         if answer.status < 200:
             raise Fault
@@ -190,13 +190,15 @@ class LinkClient(Connection):
             s.expected = answer.length
         events.append(ResponseReceived(stream, answer.status, answer.fields, False))
 
-    def _take_interim(self, stream: int, s: Stream, kind: int, payload: bytes, events: list[Event]) -> None:
+    def _take_interim(
+        self, stream: int, s: Stream, kind: int, number: int, payload: bytes, events: list[Event]
+    ) -> None:
         answer = self._head(payload)
         if answer.status >= 200 or answer.status == 101:
             raise Fault
         events.append(ResponseReceived(stream, answer.status, answer.fields, False))
 
-    def _take_accept(self, stream: int, s: Stream, kind: int, payload: bytes, events: list[Event]) -> None:
+    def _take_accept(self, stream: int, s: Stream, kind: int, number: int, payload: bytes, events: list[Event]) -> None:
         answer = self._head(payload)
         if answer.status != 101 or s.request.protocol is None:
             raise Fault

@@ -65,15 +65,15 @@ class Blocks(dict[bytes, V], Generic[V]):
 
 class EncodedFields:
     """What `Fields` remember in `encoded_link`: their block, the Content-Length that they declare (-1: none), and the last whole
-    answer that was made of them: the frame's second word and all of it that stands before a body of `size` bytes."""
+    answer that was made of them: its head, and the word of its frame for a body of `size` bytes."""
 
-    __slots__ = ("before", "block", "length", "size", "status", "word")
+    __slots__ = ("block", "head", "length", "size", "status", "word")
 
     def __init__(self, block: bytes, length: int) -> None:
         self.block = block
         self.length = length
         self.status = self.size = -1
-        self.before = b""
+        self.head = b""
         self.word = 0
 
 
