@@ -14,11 +14,7 @@ from enfilade.wire.link.frames import (
     HEAD_SIZE,
     HEADER_SIZE,
     MOST_STREAMS,
-    MOVES,
     SIZE_MASK,
-    Half,
-    Kind,
-    Way,
     frame,
     pack_header,
     unpack_header,
@@ -33,6 +29,7 @@ from enfilade.wire.link.heads import (
     has_no_body,
 )
 from enfilade.wire.link.request import LinkedRequest
+from enfilade.wire.link.states import MOVES, Half, Kind, Way
 
 KNOWN_BYTES = 256 * 1024
 """Bytes of heads whose meaning is remembered."""

@@ -18,18 +18,15 @@ from enfilade.wire.link.frames import (
     DATA_SIZE,
     HEAD_SIZE,
     HEADER_SIZE,
-    MOVES,
     SIZE_MASK,
     WINDOW,
-    Half,
-    Kind,
-    Way,
     frame,
     pack_header,
     unpack_header,
     word,
 )
 from enfilade.wire.link.heads import Malformed, decode_trailers, encode_trailers
+from enfilade.wire.link.states import MOVES, Half, Kind, Way
 
 NO_REQUEST = Request("", "", "", "", "", b"", b"", NO_FIELDS, "1.1")
 _FRAME_SIZE = HEAD_SIZE + DATA_SIZE + 16

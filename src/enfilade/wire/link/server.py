@@ -14,9 +14,6 @@ from enfilade.wire.link.frames import (
     HEADER_SIZE,
     MOST_STREAMS,
     SIZE_MASK,
-    Half,
-    Kind,
-    Way,
     frame,
     pack_header,
     unpack_header,
@@ -31,6 +28,7 @@ from enfilade.wire.link.heads import (
     encoded_response,
     has_no_body,
 )
+from enfilade.wire.link.states import Half, Kind, Way
 
 KNOWN_BYTES = 512 * 1024
 """Bytes of heads whose requests are remembered: some hundred clients with a page's worth of paths each."""
