@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enfilade.exchange.bodies import Stream, empty_body
-from enfilade.exchange.exchange import Ends, Exchange, Match, Route
+from enfilade.exchange.exchange import Exchange, Match, Route
 from enfilade.exchange.response import Response
+from enfilade.http.ends import Ends
 from enfilade.http.fields import Fields
 from enfilade.http.request import Request
 

@@ -19,8 +19,9 @@ from enfilade.assemble.sites import Sites
 from enfilade.config.schema import Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
-from enfilade.exchange.exchange import Ends, Handler, Match, Meter, Route
+from enfilade.exchange.exchange import Handler, Match, Meter, Route
 from enfilade.handlers.admin import Admin
+from enfilade.http.ends import Ends
 from enfilade.http.request import Request
 from enfilade.net.context import ConnectionLimits
 from enfilade.net.edge import Edge

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from enfilade.exchange.exchange import Ends, Match
+from enfilade.exchange.exchange import Match
+from enfilade.http.ends import Ends
 from enfilade.http.request import Request
 
 

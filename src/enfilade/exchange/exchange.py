@@ -7,39 +7,10 @@ from typing import Any, Protocol
 
 from enfilade.exchange.bodies import Stream
 from enfilade.exchange.response import Response
+from enfilade.http.ends import Ends
 from enfilade.http.fields import Fields
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
-
-
-class Ends:
-    """The two ends of a connection. One object a connection, shared by its exchanges.
-
-    `client` and `server` are (host, port); for a Unix socket the host is its path (or "") and the port is None.
-    `client_ip` is THE client address: after trusted proxies it is the only one that limits, logs and forwarding use.
-    `tls` is the context that the TLS handshake was answered with, None without TLS: compared by identity, never looked into.
-    """
-
-    __slots__ = ("alpn", "client", "client_ip", "scheme", "server", "sni", "tls", "tls_version")
-
-    def __init__(
-        self,
-        client: tuple[str, int | None],
-        server: tuple[str, int | None],
-        scheme: str = "http",
-        sni: str | None = None,
-        alpn: str | None = None,
-        tls_version: str | None = None,
-        tls: object | None = None,
-    ) -> None:
-        self.client = client
-        self.client_ip = client[0]
-        self.server = server
-        self.scheme = scheme
-        self.sni = sni
-        self.alpn = alpn
-        self.tls_version = tls_version
-        self.tls = tls
 
 
 class Outcome:

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from enfilade.exchange.exchange import Ends, Exchange, Filter, Outcome, Route
+from enfilade.exchange.exchange import Exchange, Filter, Outcome, Route
+from enfilade.http.ends import Ends
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.memory import remember
 from enfilade.http.request import Request

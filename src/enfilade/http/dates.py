@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import lru_cache
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -24,7 +24,7 @@ _FORMS = tuple(
 
 def format_date(seconds: float) -> bytes:
     """The IMF-fixdate of a Unix time: `Sun, 06 Nov 1994 08:49:37 GMT`. Raises ValueError beyond the years 1 to 9999."""
-    t = datetime.fromtimestamp(int(seconds), UTC)
+    t = datetime.fromtimestamp(int(seconds), timezone.utc)
     return b"%s, %02d %s %04d %02d:%02d:%02d GMT" % (
         _DAYS[t.weekday()].encode(), t.day, _MONTHS[t.month - 1].encode(), t.year, t.hour, t.minute, t.second,
     )  # fmt: skip
@@ -44,7 +44,7 @@ def parse_date(value: bytes) -> int | None:
         year += 1900 if year >= 70 else 2000  # POSIX's pivot: the RFC's rule would need to know today's date
     second = min(int(m["S"]), 59) if m["S"] == b"60" else int(m["S"])  # a leap second has no Unix time of its own
     try:
-        t = datetime(year, _MONTH_NUMBER[m["m"]], int(m["d"]), int(m["H"]), int(m["M"]), second, tzinfo=UTC)
+        t = datetime(year, _MONTH_NUMBER[m["m"]], int(m["d"]), int(m["H"]), int(m["M"]), second, tzinfo=timezone.utc)
     except ValueError:
         return None
     return int(t.timestamp())

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping
 from typing import cast
 
-from enfilade.exchange.exchange import Ends
+from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason, reason
 from enfilade.net.context import LINGER, LINGER_BYTES, ConnectionContext
 from enfilade.net.refusal import refuse

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
-from enfilade.exchange.exchange import Ends
+from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason
 from enfilade.observe.metrics import ConnectionMeter
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from enfilade.exchange.exchange import Ends, Exchange, Match
+from enfilade.exchange.exchange import Exchange, Match
 from enfilade.exchange.response import Response
+from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
 from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked

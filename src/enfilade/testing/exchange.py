@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
 from enfilade.exchange.bodies import Stream, empty_body
-from enfilade.exchange.exchange import Ends, Exchange, Match, Route
+from enfilade.exchange.exchange import Exchange, Match, Route
 from enfilade.exchange.response import Response
+from enfilade.http.ends import Ends
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.request import Request
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Union
+
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
@@ -137,14 +139,14 @@ class Drained:
         return f"Drained({self.last_stream})"
 
 
-Event = (
-    RequestReceived
-    | ResponseReceived
-    | DataReceived
-    | MessageEnded
-    | Rejected
-    | StreamClosed
-    | ConnectionClosed
-    | WindowOpened
-    | Drained
-)
+Event = Union[  # made at run time, where Python 3.9 knows no `|` of types
+    RequestReceived,
+    ResponseReceived,
+    DataReceived,
+    MessageEnded,
+    Rejected,
+    StreamClosed,
+    ConnectionClosed,
+    WindowOpened,
+    Drained,
+]

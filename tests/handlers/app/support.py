@@ -10,8 +10,9 @@ from typing import Any
 import uvloop
 
 from enfilade.exchange.bodies import Stream, empty_body
-from enfilade.exchange.exchange import Ends, Exchange, Match, Route
+from enfilade.exchange.exchange import Exchange, Match, Route
 from enfilade.exchange.response import Response, Tunnel
+from enfilade.http.ends import Ends
 from enfilade.http.fields import Fields
 from enfilade.http.request import Request
 

@@ -12,10 +12,10 @@ import pytest
 from tests.handlers.app.support import answer, body_of, content, from_callback, make, run
 
 from enfilade.exchange.bodies import BodyAborted, Stream
-from enfilade.exchange.exchange import Ends
 from enfilade.exchange.response import FileSlice, Response
 from enfilade.handlers.app.answer import ClientDisconnected
 from enfilade.handlers.app.asgi import AsgiHandler
+from enfilade.http.ends import Ends
 from enfilade.http.reasons import reason
 
 GONE = reason("client_gone")

@@ -13,11 +13,11 @@ import pytest
 from tests.handlers.app.support import answer, body_of, content, make, run
 
 from enfilade.exchange.bodies import BodyAborted, Stream
-from enfilade.exchange.exchange import Ends
 from enfilade.exchange.response import FileSlice, Response
 from enfilade.handlers.app import environ as room
 from enfilade.handlers.app.environ import make_environ
 from enfilade.handlers.app.wsgi import WsgiHandler
+from enfilade.http.ends import Ends
 from enfilade.http.reasons import reason
 
 GONE = reason("client_gone")

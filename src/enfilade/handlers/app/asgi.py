@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import quote
 
 from enfilade.exchange.bodies import BodyAborted
-from enfilade.exchange.exchange import Ends, Exchange
+from enfilade.exchange.exchange import Exchange
 from enfilade.exchange.pending import Pending
 from enfilade.exchange.response import Response
 from enfilade.exchange.tasks import start
 from enfilade.handlers.app.answer import COMPLETE, GONE, WAITING, Answer, Message
 from enfilade.handlers.app.heads import BadAnswer, checked
+from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
 
