@@ -6,7 +6,7 @@ import asyncio
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable
 from types import CoroutineType
-from typing import Any
+from typing import Any, Optional, Union
 from urllib.parse import quote
 
 from enfilade.exchange.bodies import BodyAborted
@@ -24,7 +24,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Step = Callable[[Any, Message], Awaitable[None] | None]
+Step = Callable[[Any, Message], Optional[Awaitable[None]]]
 
 DISCONNECT_GRACE = 1.0
 """Seconds that an application which was told by `receive` that its client has gone may take to end in its own way."""
@@ -77,7 +77,7 @@ class AsgiHandler:
         return cycle.response or cycle.wait()
 
 
-WebSocketHandler = Callable[[AsgiHandler, Exchange], Response | Awaitable[Response]]
+WebSocketHandler = Callable[[AsgiHandler, Exchange], Union[Response, Awaitable[Response]]]
 
 
 class Cycle(Answer):
