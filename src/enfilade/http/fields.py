@@ -20,7 +20,16 @@ class Fields:
     `conditional` to `http.conditionals.is_conditional`; `forwarded` to the proxy, which remembers there what it makes of them.
     """
 
-    __slots__ = ("_index", "base", "conditional", "encoded_http1", "encoded_http2", "encoded_link", "forwarded", "pairs")
+    __slots__ = (
+        "_index",
+        "base",
+        "conditional",
+        "encoded_http1",
+        "encoded_http2",
+        "encoded_link",
+        "forwarded",
+        "pairs",
+    )
 
     def __init__(self, pairs: Iterable[Pair] = (), base: Fields | None = None) -> None:
         self.pairs: tuple[Pair, ...] = tuple(pairs)

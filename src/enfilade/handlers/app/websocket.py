@@ -230,7 +230,7 @@ def websocket_scope(x: Exchange, state: dict[str, Any] | None, subprotocols: Seq
         "root_path": x.match.mount,
         "headers": list(request.fields.pairs),
         "client": ends.client
-        if ends.client[1] is not None and ends.client[0] is ends.client_ip
+        if ends.client[1] is not None and ends.client[0] == ends.client_ip
         else named_client(ends),
         "server": ends.server,
         "subprotocols": list(subprotocols),
