@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "observe": {"http", "exchange"},
     "config": {"http", "route", "upstream"},
     "net": {"http", "wire", "exchange", "observe"},
+    "appworker": {"exchange", "handlers", "http", "net", "observe", "process", "wire"},
     "process": {"assemble", "config", "exchange", "http", "net", "observe"},
     "cli": {"assemble", "config", "observe", "process"},
     "testing": {"http", "wire", "exchange", "route"},
