@@ -34,6 +34,8 @@ TITLES = {
     "Log": "log = {...}",
     "HeaderRules": "headers = {...}",
     "App": "[apps.NAME]",
+    "AppLimits": "limits = {...}",
+    "WorkerRange": "workers = {...}",
 }
 INTRO = """\
 # Configuration
