@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "handlers": {"http", "exchange", "upstream"},
     "upstream": {"http", "exchange"},
     "observe": {"http", "exchange"},
-    "config": {"http", "route"},
+    "config": {"http", "route", "upstream"},
     "net": {"http", "wire", "exchange", "observe"},
     "process": {"assemble", "config", "exchange", "http", "net", "observe"},
     "cli": {"assemble", "config", "observe", "process"},

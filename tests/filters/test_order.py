@@ -7,13 +7,20 @@ from pathlib import Path
 
 from enfilade.exchange.exchange import Filter
 from enfilade.filters import ORDER, AccessLog, BodyLimit, Headers, RequestId, Timing, in_order
+from enfilade.http.field_rules import FieldRules
 from enfilade.observe.log import LogSink
 
 DOCS = Path(__file__).parents[2] / "docs" / "filters.md"
 
 
 def test_any_order_gives_the_one_order() -> None:
-    filters: list[Filter] = [Timing(), RequestId(), AccessLog(LogSink("/dev/null")), Headers(), BodyLimit(1)]
+    filters: list[Filter] = [
+        Timing(),
+        RequestId(),
+        AccessLog(LogSink("/dev/null")),
+        Headers(FieldRules()),
+        BodyLimit(1),
+    ]
     assert tuple(map(type, filters)) == ORDER
     assert all(in_order(some) == filters for some in itertools.permutations(filters))
 

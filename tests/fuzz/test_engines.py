@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.wire.http1 import kit as http1
 from tests.wire.http2.kit import END_HEADERS, GET, HELLO, POST, frame, headers, rst, server, settings, window
-from tests.wire.outgoing import outgoing
+from tests.wire.outgoing import outgoing, unjoined
 
 from enfilade.http.fields import Fields
 from enfilade.wire.events import DataReceived, Event, MessageEnded, Rejected, RequestReceived, ResponseReceived
@@ -175,6 +175,6 @@ def test_http2_responses(data: bytes, marks: list[int]) -> None:
         engine = Http2Client(Http2Limits())
         engine.request(outgoing("GET", "http", "a", b"/"), end=True)
         engine.pending()
-        return plain([event for part in [*parts, b""] for event in engine.feed(part, 0.0)])
+        return plain(unjoined([e for part in [*parts, b""] for e in engine.feed(part, 0.0)], empty=True))
 
     assert told(pieces(data, marks)) == told([data] if data else [])

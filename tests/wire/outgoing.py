@@ -1,9 +1,12 @@
-"""Requests as a client's engine gets them."""
+"""What a client's engine gets, and what it tells."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.request import Request
+from enfilade.wire.events import DataReceived, Event, MessageEnded, ResponseReceived
 
 
 def outgoing(
@@ -11,3 +14,15 @@ def outgoing(
 ) -> Request:
     path, _, query = target.partition(b"?")
     return Request(method, scheme, authority, "", "", path, query, fields, "", protocol)
+
+
+def unjoined(events: Iterable[Event], *, empty: bool = False) -> Iterator[Event]:
+    """`events` with the body of a whole answer by itself again; `empty`: also where there is none."""
+    for event in events:
+        if isinstance(event, ResponseReceived) and event.ended and (event.body or empty):
+            yield ResponseReceived(event.stream, event.status, event.fields, False)
+            if event.body:
+                yield DataReceived(event.stream, event.body)
+            yield MessageEnded(event.stream)
+        else:
+            yield event

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from enfilade.assemble.sites import body_limit, filters_of, policies_of
 from enfilade.assemble.trial import NoWorker
-from enfilade.config.schema import Config, Route, Site
+from enfilade.config.schema import Config, Proxy, Route, Site
 from enfilade.filters.body_limit import BodyLimit
 from enfilade.http.uri import UriError, parse_authority, split_target
 from enfilade.route.hosts import compile_hosts
@@ -89,6 +89,9 @@ def _handler(config: Config, route: Route, mount: str) -> Step:
         return Step("handler", "app", f"{route.app} = {config.apps[route.app].target}{at}")
     if route.files is not None:
         return Step("handler", "Files", route.files)
+    if route.proxy is not None:
+        to = route.proxy.to if isinstance(route.proxy, Proxy) else route.proxy
+        return Step("handler", "Proxy", f"to {to if isinstance(to, str) else ', '.join(to)}")
     if route.redirect is not None:
         return Step("handler", "Redirect", f"to {getattr(route.redirect, 'to', route.redirect)}")
     return Step("handler", "Respond", f"always {getattr(route.respond, 'status', route.respond)}")

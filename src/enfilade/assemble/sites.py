@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from enfilade.config.schema import Config, Fixed, HeaderRules, Log, Redirect, Route, Site
+from enfilade.config.schema import Proxy as ProxyTable
 from enfilade.exchange.chain import compile_chain, done_hooks
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter, Handler, Match, Meter
@@ -19,14 +20,19 @@ from enfilade.filters.request_id import RequestId
 from enfilade.filters.timing import Timing
 from enfilade.handlers.files import Files
 from enfilade.handlers.methods import answer_server_method, refuse_method
+from enfilade.handlers.proxy.instead import page, status_of
+from enfilade.handlers.proxy.proxy import Proxy
+from enfilade.handlers.proxy.target import rewrite, strip
 from enfilade.handlers.redirect import Redirect as RedirectHandler
 from enfilade.handlers.respond import Respond
+from enfilade.http.field_rules import FieldRules
 from enfilade.http.memory import remember
 from enfilade.http.reasons import reason
 from enfilade.http.request import Request
 from enfilade.observe.log import LogSink
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import Found, Refused, Table, compile_routes
+from enfilade.upstream.upstream import Upstream
 
 NO_ROUTE = reason("no_route")
 NO_SITE = reason("no_site")
@@ -42,6 +48,7 @@ class Parts(Protocol):
 
     def sink(self, to: str) -> LogSink: ...
     def app(self, name: str) -> Handler: ...
+    def upstream(self, route: Route) -> Upstream: ...
     def meter(self, site: str, pattern: str) -> Meter | None: ...
     def tls(self, site: str) -> object | None: ...
 
@@ -154,6 +161,8 @@ def handler_of(pattern: str, route: Route, parts: Parts) -> Handler:
             cache_control=route.cache_control,
             precompressed=route.precompressed,
         )
+    if route.proxy is not None:
+        return proxy_of(pattern, route, parts)
     if route.redirect is not None:
         to = route.redirect if isinstance(route.redirect, Redirect) else Redirect(to=route.redirect)
         return RedirectHandler(to.to, to.status, params=params_of(pattern))
@@ -161,6 +170,20 @@ def handler_of(pattern: str, route: Route, parts: Parts) -> Handler:
     fixed = said if isinstance(said, Fixed) else Fixed(status=said) if isinstance(said, int) else Fixed(body=said or "")
     # Only requests with the method that a pattern names come to its route.
     return Respond(fixed.status, fixed.body, fixed.type, any_method=not pattern.startswith("/"))
+
+
+def proxy_of(pattern: str, route: Route, parts: Parts) -> Proxy:
+    said = route.proxy
+    table = said if isinstance(said, ProxyTable) else ProxyTable(to=said or "")
+    rules = table.headers
+    return Proxy(
+        parts.upstream(route),
+        host={"client": None, "peer": ""}.get(table.host, table.host),
+        path=strip if table.strip else None if table.path is None else rewrite(table.path, params_of(pattern)),
+        rules=None if rules is None else FieldRules(rules.set, rules.add, rules.remove),
+        instead={status_of(name): page(file) for name, file in table.instead.items()},
+        internal=None if table.internal is None else Files(table.internal),
+    )
 
 
 def params_of(pattern: str) -> list[str]:
@@ -187,7 +210,7 @@ def _timing(value: object, route: Route | None, parts: Parts) -> Filter:
 
 def _headers(value: object, route: Route | None, parts: Parts) -> Filter:
     assert isinstance(value, HeaderRules)
-    return Headers(value.set, value.add, value.remove)
+    return Headers(FieldRules(value.set, value.add, value.remove))
 
 
 class Policy(NamedTuple):

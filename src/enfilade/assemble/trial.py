@@ -17,8 +17,9 @@ from enfilade.config.schema import Config, Policies, Route, Tls
 from enfilade.exchange.exchange import Handler
 from enfilade.handlers.respond import Respond
 from enfilade.observe.log import LogSink
+from enfilade.upstream.upstream import Queue, Timer, Upstream
 
-_ACTIONS = ("redirect", "respond")
+_ACTIONS = ("proxy", "redirect", "respond")
 _INNER = {"log": "format", "redirect": "to", "tls": "certificate"}
 """Of keys that may be tables: the inner one that a constructor complains about."""
 
@@ -32,11 +33,18 @@ class NoWorker:
     def app(self, name: str) -> Handler:
         return Respond(503)
 
+    def upstream(self, route: Route) -> Upstream:
+        return Upstream("", route.balance or "round_robin", Queue(0, 0.0, _never))
+
     def meter(self, site: str, pattern: str) -> None:
         return None
 
     def tls(self, site: str) -> None:
         return None
+
+
+def _never(seconds: float, what: Callable[[], None]) -> Timer:
+    raise AssertionError("nothing waits here")
 
 
 def try_out(config: Config, report: Report) -> None:

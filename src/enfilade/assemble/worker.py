@@ -16,6 +16,8 @@ from enfilade.assemble.apps import RunningApp, start_app
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import Sites
+from enfilade.assemble.upstreams import Upstreams
+from enfilade.config import schema as config
 from enfilade.config.schema import Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
@@ -33,6 +35,7 @@ from enfilade.process.board import Board, Column
 from enfilade.process.control import Control, Wish
 from enfilade.process.plan import Sockets, StartError
 from enfilade.process.status import read_status
+from enfilade.upstream.upstream import Upstream
 from enfilade.wire.codec import DateStamp
 
 LOG_DELAY = 0.1
@@ -65,6 +68,8 @@ class EdgeWorker:
         self._sinks: dict[str, LogSink] = {}
         self._apps: dict[str, RunningApp] = {}
         self._date = DateStamp()
+        meter = ConnectionMeter(column.cells, prepared.connection_rows)
+        self._upstreams = Upstreams(prepared.config, loop, meter)
         self._edge = Edge(loop, self._date)
         self._over = loop.create_future()
 
@@ -75,6 +80,7 @@ class EdgeWorker:
         self._control.on_stop_now(lambda: self._end(now=True))
         await self._start_apps()
         sites = Sites(self._config, self)
+        self._edge.on_tick.append(self._upstreams.sweep)
         for sink in self._sinks.values():
             self._edge.on_tick.append(sink.flush)
         self._control.on_reopen_logs(self._reopen_logs)
@@ -88,6 +94,7 @@ class EdgeWorker:
         now = await self._over
         if not now:
             await self._drain()
+        self._upstreams.close()
         self._edge.close()
         for sink in self._sinks.values():
             sink.close()
@@ -140,6 +147,9 @@ class EdgeWorker:
 
     def app(self, name: str) -> Handler:
         return self._apps[name].handler
+
+    def upstream(self, route: config.Route) -> Upstream:
+        return self._upstreams.of(route)
 
     def meter(self, site: str, pattern: str) -> Meter:
         return RouteMeter(self._column.cells, self._prepared.route_rows[site, pattern])

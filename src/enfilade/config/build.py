@@ -62,6 +62,8 @@ class Builder:
         """What `value` is as a `hint`; REFUSED if that was reported."""
         if isinstance(value, dict):
             return self._table_value(hint, value, path)
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            return self._list_value(hint, value, path)
         parse = extra_of(hint, "parse")
         try:
             if parse is not None and isinstance(value, str):
@@ -88,6 +90,15 @@ class Builder:
                 inner = get_args(kind)[1]
                 made = {key: self._value(inner, item, (*path, key)) for key, item in value.items()}
                 return {key: item for key, item in made.items() if item is not REFUSED}
+        return self._refuse(hint, value, path)
+
+    def _list_value(self, hint: object, value: list[object], path: Path) -> object:
+        """A list with tables in it."""
+        for kind in kinds_of(hint):
+            if get_origin(kind) is list:
+                inner = get_args(kind)[0]
+                made = [self._value(inner, item, (*path, i)) for i, item in enumerate(value)]
+                return [item for item in made if item is not REFUSED]
         return self._refuse(hint, value, path)
 
     def _refuse(self, hint: object, value: object, path: Path) -> object:

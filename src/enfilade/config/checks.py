@@ -12,13 +12,29 @@ from enfilade.config import units
 from enfilade.config.build import STREAMS
 from enfilade.config.errors import Path, did_you_mean, dotted
 from enfilade.config.report import Report
-from enfilade.config.schema import App, Config, Fixed, HeaderRules, Log, Policies, Route, Server, Site, Tls, WorkerRange
+from enfilade.config.schema import (
+    App,
+    Config,
+    Fixed,
+    HeaderRules,
+    Log,
+    Policies,
+    Proxy,
+    Route,
+    Server,
+    Site,
+    Tls,
+    Upstream,
+    WorkerRange,
+)
 from enfilade.http.field_texts import field_name, field_value
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import RouteError, compile_routes
+from enfilade.upstream.addresses import parse_address
 
-ACTIONS = ("app", "files", "redirect", "respond")
+ACTIONS = ("app", "files", "proxy", "redirect", "respond")
 OPTIONS = {
+    "balance": "proxy",
     "mount": "app",
     "spa": "files",
     "listing": "files",
@@ -49,6 +65,8 @@ def check(config: Config, report: Report) -> None:
         _check_site(site, ("sites", name), config, report)
     for name, app in config.apps.items():
         _check_app(app, ("apps", name), report)
+    for name, upstream in config.upstreams.items():
+        _check_upstream(upstream, ("upstreams", name), report)
     _check_environment(config.apps, report)
 
 
@@ -145,6 +163,8 @@ def _check_route(route: Route, path: Path, config: Config, report: Report) -> No
     if route.app is not None and route.app not in config.apps and _know_app(route.app, report):
         text = f'{dotted((*path, "app"))}: there is no application "{route.app}"'
         report((*path, "app"), False, text, did_you_mean(route.app, config.apps))
+    if route.proxy is not None:
+        _check_proxy(route, path, config, report)
     if route.files is not None:
         _check_directory(route.files, (*path, "files"), report)
     if route.cache_control is not None:
@@ -155,6 +175,44 @@ def _check_route(route: Route, path: Path, config: Config, report: Report) -> No
         text = f'{dotted((*path, "mount"))}: "{route.mount}" is not a prefix'
         report((*path, "mount"), False, text, 'it starts with "/" and does not end with it, as in "/api"')
     _check_policies(route, path, report)
+
+
+def _check_proxy(route: Route, path: Path, config: Config, report: Report) -> None:
+    proxy = route.proxy
+    where, to = ((*path, "proxy", "to"), proxy.to) if isinstance(proxy, Proxy) else ((*path, "proxy"), proxy)
+    if isinstance(to, str) and is_name(to):
+        if to not in config.upstreams and report.complete(()):
+            text = f'{dotted(where)}: there is no upstream "{to}"'
+            report(where, False, text, did_you_mean(to, config.upstreams) or 'a URL begins with "http://"')
+        if route.balance is not None:
+            report((*path, "balance"), True, f'{dotted((*path, "balance"))} stands in the upstream "{to}"', "")
+    elif isinstance(to, str):
+        _check_text(parse_address, to, where, report)
+    else:
+        for i, url in enumerate(to or ()):
+            _check_text(parse_address, url, (*where, i), report)
+    if isinstance(proxy, Proxy):
+        if proxy.strip and proxy.path is not None:
+            report((*path, "proxy", "strip"), True, f"{dotted((*path, 'proxy'))} has both strip and path", "")
+        if proxy.headers is not None:
+            _check_header_rules(proxy.headers, (*path, "proxy", "headers"), report)
+        if proxy.internal is not None:
+            _check_directory(proxy.internal, (*path, "proxy", "internal"), report)
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` names an upstream: a URL has a colon."""
+    return ":" not in text and "/" not in text
+
+
+def _check_upstream(upstream: Upstream, path: Path, report: Report) -> None:
+    if not upstream.peers and report.complete(path):
+        report(path, True, f"{dotted(path)} has no servers", 'write peers = ["http://host:port"]')
+    for i, peer in enumerate(upstream.peers):
+        if isinstance(peer, str):
+            _check_text(parse_address, peer, (*path, "peers", i), report)
+        else:
+            _check_text(parse_address, peer.url, (*path, "peers", i, "url"), report)
 
 
 def _know_app(name: str, report: Report) -> bool:

@@ -191,15 +191,48 @@ class Policies(Table, frozen=True):
     timing: Annotated[bool | None, Text("Tell the client in `Server-Timing` how long each room took.")] = None
 
 
+class Proxy(Table, frozen=True):
+    """What is handed on to an upstream, and how. A name or a list of URLs alone is short for `to`."""
+
+    to: Annotated[str | list[str], Text("The name of a table in `upstreams`, or the URLs of its servers.")]
+    host: Annotated[
+        str,
+        Text(
+            'The Host that the server is told: `"client"`, as the client said it; `"peer"`, the server\'s own; or this one.'
+        ),
+    ] = "client"
+    strip: Annotated[bool, Text("Take off the path what the pattern has in front of `/*`.")] = False
+    path: Annotated[
+        str | None,
+        Text("Ask for this path; `{path}` stands for what `strip` would leave, `{name}` for a segment of the pattern."),
+    ] = None
+    headers: Annotated[HeaderRules | None, Text("Header fields of the request, as the server gets it.")] = None
+    instead: Annotated[
+        dict[str, FilePath],
+        Text('Pages in place of the server\'s, by status (`"404"`) or class (`"5xx"`).'),
+    ] = {}
+    internal: Annotated[
+        FilePath | None,
+        Text("Directory of the files that the server may name in `X-Accel-Redirect`, to have them sent in its place."),
+    ] = None
+
+
 class Route(Policies, frozen=True):
-    """What answers (exactly one of `app`, `files`, `redirect`, `respond`), and the filters in front of it."""
+    """What answers (exactly one of `app`, `files`, `proxy`, `redirect`, `respond`), and the filters in front of it."""
 
     app: Annotated[str | None, Text("Name of a table in `apps`.")] = None
     files: Annotated[FilePath | None, Text("A directory whose files are served.")] = None
+    proxy: Annotated[
+        str | list[str] | Proxy | None,
+        Text("What is handed on to other servers: the name of a table in `upstreams`, their URLs, or a table."),
+    ] = None
     redirect: Annotated[str | Redirect | None, Text("Where to send the client (308), or a table.")] = None
     respond: Annotated[str | Status | Fixed | None, Text("A fixed answer: its text (200), its status, or a table.")] = (
         None
     )
+    balance: Annotated[
+        str | None, Text("Only with `proxy` and URLs: how they share the work, as `balance` in `upstreams`.")
+    ] = None
     mount: Annotated[
         bool | str,
         Text(
@@ -342,6 +375,61 @@ class App(Table, frozen=True):
         return os.path.join(self.venv, "bin", "python") if self.venv is not None else self.python
 
 
+class Peer(Table, frozen=True):
+    """One server of an upstream."""
+
+    url: Annotated[str, Text("Where it is: `http://host:port`, `https://host`, `h2c://host:port` or `unix:/path`.")]
+    weight: Annotated[Positive, Text("How much it gets in comparison to the others.")] = 1
+    tier: Annotated[Count, Text("It gets something only where no server of a lower tier can be used.")] = 0
+    limit: Annotated[Count, Text("Requests in flight at most; 0: any number.")] = 0
+
+
+class PeerTls(Table, frozen=True):
+    """How TLS is spoken with the servers of an upstream."""
+
+    authority: Annotated[FilePath | None, Text("PEM file: trust its certificates instead of the system's.")] = None
+    certificate: Annotated[FilePath | None, Text("PEM file: our certificate, for servers that ask for one.")] = None
+    key: Annotated[FilePath | None, Text("PEM file with its private key.")] = None
+    name: Annotated[
+        str | None, Text("The name that the server's certificate must have; without it, that of the URL.")
+    ] = None
+    verify: Annotated[bool, Text("`false`: talk to anybody. Only for tests.")] = True
+
+
+class Upstream(Table, frozen=True):
+    """Servers that answer for us."""
+
+    peers: Annotated[list[str | Peer], Text("URLs, or tables with `url`.")] = []
+    balance: Annotated[
+        str,
+        Text(
+            "Who gets a request: `round_robin`, `least_connections`, `random_two`, `ewma` (the quickest), `first` (in this "
+            "order), `ip_hash`, or `hash` and what it goes by: `hash cookie NAME`, `hash header NAME`, `hash query NAME`, "
+            "`hash path`."
+        ),
+    ] = "round_robin"
+    retries: Annotated[
+        Count,
+        Text(
+            "How often a request that failed is tried again elsewhere: those that do no harm twice, or were never sent."
+        ),
+    ] = 1
+    queue: Annotated[Count, Text("Requests that wait when every server has as many as its `limit`; beyond: 503.")] = (
+        1000
+    )
+    queue_timeout: Annotated[Duration, Text("How long they wait; beyond: 503.")] = 10.0
+    connections: Annotated[Count, Text("Connections of a worker to each server; 0: as many as it takes.")] = 0
+    keep: Annotated[Count, Text("Of these, idle ones that are kept.")] = 64
+    connect_timeout: Annotated[Duration, Text("To connect, TLS included; beyond: 504.")] = 5.0
+    answer_timeout: Annotated[Duration, Text("From the request to the head of its answer; beyond: 504; 0: none.")] = (
+        60.0
+    )
+    silence_timeout: Annotated[Duration, Text("Between two bytes of an answer; beyond: a cut; 0: none.")] = 60.0
+    total_timeout: Annotated[Duration, Text("For the whole exchange; 0: none.")] = 0.0
+    keep_alive: Annotated[Duration, Text("An idle connection is closed after this.")] = 60.0
+    tls: Annotated[PeerTls, Text("For `https` URLs.")] = PeerTls()
+
+
 class Config(Table, frozen=True):
     """A whole configuration."""
 
@@ -350,6 +438,7 @@ class Config(Table, frozen=True):
         dict[str, Site], Text('Sites by host name: `example.com`, `*.example.com`, or `"*"` for every other host.')
     ] = {}
     apps: Annotated[dict[str, App], Text("Applications by name.")] = {}
+    upstreams: Annotated[dict[str, Upstream], Text("Servers that requests are handed on to, by name.")] = {}
 
     @property
     def inline_apps(self) -> dict[str, App]:

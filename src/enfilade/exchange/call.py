@@ -18,10 +18,11 @@ class Call:
 
     `body` is the request's (ended and empty where there is none), `caller` hears what becomes of it. `channel` carries it, as
     `stream`; None before and after that. `sent`: whether a byte of it may have been read by the peer.
-    `began`, `heard_at`: the monotonic times when it was handed over and when the last byte of its answer came.
+    `began`, `heard_at`: the monotonic times when it was handed over and when the last byte of its answer came. `status`: of the
+    answer; 0: there was none yet.
     """
 
-    __slots__ = ("answered", "began", "body", "caller", "channel", "heard_at", "request", "sent", "stream")
+    __slots__ = ("began", "body", "caller", "channel", "heard_at", "request", "sent", "status", "stream")
 
     def __init__(self, request: Request, body: Stream, caller: Caller) -> None:
         self.request = request
@@ -30,12 +31,12 @@ class Call:
         self.channel: Channel | None = None
         self.stream = 0
         self.sent = False
-        self.answered = False
+        self.status = 0
         self.began = 0.0
         self.heard_at = 0.0
 
     def __repr__(self) -> str:
-        return f"<Call {self.request!r} {'answered' if self.answered else 'waits'}>"
+        return f"<Call {self.request!r} {self.status or 'waits'}>"
 
 
 class Caller(Protocol):
@@ -52,10 +53,12 @@ class Caller(Protocol):
 
 
 class Channel(Protocol):
-    """A connection to a peer. `room`: how many calls it can take now."""
+    """A connection to a peer. `room`: how many calls it can take now; `idle`: it carries none."""
 
     @property
     def room(self) -> int: ...
+    @property
+    def idle(self) -> bool: ...
 
     def carry(self, call: Call) -> None:
         """Send the call's request, and see it through."""

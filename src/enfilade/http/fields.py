@@ -17,16 +17,17 @@ class Fields:
     Nothing is validated here: the engines validate what comes in, and what goes out.
     `base`: what they were made from by `adding`; `added` is what they have more. What was derived from the base serves them too.
     `encoded_http1` and `encoded_http2` belong to the writers in `wire`, which remember there what they encoded; `conditional` to
-    `http.conditionals.is_conditional`.
+    `http.conditionals.is_conditional`; `forwarded` to the proxy, which remembers there what it makes of them.
     """
 
-    __slots__ = ("_index", "base", "conditional", "encoded_http1", "encoded_http2", "pairs")
+    __slots__ = ("_index", "base", "conditional", "encoded_http1", "encoded_http2", "forwarded", "pairs")
 
     def __init__(self, pairs: Iterable[Pair] = (), base: Fields | None = None) -> None:
         self.pairs: tuple[Pair, ...] = tuple(pairs)
         self.base = base
         self._index: dict[bytes, bytes] | None = None
         self.conditional: bool | None = None
+        self.forwarded: Fields | None = None
         self.encoded_http1: object = None
         self.encoded_http2: object = None
 

@@ -10,7 +10,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Mapping
-from typing import cast
+from typing import ClassVar, cast
 
 from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason, reason
@@ -19,8 +19,6 @@ from enfilade.net.refusal import refuse
 from enfilade.wire.codec import Codec
 from enfilade.wire.events import Event
 
-CLIENT_GONE = reason("client_gone")
-READ_TIMEOUT = reason("read_timeout")
 JOIN_LIMIT = 16 * 1024
 """Pieces up to this size are joined before they are written: one copy costs less than one more element of a writev."""
 
@@ -75,6 +73,11 @@ class Connection(asyncio.Protocol):
 
     # -- what a subclass says
 
+    gone: ClassVar[Reason] = reason("client_gone")
+    """Why everything ends when the transport is lost."""
+    slow_reader: ClassVar[Reason] = reason("read_timeout")
+    """Why a peer is dropped that does not take what it is sent."""
+
     def make_codec(self, now: float) -> Codec:
         """The engine for this connection, when `ends` is known."""
         raise NotImplementedError
@@ -107,7 +110,7 @@ class Connection(asyncio.Protocol):
         self.service.opened(self, self.ends)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.end_all(CLIENT_GONE)
+        self.end_all(self.gone)
         self._report(self.service.clock())
         self.service.closed(self, self.ends)
 
@@ -217,7 +220,7 @@ class Connection(asyncio.Protocol):
             if delivered - self._delivered < max(1, limits.min_rate * waited):
                 # The kernel too lets go of what it would keep for this client for minutes.
                 self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                self.abort(READ_TIMEOUT)
+                self.abort(self.slow_reader)
             self._delivered, self._delivered_at = delivered, now
 
     def _report(self, now: float) -> None:
@@ -264,10 +267,8 @@ def ends_of(transport: asyncio.Transport, unix_path: str | None) -> Ends:
         client: tuple[str, int | None] = ("", None)
         server: tuple[str, int | None] = (unix_path, None)
     else:
-        name = transport.get_extra_info("peername") or ("", 0)
-        client = (name[0], name[1])
-        name = transport.get_extra_info("sockname") or ("", 0)
-        server = (name[0], name[1])
+        client = _address(transport.get_extra_info("peername"))
+        server = _address(transport.get_extra_info("sockname"))
     if tls is None:
         return Ends(client, server)
     return Ends(
@@ -279,3 +280,8 @@ def ends_of(transport: asyncio.Transport, unix_path: str | None) -> Ends:
         tls.version(),
         tls.context,
     )
+
+
+def _address(name: object) -> tuple[str, int | None]:
+    """What the socket says of one of its ends: an IP address and a port, or the path of a Unix socket."""
+    return (name[0], name[1]) if isinstance(name, tuple) else (str(name or ""), None)

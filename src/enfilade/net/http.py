@@ -18,7 +18,7 @@ from enfilade.exchange.response import FileSlice, Response, Tunnel
 from enfilade.http.fields import Fields
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
-from enfilade.net.connection import CLIENT_GONE, Connection
+from enfilade.net.connection import Connection
 from enfilade.net.senders import FileSender, Sender, StreamSender
 from enfilade.net.service import Service
 from enfilade.observe.metrics import PROTOCOLS
@@ -34,6 +34,7 @@ from enfilade.wire.events import (
     WindowOpened,
 )
 
+CLIENT_GONE = reason("client_gone")
 INTERNAL = reason("internal")
 REQUEST_TIMEOUT = reason("request_timeout")
 PREFACE = b"PRI "
@@ -138,7 +139,7 @@ class HttpConnection(Connection):
         delivery = self.open.get(x.stream)
         if delivery is None:
             delivery = self.open[x.stream] = Delivery(x, None)
-        if type(answer) is Pending:
+        if isinstance(answer, Pending):
             answer.then(partial(self._arrived, x))
         else:
             delivery.future = asyncio.ensure_future(answer)

@@ -10,7 +10,7 @@ from typing import Protocol
 from enfilade.exchange.bodies import BodyAborted, Stream
 from enfilade.exchange.response import FileSlice
 from enfilade.http.reasons import Reason, reason
-from enfilade.wire.codec import LocalError, ServerCodec
+from enfilade.wire.codec import Codec, LocalError
 
 FILE_CHUNK = 256 * 1024
 FILE_CHANGED = reason("file_changed")
@@ -20,9 +20,10 @@ APPLICATION_LENGTH = reason("application_length")
 class Outlet(Protocol):
     """What a sender needs of its connection."""
 
-    codec: ServerCodec
     paused: bool
 
+    @property
+    def codec(self) -> Codec: ...
     def flush(self) -> None: ...
     def sent(self, sender: Sender) -> None: ...
     def cut(self, sender: Sender, why: Reason) -> None: ...

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from enfilade.upstream.pool import Pool
+
 
 class Peer:
     """One server of an upstream, as this worker sees it.
@@ -13,10 +15,15 @@ class Peer:
     - `tier`: peers of a higher one get something only where no lower one has a peer that can be used.
     - `limit`: exchanges in flight at most, over all workers; 0: any number.
     - `in_flight`: exchanges of this worker. `latency`: seconds, averaged (EWMA); 0 until it has answered.
-    - `up`: whether health lets it be used at all.
+    - `authority`, `tls`, `http2`: what requests call it, and what it speaks.
+    - `up`: whether health lets it be used at all. `trial`: for one exchange only: who takes it makes the peer down again.
+    - `pool`: this worker's connections to it; `upgrades`: those that upgrades are asked for on.
     """
 
-    __slots__ = ("_cells", "_others", "_row", "in_flight", "latency", "limit", "name", "share", "tier", "up", "weight")
+    __slots__ = (
+        "_cells", "_others", "_row", "authority", "http2", "in_flight", "latency", "limit", "name", "pool", "share", "tier",
+        "tls", "trial", "up", "upgrades", "weight",
+    )  # fmt: skip
 
     def __init__(self, name: str, *, weight: int = 1, tier: int = 0, limit: int = 0) -> None:
         self.name = name
@@ -26,7 +33,19 @@ class Peer:
         self.share = 1.0
         self.in_flight = 0
         self.latency = 0.0
+        self.authority = ""
+        self.tls = False
+        self.http2 = False
         self.up = True
+    - `authority`, `tls`, `http2`: what requests call it, and what it speaks.
+    - `up`: whether health lets it be used at all. `trial`: for one exchange only: who takes it makes the peer down again.
+    - `pool`: this worker's connections to it; `upgrades`: those that upgrades are asked for on.
+    """
+
+    __slots__ = (
+        "_cells", "_others", "_row", "authority", "http2", "in_flight", "latency", "limit", "name", "pool", "share", "tier",
+        "tls", "trial", "up", "upgrades", "weight",
+    )  # fmt: skip
         self._cells: memoryview[int] | None = None
         self._others: Sequence[memoryview[int]] = ()
         self._row = 0
@@ -48,6 +67,8 @@ class Peer:
     def took(self) -> None:
         """An exchange more is in flight."""
         self.in_flight += 1
+        if self.trial:
+            self.up = False
         if self._cells is not None:
             self._cells[self._row] += 1
 

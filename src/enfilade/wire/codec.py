@@ -102,6 +102,10 @@ class ServerCodec(Codec, Protocol):
 
 
 class ClientCodec(Codec, Protocol):
+    @property
+    def available(self) -> int:
+        """How many more requests may be made now."""
+
     def request(self, request: Request, *, end: bool) -> int:
         """The head of a request; returns its stream. `end`: no body follows; otherwise `data` and `end` do. With `protocol`
         set it asks for that upgrade, and what follows is the tunnel's. `host` and `version` are not looked at."""

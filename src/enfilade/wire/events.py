@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Union
 
 from enfilade.http.fields import NO_FIELDS, Fields
@@ -27,18 +28,20 @@ class RequestReceived:
 
 
 class ResponseReceived:
-    """Client role: the head of a response is here; of an interim one (1xx) if `status` < 200 (101 never comes as interim)."""
+    """Client role: the head of a response is here; of an interim one (1xx) if `status` < 200 (101 never comes as interim).
+    `ended`: that is all of it, with `body`, which came in the same read and counts as consumed; otherwise the rest follows."""
 
-    __slots__ = ("ended", "fields", "status", "stream")
+    __slots__ = ("body", "ended", "fields", "status", "stream")
 
-    def __init__(self, stream: int, status: int, fields: Fields, ended: bool) -> None:
+    def __init__(self, stream: int, status: int, fields: Fields, ended: bool, body: bytes = b"") -> None:
         self.stream = stream
         self.status = status
         self.fields = fields
         self.ended = ended
+        self.body = body
 
     def __repr__(self) -> str:
-        return f"ResponseReceived({self.stream}, {self.status}, {self.fields!r}, ended={self.ended})"
+        return f"ResponseReceived({self.stream}, {self.status}, {self.fields!r}, ended={self.ended}, {self.body!r})"
 
 
 class DataReceived:
@@ -150,3 +153,25 @@ Event = Union[  # made at run time, where Python 3.9 knows no `|` of types
     WindowOpened,
     Drained,
 ]
+
+
+def join_whole(events: list[Event], consumed: Callable[[int, int], None]) -> list[Event]:
+    """`events` of a client's engine, with each answer that is complete in them as one event; not those that have trailers.
+    `consumed` is told what that took."""
+    begun: dict[int, tuple[ResponseReceived, list[DataReceived]]] = {}
+    whole: set[int] = set()
+    for event in events:
+        if isinstance(event, ResponseReceived):
+            if event.status >= 200 and not event.ended:
+                begun[event.stream] = event, []
+        elif isinstance(event, DataReceived):
+            if event.stream in begun:
+                begun[event.stream][1].append(event)
+        elif isinstance(event, MessageEnded) and event.stream in begun and not event.trailers.pairs:
+            head, pieces = begun[event.stream]
+            head.ended, head.body = True, b"".join([piece.data for piece in pieces])
+            consumed(event.stream, sum([piece.cost for piece in pieces]))
+            whole.add(event.stream)
+    if not whole:
+        return events
+    return [e for e in events if not (isinstance(e, (DataReceived, MessageEnded)) and e.stream in whole)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from tests.wire.outgoing import unjoined
+
 from enfilade.http.fields import Fields
 from enfilade.wire.codec import DateStamp
 from enfilade.wire.events import (
@@ -55,7 +57,7 @@ def told(event: Event) -> Told:
 def merged(events: Iterable[Event]) -> list[Told]:
     """Events as values, neighbouring pieces of body joined: how they were cut does not count."""
     out: list[Told] = []
-    for event in events:
+    for event in unjoined(events):
         value = told(event)
         if value[0] == "data" and out and out[-1][0] == "data":
             value = ("data", out.pop()[1] + value[1])  # type: ignore[operator]

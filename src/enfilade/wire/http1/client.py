@@ -16,10 +16,10 @@ from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
 from enfilade.http.uri import UriError, parse_authority
 from enfilade.wire.codec import ClientCodec, LocalError
-from enfilade.wire.events import Event, MessageEnded, ResponseReceived
+from enfilade.wire.events import Event, MessageEnded, ResponseReceived, join_whole
 from enfilade.wire.http1.connection import NO_EVENTS, Connection, tables
 from enfilade.wire.http1.grammar import match_target, search_bare_lf
-from enfilade.wire.http1.head import connection_options, parse_response_head, persists, upgrade_asked
+from enfilade.wire.http1.head import ResponseHead, connection_options, read_response_head, upgrade_asked
 from enfilade.wire.http1.limits import Http1Limits
 from enfilade.wire.http1.reader import body_reader
 from enfilade.wire.http1.states import Heard, Reading, Role, Said, Writing
@@ -55,6 +55,11 @@ class Http1Client(Connection):
     def idle(self) -> bool:
         """Whether a request can be sent."""
         return self._writing is Writing.READY and not self.closing
+
+    @property
+    def available(self) -> int:
+        """See `ClientCodec.available`."""
+        return int(self.idle)
 
     # -- what may be sent
 
@@ -103,21 +108,32 @@ class Http1Client(Connection):
                 if len(buffer) >= self._limits.head:
                     return events + self._closed(_HEAD_TOO_LARGE)
                 break
-            head = parse_response_head(buffer[: end + 2], self._limits.fields)
+            head = read_response_head(buffer[: end + 2], self._limits.fields)
             if isinstance(head, Reason):
                 return events + self._closed(_BAD_RESPONSE)
             buffer = buffer[end + 4 :]
-            events += self._take_head(*head)
+            if buffer and head.framing == len(buffer) and self._method != "HEAD":
+                return [*events, self._whole(head, buffer)]
+            events += self._take_head(head)
         if self._reading is Reading.HEAD:
             self._buffer = buffer
             return events
         self._buffer = b""
-        return events + _FEED[self._reading](self, buffer, now) if buffer else events
+        return join_whole(events + _FEED[self._reading](self, buffer, now), self.consumed) if buffer else events
 
-    def _take_head(self, status: int, version: str, fields: Fields) -> list[Event]:
+    def _whole(self, head: ResponseHead, body: bytes) -> Event:
+        """The whole response is here, as nearly always."""
+        self._keep_alive = self._keep_alive and head.keep_alive
+        self._hear(Heard.WHOLE)
+        return ResponseReceived(1, head.status, head.fields, True, body)
+
+    def _take_head(self, head: ResponseHead) -> list[Event]:
+        status, fields = head.status, head.fields
         if status == 101:
-            return self._switch(version, fields)
-        framing = response_framing(self._method, status, version, fields)
+            return self._switch(head.version, fields)
+        framing = head.framing
+        if self._method == "HEAD":
+            framing = response_framing("HEAD", status, head.version, fields)
         if isinstance(framing, Reason):
             return self._closed(framing)
         if status < 200:
@@ -126,7 +142,7 @@ class Http1Client(Connection):
                 return self._closed(_BAD_RESPONSE)
             self._hear(Heard.INTERIM)
             return [ResponseReceived(1, status, fields, False)]
-        self._keep_alive = self._keep_alive and persists(version, connection_options(fields))
+        self._keep_alive = self._keep_alive and head.keep_alive
         if framing == 0:
             self._hear(Heard.WHOLE)
         else:

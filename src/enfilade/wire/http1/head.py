@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from enfilade.http.fields import Fields, Pair
-from enfilade.http.framing import Framing, request_framing
+from enfilade.http.framing import Framing, request_framing, response_framing
 from enfilade.http.grammar import list_members
 from enfilade.http.memory import remember
 from enfilade.http.reasons import Reason, reason
@@ -214,8 +214,40 @@ def judge_partial(buffer: bytes, scheme: str, limits: Http1Limits, seen: int = 0
     return _URI_TOO_LONG if len(buffer) > limits.request_line + 1 else None
 
 
-def parse_response_head(head: bytes, most: int) -> tuple[int, str, Fields] | Reason:
-    """Status line and field lines of a response, each with its CRLF: `(status, version, fields)`."""
+class ResponseHead:
+    """The head of a response. `framing`: how its body ends, if it has one by its method (RFC 9112 section 6.3)."""
+
+    __slots__ = ("fields", "framing", "keep_alive", "status", "version")
+
+    def __init__(self, status: int, version: str, fields: Fields) -> None:
+        self.status = status
+        self.version = version
+        self.fields = fields
+        self.framing = response_framing("GET", status, version, fields)
+        self.keep_alive = persists(version, connection_options(fields))
+
+
+def read_response_head(head: bytes, most: int) -> ResponseHead | Reason:
+    """Status line and field lines of a response, each with its CRLF; `most` fields at most."""
+    known = _responses.get(head)
+    if known is not None:
+        return known
+    read = _parse_response_head(head, most)
+    if isinstance(read, Reason):
+        return read
+    made = ResponseHead(*read)
+    if len(head) <= _RESPONSE_BYTES and SECRETS.isdisjoint(made.fields.names):
+        remember(_responses, head, made, _RESPONSES)
+    return made
+
+
+# An upstream says much the same again and again, but for its Date, which changes once a second.
+_RESPONSES = 512
+_RESPONSE_BYTES = 1024
+_responses: dict[bytes, ResponseHead] = {}
+
+
+def _parse_response_head(head: bytes, most: int) -> tuple[int, str, Fields] | Reason:
     line_end = head.find(b"\r\n")
     match = match_status_line(head, 0, line_end)
     if match is None:

@@ -8,7 +8,7 @@ from enfilade.http.fields import Fields, Pair
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
 from enfilade.wire.codec import LocalError
-from enfilade.wire.events import Event, ResponseReceived, StreamClosed
+from enfilade.wire.events import Event, ResponseReceived, StreamClosed, join_whole
 from enfilade.wire.hpack import Encoder
 from enfilade.wire.http2 import frames
 from enfilade.wire.http2.connection import ConnectionFault, StreamFault
@@ -101,6 +101,11 @@ class Http2Client(TimedConnection):
         if end:
             self._ended(stream, s)
         return stream
+
+    def feed(self, data: bytes, now: float) -> list[Event]:
+        """See `Codec.feed`."""
+        events = super().feed(data, now)
+        return join_whole(events, self.consumed) if len(events) > 1 else events
 
     def _encode(self, fields: Fields) -> bytes:
         return self._encoder.encode(sendable(fields))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from collections.abc import Callable
 
 from websockets.exceptions import InvalidHeader, NegotiationError
@@ -15,9 +14,9 @@ from websockets.headers import build_extension, parse_extension, parse_subprotoc
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
+from enfilade.http.upgrade import accept_key
 from enfilade.wire.websocket.frames import MAX_FRAGMENTS, MAX_SIZE, Frames
 
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _BAD_HANDSHAKE = reason("bad_websocket")
 _BAD_VERSION = reason("websocket_version")
 # 12 bits of window instead of 15: a context of 10 KB a connection instead of 64, for a few percent more bytes.
@@ -82,11 +81,6 @@ class Negotiator:
             pairs.append((b"sec-websocket-extensions", build_extension([(name, agreed)]).encode()))
             return extension
         return None
-
-
-def accept_key(key: bytes) -> bytes:
-    """`Sec-WebSocket-Accept` (RFC 6455 section 4.2.2)."""
-    return base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
 
 
 def _is_key(key: bytes) -> bool:

@@ -1,0 +1,127 @@
+"""Upstreams as a worker has them: peers with their pools, dialers and engines."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from functools import partial
+
+from enfilade.config.checks import is_name
+from enfilade.config.schema import Config, Proxy, Route
+from enfilade.config.schema import Peer as PeerTable
+from enfilade.config.schema import Upstream as UpstreamTable
+from enfilade.net.client import CallLimits, ClientContext, Engine
+from enfilade.net.context import ConnectionLimits, Tracked
+from enfilade.net.dialer import Dialer, client_tls
+from enfilade.observe.metrics import ConnectionMeter
+from enfilade.upstream.addresses import Address, parse_address
+from enfilade.upstream.peer import Peer
+from enfilade.upstream.pool import Pool
+from enfilade.upstream.upstream import Queue, Upstream
+from enfilade.wire.codec import ClientCodec
+from enfilade.wire.http1.client import Http1Client
+from enfilade.wire.http1.limits import Http1Limits
+
+
+class Upstreams:
+    """The upstreams of a configuration in one worker; `connections` are all that they have open."""
+
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, meter: ConnectionMeter) -> None:
+        self._config = config
+        self._loop = loop
+        self._meter = meter
+        self._made: dict[object, Upstream] = {}
+        self.connections: set[Tracked] = set()
+
+    def of(self, route: Route) -> Upstream:
+        """The upstream of a route; routes that say the same share one."""
+        to = route.proxy.to if isinstance(route.proxy, Proxy) else route.proxy
+        assert to is not None
+        if isinstance(to, str) and is_name(to):
+            name, table = to, self._config.upstreams[to]
+        else:
+            peers = [to] if isinstance(to, str) else to
+            name, table = ", ".join(peers), UpstreamTable(peers=list(peers), balance=route.balance or "round_robin")
+        key = (name, table.balance)
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = self._make(name, table)
+        return made
+
+    def sweep(self, now: float) -> None:
+        """About once a second."""
+        for connection in list(self.connections):
+            connection.sweep(now)
+
+    def close(self) -> None:
+        for connection in list(self.connections):
+            connection.close()
+
+    def _make(self, name: str, table: UpstreamTable) -> Upstream:
+        queue = Queue(table.queue, table.queue_timeout, self._loop.call_later)
+        upstream = Upstream(name, table.balance, queue, retries=table.retries)
+        context = ClientContext(
+            loop=self._loop, limits=ConnectionLimits(), meter=self._meter, connections=self.connections
+        )
+        context.calls = CallLimits(
+            head=table.answer_timeout,
+            silence=table.silence_timeout,
+            total=table.total_timeout,
+            keep_alive=table.keep_alive,
+        )
+        for said in table.peers:
+            upstream.join(_peer(PeerTable(url=said) if isinstance(said, str) else said, table, context))
+        return upstream
+
+
+def _peer(said: PeerTable, table: UpstreamTable, context: ClientContext) -> Peer:
+    address = parse_address(said.url)
+    peer = Peer(address.name, weight=said.weight, tier=said.tier, limit=said.limit)
+    peer.authority, peer.tls, peer.http2 = address.authority, address.tls, address.protocol == "h2c"
+    dial = partial(_dialer, address, table, context)
+    pool = partial(Pool, most=table.connections, keep=table.keep)
+    tls = _context_of(table) if address.tls else None
+    peer.pool = peer.upgrades = pool(dial(tls), many=peer.http2)
+    if tls is not None:  # whatever the peer prefers, an upgrade is asked for in HTTP/1.1
+        peer.upgrades = pool(dial(_context_of(table, ("http/1.1",))))
+    return peer
+
+
+def _dialer(address: Address, table: UpstreamTable, context: ClientContext, tls: ssl.SSLContext | None) -> Dialer:
+    return Dialer(
+        context,
+        address.path or (address.at or address.host, address.port),
+        _engine(address.protocol == "h2c", h2=tls is not None),
+        timeout=table.connect_timeout,
+        tls=tls,
+        server_name=table.tls.name or address.host,
+        name=address.name,
+    )
+
+
+def _context_of(table: UpstreamTable, protocols: tuple[str, ...] = ("h2", "http/1.1")) -> ssl.SSLContext:
+    tls = table.tls
+    return client_tls(
+        authority=tls.authority, certificate=tls.certificate, key=tls.key, verify=tls.verify, protocols=protocols
+    )
+
+
+def _engine(prior_knowledge: bool, *, h2: bool) -> Engine:
+    """What makes engines for connections to a peer: `prior_knowledge` of HTTP/2, or whatever TLS agrees on."""
+    limits = Http1Limits()
+    http2 = _http2_client() if prior_knowledge or h2 else None
+
+    def make(alpn: str | None) -> tuple[ClientCodec, bool]:
+        if http2 is not None and (prior_knowledge or alpn == "h2"):
+            return http2(), True
+        return Http1Client(limits), False
+
+    return make
+
+
+def _http2_client() -> Callable[[], ClientCodec]:
+    # The tables of HTTP/2 and HPACK cost 10 ms, which only those pay whose peers may speak it.
+    from enfilade.wire.http2 import Http2Client, Http2Limits  # noqa: PLC0415
+
+    return partial(Http2Client, Http2Limits())

@@ -1,0 +1,209 @@
+"""The proxy's handler, and one exchange on its way to a peer and back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from enfilade.exchange.bodies import Stream, empty_body
+from enfilade.exchange.call import Call
+from enfilade.exchange.errors import error_response
+from enfilade.exchange.exchange import Exchange, Handler, Match
+from enfilade.exchange.pending import Pending
+from enfilade.exchange.response import Response, Tunnel
+from enfilade.handlers.proxy.fields import outgoing_fields, returned_fields
+from enfilade.handlers.proxy.target import Rewrite
+from enfilade.handlers.proxy.upgrade import accepted, handshake
+from enfilade.http.field_rules import FieldRules
+from enfilade.http.fields import Fields
+from enfilade.http.reasons import Reason, reason
+from enfilade.http.request import Request
+from enfilade.upstream.peer import Peer
+from enfilade.upstream.upstream import Upstream
+
+_BAD_RESPONSE = reason("bad_response")
+_CLIENT_GONE = reason("client_gone")
+INTERNAL_FILE = b"x-accel-redirect"
+"""The field by which an application leaves it to us to send a file (nginx's name for it)."""
+
+
+class Proxy:
+    """Hands exchanges on to `upstream`.
+
+    - `host`: what peers are told in Host; None: what the client asked for; "": the peer's own authority.
+    - `path`: what they are asked for; None: the same path. `rules`: what happens to the request's other fields.
+    - `key`: what balancing by hash goes by.
+    - `instead`: answers in place of a peer's with that status; a status of 4 or 5 stands for its class.
+    - `internal`: answers for files that the application names in `X-Accel-Redirect`.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        host: str | None = None,
+        path: Rewrite | None = None,
+        rules: FieldRules | None = None,
+        key: Callable[[Exchange], bytes] | None = None,
+        instead: Mapping[int, Response] = {},
+        internal: Handler | None = None,
+    ) -> None:
+        self.upstream = upstream
+        self.key = key
+        self.internal = internal
+        self._host = host
+        self._path = path
+        self._rules = rules
+        self._instead = instead
+
+    def __call__(self, x: Exchange) -> Pending:
+        forwarding = Forwarding(self, x)
+        x.on_abort = forwarding.aborted
+        self.upstream.send(forwarding)
+        return forwarding
+
+    def request_for(self, x: Exchange, peer: Peer) -> Request:
+        """What `peer` is asked for `x`, remembered on the client's request."""
+        known: Request | None = x.request.forwarded
+        if known is not None and (self._host != "" or known.authority == peer.authority):
+            return known
+        asked = x.request
+        pairs = outgoing_fields(asked, x.ends)
+        method = asked.method
+        if asked.protocol is not None:
+            pairs = handshake(pairs, http2=peer.http2)
+            method = "CONNECT" if peer.http2 else "GET"
+        fields = Fields(pairs)
+        if self._rules is not None:
+            fields = self._rules.apply(fields)
+        authority = asked.authority if self._host is None else self._host or peer.authority
+        request = Request(
+            method, "https" if peer.tls else "http", authority or peer.authority, "", "",
+            asked.raw_path if self._path is None else self._path(x), asked.query, fields, "", asked.protocol,
+        )  # fmt: skip
+        if asked.protocol is None:  # a handshake has a key of its own each time
+            asked.forwarded = request
+        return request
+
+    def answer_of(self, x: Exchange, call: Call, answer: Response) -> Response:
+        """What the client is answered where the peer answers `answer`."""
+        if type(answer.body) is Tunnel:
+            fields = accepted(x.request.fields, call.request.fields, answer.fields)
+            if fields is None:
+                let_go(answer, _BAD_RESPONSE)
+                return error_response(_BAD_RESPONSE, x)
+            return Response(answer.status, fields, answer.body)
+        if self._instead:
+            other = self._instead.get(answer.status) or self._instead.get(answer.status // 100)
+            if other is not None:
+                let_go(answer, _CLIENT_GONE)
+                return Response(answer.status, other.fields, other.body)
+        return Response(answer.status, returned_fields(answer.fields), answer.body)
+
+
+class Forwarding(Pending):
+    """One exchange on its way: the errand that waits for a peer, the caller of the calls that are made for it, and the answer
+    that will come."""
+
+    __slots__ = ("_call", "_peer", "_proxy", "_tries", "key", "x")
+
+    def __init__(self, proxy: Proxy, x: Exchange) -> None:
+        super().__init__(self._unwanted)
+        self.x = x
+        self.key = b"" if proxy.key is None else proxy.key(x)
+        self._proxy = proxy
+        self._tries = 0
+        self._call: Call | None = None
+        self._peer: Peer | None = None
+
+    # -- Errand
+
+    def go(self, peer: Peer) -> None:
+        """See `Errand.go`."""
+        x = self.x
+        request = self._proxy.request_for(x, peer)
+        body = x.body if request.protocol is None else empty_body()
+        self._peer = peer
+        self._tries += 1
+        call = self._call = Call(request, body, self)
+        self._proxy.upstream.carry(peer, call)
+
+    def give_up(self, why: Reason) -> None:
+        """See `Errand.give_up`."""
+        self.resolve(error_response(why, self.x))
+
+    # -- Caller
+
+    def informed(self, call: Call, status: int, fields: Fields) -> None:
+        """See `Caller.informed`."""
+        self.x.inform(status, returned_fields(fields))
+
+    def answered(self, call: Call, response: Response) -> None:
+        """See `Caller.answered`."""
+        proxy = self._proxy
+        if proxy.internal is not None and INTERNAL_FILE in response.fields:
+            self._answer_by_file(proxy.internal, response)
+        elif not self.resolve(proxy.answer_of(self.x, call, response)):
+            let_go(response, _CLIENT_GONE)
+
+    def over(self, call: Call, why: Reason | None) -> None:
+        """See `Caller.over`."""
+        peer = self._peer
+        assert peer is not None
+        upstream = self._proxy.upstream
+        upstream.finished(peer, call, why)
+        if why is None or call.status or self.response is not None:
+            return
+        if upstream.may_retry(call, why, self._tries):
+            upstream.send(self, but=peer)
+        else:
+            self.resolve(error_response(why, self.x))
+
+    # -- the client
+
+    def aborted(self, why: Reason) -> None:
+        """The client went away: so does what is done for it."""
+        upstream = self._proxy.upstream
+        call = self._call
+        if self.response is None:
+            self.response = Response(499, reason=why)  # whoever fails now need not answer
+        if not upstream.dismiss(self) and call is not None and self._peer is not None:
+            upstream.cancel(self._peer, call, why)
+
+    def _unwanted(self) -> None:
+        self.aborted(_CLIENT_GONE)
+
+    # -- files
+
+    def _answer_by_file(self, files: Handler, answer: Response) -> None:
+        """The file that the application names, with the fields that it has said besides."""
+        x = self.x
+        let_go(answer, _CLIENT_GONE)
+        path = (answer.fields.get(INTERNAL_FILE) or b"").decode("utf-8", "replace")
+        asked = x.request
+        request = Request(
+            "HEAD" if asked.method == "HEAD" else "GET", asked.scheme, asked.authority, asked.host, path, path.encode(), b"",
+            asked.fields, asked.version,
+        )  # fmt: skip
+        inner = Exchange(request, empty_body(), x.ends, x.carrier, x.stream, x.started, Match(x.match.route, {}, ""))
+        said = returned_fields(answer.fields).without(
+            INTERNAL_FILE, b"content-length", b"content-type", b"etag", b"last-modified", b"accept-ranges"
+        )
+
+        def send(found: Response) -> None:
+            self.resolve(found.with_fields(found.fields.adding(*said.pairs)))
+
+        found = files(inner)
+        if isinstance(found, Response):
+            send(found)
+        else:
+            task = asyncio.ensure_future(found)
+            task.add_done_callback(lambda done: send(done.result()))
+
+
+def let_go(answer: Response, why: Reason) -> None:
+    """Nobody will read the answer's body."""
+    if isinstance(answer.body, Stream):
+        answer.body.cancel(why)
+    elif isinstance(answer.body, Tunnel):
+        answer.body.pipe.leave()

@@ -1,0 +1,460 @@
+"""A connection that we made to a peer: calls go out through a client's engine, and answers come back to their callers.
+
+An answer that is complete in one read is handed over whole; any other flows, and so does the body of a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+from enfilade.exchange.bodies import BodyAborted, Stream
+from enfilade.exchange.call import Call, Home
+from enfilade.exchange.response import Body, Response, Tunnel
+from enfilade.http.ends import Ends
+from enfilade.http.fields import Fields
+from enfilade.http.reasons import Reason, Source, reason
+from enfilade.net.connection import Connection
+from enfilade.net.context import ConnectionContext, Tracked
+from enfilade.net.senders import Sender, StreamSender
+from enfilade.wire.codec import ClientCodec, LocalError
+from enfilade.wire.events import (
+    ConnectionClosed,
+    DataReceived,
+    Drained,
+    Event,
+    MessageEnded,
+    ResponseReceived,
+    StreamClosed,
+    WindowOpened,
+)
+
+log = logging.getLogger("enfilade.upstream")
+
+_ANSWER_TIMEOUT = reason("answer_timeout")
+_BAD_RESPONSE = reason("bad_response")
+_CLIENT_GONE = reason("client_gone")
+_INTERNAL = reason("internal")
+_RESET = reason("upstream_reset")
+_SHUTTING_DOWN = reason("shutting_down")
+_SILENCE = reason("silence_timeout")
+_TOTAL = reason("total_timeout")
+_UPSTREAM_GONE = reason("upstream_gone")
+
+_UNPROCESSED = (reason("too_many_streams"), reason("shutting_down"))
+"""A peer that closes a stream so says that it has done nothing with the request (RFC 9113 sections 6.8 and 8.7)."""
+
+EXPECT_PATIENCE = 1.0
+"""Seconds that the peer is waited for with 100 (Continue), before the body is sent anyway (RFC 9110 section 10.1.1; as curl)."""
+
+
+class CallLimits:
+    """Seconds; 0: no limit. `head`: from the request to the head of its answer; `silence`: between two bytes of the answer;
+    `total`: for all of it; `keep_alive`: that a connection without calls is kept."""
+
+    __slots__ = ("head", "keep_alive", "silence", "total")
+
+    def __init__(
+        self, *, head: float = 60.0, silence: float = 60.0, total: float = 0.0, keep_alive: float = 60.0
+    ) -> None:
+        self.head = head
+        self.silence = silence
+        self.total = total
+        self.keep_alive = keep_alive
+
+
+class ClientContext(ConnectionContext):
+    """What the connections to the peers of one upstream share. `calls`: the limits of what they carry."""
+
+    __slots__ = ("calls",)
+
+    calls: CallLimits
+
+    def opened(self, connection: Tracked, ends: Ends) -> None:
+        self.connections.add(connection)
+
+    def closed(self, connection: Tracked, ends: Ends) -> None:
+        self.connections.discard(connection)
+
+
+Engine = Callable[[str | None], tuple[ClientCodec, bool]]
+"""Makes the engine of a connection by the protocol that TLS agreed on (ALPN); and says whether many calls can share it."""
+
+
+class Flow:
+    """What of a call does not come or go in one piece: its request's body, its answer's, or a tunnel.
+    `expected_at`: since when the body waits for 100 (Continue); None if it does not."""
+
+    __slots__ = ("expected_at", "inbound", "outbound", "tunnel")
+
+    def __init__(self) -> None:
+        self.outbound: StreamSender | None = None
+        self.inbound: Stream | None = None
+        self.tunnel = False
+        self.expected_at: float | None = None
+
+
+class ClientConnection(Connection):
+    """A `Channel`. `batched`: many calls share it, so what they have to say is written together, at the end of the turn."""
+
+    __slots__ = ("_engine", "_flows", "_home", "_idle_since", "_now", "_retired", "batched")
+
+    codec: ClientCodec
+    open: dict[int, Call]
+    service: ClientContext
+    gone: ClassVar[Reason] = _UPSTREAM_GONE
+    slow_reader: ClassVar[Reason] = reason("upload_timeout")
+
+    def __init__(self, context: ClientContext, home: Home, engine: Engine) -> None:
+        super().__init__(context)
+        self._home = home
+        self._engine = engine
+        self._flows: dict[int, Flow] = {}
+        self._retired = False
+        self._now = self._idle_since = context.clock()
+        self.batched = False
+
+    # -- what the transport calls
+
+    def make_codec(self, now: float) -> ClientCodec:
+        codec, self.batched = self._engine(self.ends.alpn)
+        return codec
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self.batched:
+            self.flush()  # its preface
+        self._home.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        now = self._now = self.service.clock()
+        self.received += len(data)
+        self.dispatch(self.codec.feed(data, now))
+        self.flush()
+
+    def eof_received(self) -> bool:
+        self._eof = True
+        self._now = self.service.clock()
+        self.dispatch(self.codec.feed(b"", self._now))
+        half_open = any(flow.tunnel for flow in self._flows.values())
+        if not half_open:
+            self._leave_home()
+        self.flush()
+        return half_open and self.ends.tls is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave_home()
+        super().connection_lost(exc)
+
+    # -- Channel
+
+    @property
+    def room(self) -> int:
+        """How many calls it can take now."""
+        return 0 if self._retired or self.transport.is_closing() else self.codec.available
+
+    def carry(self, call: Call) -> None:
+        """See `Channel.carry`."""
+        body = call.body
+        whole = body.ended and not body.size
+        call.channel = self
+        try:
+            stream = call.stream = self.codec.request(call.request, end=whole)
+        except LocalError as e:
+            log.error("%r cannot be sent: %s", call.request, e)
+            call.caller.over(call, _INTERNAL)
+            return
+        call.sent = True
+        call.began = call.heard_at = self._now = self.service.clock()
+        self.open[stream] = call
+        if not whole:
+            self._begin_body(call)
+        if self.batched:
+            self.flush_soon()
+        else:
+            self.flush()
+
+    def cancel(self, call: Call, why: Reason) -> None:
+        """See `Channel.cancel`."""
+        if self.open.get(call.stream) is call:
+            self.codec.reset(call.stream, why)
+            self._break(call, why)
+            self._freed()
+            self.flush_soon()
+
+    def retire(self) -> None:
+        """See `Channel.retire`."""
+        self._leave_home()
+        self.codec.drain()
+        if self.open:
+            self.flush()
+        else:
+            self.transport.close()
+
+    def _leave_home(self) -> None:
+        if not self._retired:
+            self._retired = True
+            self._home.lost(self)
+
+    # -- events of the engine
+
+    def dispatch(self, events: list[Event]) -> None:
+        if len(events) > 1 and type(events[-1]) is ConnectionClosed and events[-1].reason is not None:
+            events = events[-1:]  # an answer with something behind it is not to be trusted either
+        for event in events:
+            _HANDLE[type(event)](self, event)
+
+    def _response(self, event: ResponseReceived) -> None:
+        call = self.open.get(event.stream)
+        if call is None:
+            return
+        call.heard_at = self._now
+        status = event.status
+        if status < 200 and status != 101:
+            self._informed(call, status, event.fields)
+            return
+        call.status = status
+        body: Body
+        if event.ended:
+            self._release(call)
+            call.caller.answered(call, Response(status, event.fields, event.body))
+            call.caller.over(call, None)
+            return
+        flow = self._flow(event.stream)
+        if call.request.protocol is not None and (status == 101 or (status < 300 and call.request.method == "CONNECT")):
+            flow.tunnel, flow.inbound = True, Stream()
+            body = Tunnel(PeerPipe(self, call, flow))
+        else:
+            body = flow.inbound = Stream(on_taken=partial(self._taken, event.stream))
+        call.caller.answered(call, Response(status, event.fields, body))
+
+    def _informed(self, call: Call, status: int, fields: Fields) -> None:
+        if status == 100:
+            self._send_body(call)
+        else:
+            call.caller.informed(call, status, fields)
+
+    def _data(self, event: DataReceived) -> None:
+        flow = self._flows.get(event.stream)
+        if flow is None or flow.inbound is None:
+            self.codec.consumed(event.stream, event.cost)
+            return
+        call = self.open[event.stream]
+        call.heard_at = self._now
+        if event.cost > len(event.data):  # padding
+            self.codec.consumed(event.stream, event.cost - len(event.data))
+        try:
+            flow.inbound.write(event.data)  # bounded by the engine: it stops reading when too much is not taken
+        except BodyAborted as e:
+            self.cancel(call, e.reason)
+
+    def _ended(self, event: MessageEnded) -> None:
+        call = self.open.get(event.stream)
+        flow = self._flows.get(event.stream)
+        if call is None or flow is None or flow.inbound is None:
+            return
+        if flow.tunnel:
+            flow.inbound.end()
+            if flow.outbound is None:  # our half has ended, too
+                self._release(call)
+                call.caller.over(call, None)
+            return
+        self._release(call)
+        flow.inbound.end(event.trailers)
+        call.caller.over(call, None)
+
+    def _stream_closed(self, event: StreamClosed) -> None:
+        call = self.open.get(event.stream)
+        if call is not None:
+            call.sent = event.reason not in _UNPROCESSED
+            self._break(call, event.reason if event.reason.source is Source.UPSTREAM else _RESET)
+            self._freed()
+
+    def _connection_closed(self, event: ConnectionClosed) -> None:
+        why = event.reason or _UPSTREAM_GONE
+        if why.source is not Source.UPSTREAM:
+            if self.open and why.name != "body_cut":
+                log.warning("%s: %s (%s)", self.ends.client[0], why.text, why.name)
+            why = _BAD_RESPONSE if why.status else _UPSTREAM_GONE
+        self.end_all(why)
+
+    def _window_opened(self, event: WindowOpened) -> None:
+        if event.stream == 0:
+            self.pump()
+            return
+        flow = self._flows.get(event.stream)
+        if flow is not None and flow.outbound is not None:
+            flow.outbound.pump()
+
+    def _drained(self, event: Drained) -> None:
+        self._leave_home()
+
+    # -- bodies
+
+    def _flow(self, stream: int) -> Flow:
+        flow = self._flows.get(stream)
+        if flow is None:
+            flow = self._flows[stream] = Flow()
+        return flow
+
+    def _begin_body(self, call: Call) -> None:
+        flow = self._flow(call.stream)
+        if call.request.fields.get(b"expect") is not None:
+            flow.expected_at = self._now  # the body follows when the peer wants it
+        else:
+            self._send_body(call)
+
+    def _send_body(self, call: Call) -> None:
+        flow = self._flow(call.stream)
+        if flow.outbound is None:
+            flow.expected_at = None
+            flow.outbound = StreamSender(self, call.stream, call.body)
+            flow.outbound.pump()
+
+    def _taken(self, stream: int, size: int) -> None:
+        if size:
+            self.codec.consumed(stream, size)
+            self.flush_soon()
+
+    def pump(self) -> None:
+        """Let the bodies of requests flow, another one first each time."""
+        for stream, flow in list(self._flows.items()):
+            if self.paused:
+                return
+            if flow.outbound is not None:
+                flow.outbound.pump()
+                if stream in self._flows:
+                    self._flows[stream] = self._flows.pop(stream)
+
+    # -- what senders say
+
+    def sent(self, sender: Sender) -> None:
+        """The request's body, or our half of a tunnel, is complete."""
+        call = self.open.get(sender.stream)
+        flow = self._flows.get(sender.stream)
+        if call is None or flow is None:
+            return
+        flow.outbound = None
+        call.heard_at = self.service.clock()  # the peer's time begins now
+        if flow.tunnel and flow.inbound is not None and flow.inbound.ended:
+            self._release(call)
+            call.caller.over(call, None)
+
+    def cut(self, sender: Sender, why: Reason) -> None:
+        """The request's body cannot be completed, so there will be no answer worth having."""
+        call = self.open.get(sender.stream)
+        if call is not None:
+            self.cancel(call, why)
+
+    # -- the end of calls
+
+    def _release(self, call: Call) -> None:
+        """The answer is complete. What is left of a request that was answered before its end is not sent any more."""
+        stream = call.stream
+        del self.open[stream]
+        flow = self._flows.pop(stream, None) if self._flows else None
+        if flow is not None and (flow.outbound is not None or flow.expected_at is not None):
+            if flow.outbound is not None:
+                flow.outbound.leave(_CLIENT_GONE)
+            self.codec.reset(stream, _CLIENT_GONE)
+        call.channel = None
+        self._freed()
+
+    def _freed(self) -> None:
+        self.codec.resume(self._now)
+        if not self.open:
+            self._idle_since = self._now
+        if self.codec.closing:
+            self._leave_home()
+        elif not self._retired and (not self.batched or self.codec.available):
+            self._home.freed(self)
+
+    def _break(self, call: Call, why: Reason) -> None:
+        """The call ends here, without (the rest of) its answer."""
+        self.open.pop(call.stream, None)
+        flow = self._flows.pop(call.stream, None)
+        call.channel = None
+        if flow is not None:
+            if flow.outbound is not None:
+                flow.outbound.leave(why)
+            if flow.inbound is not None:
+                flow.inbound.on_taken = None
+                flow.inbound.fail(why)
+        call.caller.over(call, why)
+
+    def end_all(self, why: Reason) -> None:
+        self._leave_home()
+        for call in list(self.open.values()):
+            self._break(call, why)
+
+    # -- time
+
+    def sweep(self, now: float) -> None:
+        """Also: the time-outs of calls, and of a connection that has none."""
+        super().sweep(now)
+        limits = self.service.calls
+        for call in list(self.open.values()):
+            why = self._overdue(call, limits, now)
+            if why is not None:
+                self.cancel(call, why)
+        if not self.open and 0 < limits.keep_alive <= now - self._idle_since:
+            self.retire()
+
+    def _overdue(self, call: Call, limits: CallLimits, now: float) -> Reason | None:
+        flow = self._flows.get(call.stream)
+        if flow is not None:
+            if flow.tunnel:
+                return None
+            if flow.expected_at is not None and now - flow.expected_at >= EXPECT_PATIENCE:
+                self._send_body(call)
+            if flow.outbound is not None or (flow.inbound is not None and flow.inbound.size):
+                call.heard_at = (
+                    now  # it is not the peer who is waited for: senders and readers have time-outs of their own
+                )
+        if 0 < limits.total <= now - call.began:
+            return _TOTAL
+        most, why = (limits.silence, _SILENCE) if call.status else (limits.head, _ANSWER_TIMEOUT)
+        return why if 0 < most <= now - call.heard_at else None
+
+
+class PeerPipe:
+    """The peer's end of a tunnel that it has accepted: what its client sends goes to it, and back."""
+
+    __slots__ = ("_call", "_connection", "_flow")
+
+    def __init__(self, connection: ClientConnection, call: Call, flow: Flow) -> None:
+        self._connection = connection
+        self._call = call
+        self._flow = flow
+
+    def opened(self, inbound: Stream, outbound: Stream) -> None:
+        """See `Pipe.opened`."""
+        connection, stream = self._connection, self._call.stream
+        early = self._flow.inbound  # what came before we were told
+        assert early is not None
+        while piece := early.take():
+            outbound.write(piece)
+        if early.ended:
+            outbound.end()
+        outbound.on_taken = partial(connection._taken, stream)
+        self._flow.inbound = outbound
+        self._flow.outbound = sender = StreamSender(connection, stream, inbound)
+        sender.pump()
+
+    def leave(self) -> None:
+        """See `Pipe.leave`: what flows here is not ours, so it can only be cut."""
+        self._connection.cancel(self._call, _SHUTTING_DOWN)
+
+
+_HANDLE: dict[type, Callable[[ClientConnection, Any], None]] = {
+    ResponseReceived: ClientConnection._response,
+    DataReceived: ClientConnection._data,
+    MessageEnded: ClientConnection._ended,
+    StreamClosed: ClientConnection._stream_closed,
+    ConnectionClosed: ClientConnection._connection_closed,
+    WindowOpened: ClientConnection._window_opened,
+    Drained: ClientConnection._drained,
+}

@@ -1,0 +1,94 @@
+"""The connections that this worker has to one peer: which of them carries the next call, and when another one is asked for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from enfilade.exchange.call import Call, Channel, Home
+from enfilade.http.reasons import Reason
+
+
+class Pool:
+    """The `Home` of a peer's channels. `dial(home)` asks for one more, and is answered by `opened` or `refused`.
+
+    `most`: connections at once; 0: any number. `keep`: of those that have nothing to do. `many`: a connection carries many calls
+    at once, so that one is dialed for all that wait.
+    """
+
+    __slots__ = ("_dial", "_dialing", "_free", "_keep", "_many", "_most", "_size", "_waiting")
+
+    def __init__(self, dial: Callable[[Home], None], *, most: int = 0, keep: int = 64, many: bool = False) -> None:
+        self._dial = dial
+        self._most = most
+        self._keep = keep
+        self._many = many
+        self._free: dict[Channel, None] = {}  # those with room, the one used last at the end
+        self._size = 0
+        self._dialing = 0
+        self._waiting: deque[Call] = deque()
+
+    def carry(self, call: Call) -> None:
+        """See the call through: over a connection that has room, or as soon as there is one."""
+        if self._free:
+            channel, _ = self._free.popitem()
+            channel.carry(call)
+            if self._many and channel.room:
+                self._free[channel] = None
+        else:
+            self._waiting.append(call)
+            self._dial_more()
+
+    def cancel(self, call: Call, why: Reason) -> None:
+        """Nobody wants the call's answer any more. Its caller hears `over`."""
+        if call.channel is not None:
+            call.channel.cancel(call, why)
+        elif call in self._waiting:
+            self._waiting.remove(call)
+            call.caller.over(call, why)
+
+    def retire(self) -> None:
+        """Let go of all connections, as soon as they have nothing to do."""
+        self._keep = 0
+        for channel in list(self._free):
+            channel.retire()
+
+    @property
+    def idle(self) -> bool:
+        """No connection carries, or waits to carry, anything."""
+        return not self._waiting and self._size == len(self._free)
+
+    def _dial_more(self) -> None:
+        wanted = 1 if self._many else len(self._waiting)
+        if self._dialing < wanted and (not self._most or self._size + self._dialing < self._most):
+            self._dialing += 1
+            self._dial(self)
+
+    # -- Home
+
+    def opened(self, channel: Channel) -> None:
+        self._dialing -= 1
+        self._size += 1
+        self.freed(channel)
+
+    def refused(self, why: Reason) -> None:
+        self._dialing -= 1
+        hopeless = self._many or not (self._size or self._dialing)
+        for _ in range(len(self._waiting) if hopeless else min(1, len(self._waiting))):
+            call = self._waiting.popleft()
+            call.caller.over(call, why)
+
+    def freed(self, channel: Channel) -> None:
+        while self._waiting:
+            channel.carry(self._waiting.popleft())
+            if not channel.room:
+                return
+        self._free[channel] = None
+        if len(self._free) > self._keep and channel.idle:
+            channel.retire()
+
+    def lost(self, channel: Channel) -> None:
+        self._size -= 1
+        self._free.pop(channel, None)
+        if self._waiting:
+            self._dial_more()
