@@ -6,7 +6,7 @@ import asyncio
 import gc
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -17,7 +17,6 @@ from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.upstreams import Upstreams
-from enfilade.config import schema as config
 from enfilade.config.schema import Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
@@ -148,8 +147,8 @@ class EdgeWorker:
     def app(self, name: str) -> Handler:
         return self._apps[name].handler
 
-    def upstream(self, route: config.Route) -> Upstream:
-        return self._upstreams.of(route)
+    def upstream(self, to: str | Sequence[str], balance: str | None) -> Upstream:
+        return self._upstreams.of(to, balance)
 
     def meter(self, site: str, pattern: str) -> Meter:
         return RouteMeter(self._column.cells, self._prepared.route_rows[site, pattern])

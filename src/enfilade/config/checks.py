@@ -179,18 +179,22 @@ def _check_route(route: Route, path: Path, config: Config, report: Report) -> No
 
 def _check_proxy(route: Route, path: Path, config: Config, report: Report) -> None:
     proxy = route.proxy
-    where, to = ((*path, "proxy", "to"), proxy.to) if isinstance(proxy, Proxy) else ((*path, "proxy"), proxy)
-    if isinstance(to, str) and is_name(to):
-        if to not in config.upstreams and report.complete(()):
-            text = f'{dotted(where)}: there is no upstream "{to}"'
-            report(where, False, text, did_you_mean(to, config.upstreams) or 'a URL begins with "http://"')
-        if route.balance is not None:
-            report((*path, "balance"), True, f'{dotted((*path, "balance"))} stands in the upstream "{to}"', "")
-    elif isinstance(to, str):
-        _check_text(parse_address, to, where, report)
+    if isinstance(proxy, Proxy):
+        where = (*path, "proxy")
+        if bool(proxy.to) is bool(proxy.split) and report.complete(where):
+            report(where, True, f"{dotted(where)} needs either to or split", "")
+        if proxy.to:
+            _check_to(proxy.to, (*where, "to"), config, report)
+        for i, branch in enumerate(proxy.split):
+            _check_to(branch.to, (*where, "split", i, "to"), config, report)
+        if proxy.mirror is not None:
+            _check_to(proxy.mirror.to, (*where, "mirror", "to"), config, report)
+        to = proxy.to
     else:
-        for i, url in enumerate(to or ()):
-            _check_text(parse_address, url, (*where, i), report)
+        to = proxy or ""
+        _check_to(to, (*path, "proxy"), config, report)
+    if route.balance is not None and isinstance(to, str) and is_name(to):
+        report((*path, "balance"), True, f'{dotted((*path, "balance"))} stands in the upstream "{to}"', "")
     if isinstance(proxy, Proxy):
         if proxy.strip and proxy.path is not None:
             report((*path, "proxy", "strip"), True, f"{dotted((*path, 'proxy'))} has both strip and path", "")
@@ -198,6 +202,19 @@ def _check_proxy(route: Route, path: Path, config: Config, report: Report) -> No
             _check_header_rules(proxy.headers, (*path, "proxy", "headers"), report)
         if proxy.internal is not None:
             _check_directory(proxy.internal, (*path, "proxy", "internal"), report)
+
+
+def _check_to(to: str | list[str], path: Path, config: Config, report: Report) -> None:
+    """The name of an upstream, or URLs."""
+    if isinstance(to, str) and is_name(to):
+        if to not in config.upstreams and report.complete(()):
+            text = f'{dotted(path)}: there is no upstream "{to}"'
+            report(path, False, text, did_you_mean(to, config.upstreams) or 'a URL begins with "http://"')
+    elif isinstance(to, str):
+        _check_text(parse_address, to, path, report)
+    else:
+        for i, url in enumerate(to):
+            _check_text(parse_address, url, (*path, i), report)
 
 
 def is_name(text: str) -> bool:

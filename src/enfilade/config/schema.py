@@ -191,10 +191,43 @@ class Policies(Table, frozen=True):
     timing: Annotated[bool | None, Text("Tell the client in `Server-Timing` how long each room took.")] = None
 
 
+class Branch(Table, frozen=True):
+    """One way of a split."""
+
+    to: Annotated[str | list[str], Text("The name of a table in `upstreams`, or the URLs of its servers.")]
+    weight: Annotated[
+        float,
+        Meta(ge=0),
+        Text("How many of the clients take it, in comparison to the others; 0: none but those of `when`."),
+    ] = 0.0
+    when: Annotated[
+        dict[str, str],
+        Text(
+            'Requests that take it in any case: `{"cookie beta" = "1"}`, `{"header X-Canary" = "yes"}`; one is enough.'
+        ),
+    ] = {}
+
+
+class MirrorTo(Table, frozen=True):
+    """Somebody who is asked the same; the answers are thrown away."""
+
+    to: Annotated[str | list[str], Text("The name of a table in `upstreams`, or the URLs of its servers.")]
+    part: Annotated[
+        float, Meta(ge=0, le=1), Text("How many of the requests (0 to 1). Those with a body are left out.")
+    ] = 1.0
+
+
 class Proxy(Table, frozen=True):
     """What is handed on to an upstream, and how. A name or a list of URLs alone is short for `to`."""
 
-    to: Annotated[str | list[str], Text("The name of a table in `upstreams`, or the URLs of its servers.")]
+    to: Annotated[
+        str | list[str], Text("The name of a table in `upstreams`, or the URLs of its servers; or instead `split`.")
+    ] = msgspec.field(default_factory=list)
+    split: Annotated[list[Branch], Text("Several ways, each for a part of the clients: for canaries.")] = []
+    split_by: Annotated[
+        str, Text("Who takes the same way each time: `ip`, `header NAME`, `cookie NAME`, `query NAME`.")
+    ] = "ip"
+    mirror: Annotated[MirrorTo | None, Text("Ask somebody else the same.")] = None
     host: Annotated[
         str,
         Text(
@@ -396,6 +429,52 @@ class PeerTls(Table, frozen=True):
     verify: Annotated[bool, Text("`false`: talk to anybody. Only for tests.")] = True
 
 
+class Ejection(Table, frozen=True):
+    """When a server that fails is left alone. Failures are connections that cannot be had or break, time-outs, malformed answers
+    and the statuses 502, 503 and 504."""
+
+    failures: Annotated[Count, Text("So many in a row; 0: any number.")] = 5
+    rate: Annotated[float, Meta(ge=0, le=1), Text("Such a part (0 to 1) of the exchanges in `window`; 0: any.")] = 0.0
+    window: Annotated[Duration, Text("The time that `rate` looks back.")] = 10.0
+    time: Annotated[
+        Duration, Text("For how long at first; each time again it is longer. Then one request decides.")
+    ] = 10.0
+    longest: Annotated[Duration, Text("For how long at most.")] = 300.0
+    most: Annotated[
+        float, Meta(ge=0, le=1), Text("The part of the servers that may be left alone at once; one always stays.")
+    ] = 0.5
+
+
+class Check(Table, frozen=True):
+    """How servers are asked whether they are well; one worker asks for all."""
+
+    path: Annotated[str, Text("What is asked for, with GET.")] = "/"
+    host: Annotated[str | None, Text("Host of the request; without it, the server's own.")] = None
+    status: Annotated[str, Text('The good ones: `"200"`, `"2xx"`, `"200-399"`, several with commas.')] = "200-399"
+    contains: Annotated[str, Text("What must stand in the first 64 KB of the answer.")] = ""
+    interval: Annotated[Duration, Text("From one check to the next.")] = 5.0
+    timeout: Annotated[Duration, Text("For the whole answer.")] = 2.0
+    rise: Annotated[Positive, Text("So many good ones in a row bring a server back.")] = 2
+    fall: Annotated[Positive, Text("So many bad ones in a row take it out.")] = 3
+
+
+class Breaker(Table, frozen=True):
+    """When the whole upstream is left alone: its requests get 503 at once, until one that is let through succeeds."""
+
+    failures: Annotated[Count, Text("So many failures in a row; 0: any number.")] = 20
+    rate: Annotated[float, Meta(ge=0, le=1), Text("Such a part (0 to 1) of the exchanges in `window`; 0: any.")] = 0.0
+    window: Annotated[Duration, Text("The time that `rate` looks back.")] = 10.0
+    time: Annotated[Duration, Text("For how long; each time again it is longer.")] = 5.0
+
+
+class StickyCookie(Table, frozen=True):
+    """A cookie that brings clients back to the server that served them before."""
+
+    secret: Annotated[str, Text("At least 16 characters, the same on all machines: it signs the cookie.")]
+    cookie: Annotated[str, Text("Its name.")] = "route"
+    max_age: Annotated[Duration | None, Text("How long browsers keep it; without it, until they are closed.")] = None
+
+
 class Upstream(Table, frozen=True):
     """Servers that answer for us."""
 
@@ -414,6 +493,20 @@ class Upstream(Table, frozen=True):
             "How often a request that failed is tried again elsewhere: those that do no harm twice, or were never sent."
         ),
     ] = 1
+    retry_budget: Annotated[
+        float, Meta(ge=0, le=1), Text("Retries at most, as a part (0 to 1) of the requests; ten a second are free.")
+    ] = 0.2
+    hedge: Annotated[
+        bool,
+        Text(
+            "Ask a second server too for what is later than 95 in 100 answers, and take the first; paid as retries are."
+        ),
+    ] = False
+    eject: Annotated[bool | Ejection, Text("Leave servers alone that fail; `false`: never.")] = True
+    check: Annotated[bool | Check, Text("Ask servers whether they are well; `true`: for `/`.")] = False
+    breaker: Annotated[bool | Breaker, Text("Leave the whole upstream alone when it fails too often.")] = False
+    slow_start: Annotated[Duration, Text("A server that comes back gets its full share only after this.")] = 10.0
+    sticky: Annotated[StickyCookie | None, Text("Bring clients back to the same server by a cookie.")] = None
     queue: Annotated[Count, Text("Requests that wait when every server has as many as its `limit`; beyond: 503.")] = (
         1000
     )
