@@ -35,6 +35,8 @@ TITLES = {
     "Log": "log = {...}",
     "HeaderRules": "headers = {...}",
     "App": "[apps.NAME]",
+    "AppLimits": "limits = {...}",
+    "WorkerRange": "workers = {...}",
 }
 INTRO = """\
 # Configuration

@@ -30,6 +30,7 @@ from enfilade.net.edge import Edge
 from enfilade.net.service import Service
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import CONTENT_TYPE, ConnectionMeter, ConnectionRows, RouteMeter, render
+from enfilade.process.app_rows import AppRows
 from enfilade.process.board import Board, Column
 from enfilade.process.control import Control, Wish
 from enfilade.process.plan import Sockets, StartError
@@ -52,6 +53,7 @@ class Prepared(NamedTuple):
     engines: Engines
     route_rows: dict[tuple[str, str], int]
     connection_rows: ConnectionRows
+    app_rows: dict[str, AppRows]
 
 
 class EdgeWorker:
@@ -99,7 +101,7 @@ class EdgeWorker:
 
     async def _start_apps(self) -> None:
         try:
-            for step, (name, app) in enumerate(self._config.apps.items()):
+            for step, (name, app) in enumerate(self._config.inline_apps.items()):
                 self._control.starts(step)
                 self._apps[name] = await start_app(name, app)
         except BaseException:
