@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from enfilade.assemble.app_links import AppLinks
 from enfilade.assemble.apps import start_app
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
@@ -70,17 +71,21 @@ class EdgeWorker:
         self._date = DateStamp()
         meter = ConnectionMeter(column.cells, prepared.connection_rows)
         self._upstreams = Upstreams(prepared.config, loop, meter)
+        self._app_links = AppLinks(
+            prepared.config.isolated_apps, prepared.app_rows, loop, meter, control.links, prepared.board, column
+        )
         self._edge = Edge(loop, self._date)
         self._over = loop.create_future()
 
     async def serve(self, sockets: Sockets) -> None:
         """Start the applications, serve until the supervisor says drain, drain, and stop the applications."""
         self._control.attach(self._loop)
+        self._control.links.attach(self._loop)
         self._control.on_drain(lambda: self._end(now=False))
         self._control.on_stop_now(lambda: self._end(now=True))
         await self._start_apps()
         sites = Sites(self._config, self)
-        self._edge.on_tick.append(self._upstreams.sweep)
+        self._edge.on_tick += [self._upstreams.sweep, self._app_links.tick]
         for sink in self._sinks.values():
             self._edge.on_tick.append(sink.flush)
         self._control.on_reopen_logs(self._reopen_logs)
@@ -95,6 +100,7 @@ class EdgeWorker:
         if not now:
             await self._drain()
         self._upstreams.close()
+        self._app_links.close()
         self._edge.close()
         for sink in self._sinks.values():
             sink.close()
@@ -146,7 +152,8 @@ class EdgeWorker:
         sink.flush(time.monotonic())
 
     def app(self, name: str) -> Handler:
-        return self._apps[name].handler
+        running = self._apps.get(name)
+        return self._app_links.handler(name) if running is None else running.handler
 
     def upstream(self, to: str | Sequence[str], balance: str | None) -> Upstream:
         return self._upstreams.of(to, balance)
