@@ -8,7 +8,7 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import inf
 
@@ -23,7 +23,6 @@ from enfilade.net.client import CallLimits, ClientConnection, ClientContext
 from enfilade.net.context import ConnectionLimits, Tracked
 from enfilade.observe.metrics import ConnectionMeter
 from enfilade.process.app_rows import AppRows
-from enfilade.process.board import Board, Column
 from enfilade.process.links import Links
 from enfilade.upstream.breaker import Tolerance
 from enfilade.upstream.budget import RetryBudget
@@ -50,15 +49,14 @@ class AppLinks:
 
     def __init__(
         self, apps: Mapping[str, App], rows: Mapping[str, AppRows], loop: asyncio.AbstractEventLoop, meter: ConnectionMeter,
-        links: Links, board: Board, column: Column,
+        links: Links, cells: memoryview[int], others: Sequence[memoryview[int]],
     ) -> None:  # fmt: skip
         self._apps = apps
         self._rows = rows
         self._loop = loop
         self._links = links
-        self._board = board
-        self._column = column
-        self._others: list[memoryview[int]] = []
+        self._cells = cells
+        self._others = others
         self._connections: set[Tracked] = set()
         self._context = ClientContext(
             loop=loop,
@@ -87,8 +85,6 @@ class AppLinks:
 
     def tick(self, now: float) -> None:
         """About once a second."""
-        own = self._column.index
-        self._others[:] = [column.cells for column in self._board.columns() if column.index != own]
         for connection in list(self._connections):
             connection.sweep(now)
         for upstream in self._upstreams.values():
@@ -99,7 +95,7 @@ class AppLinks:
             connection.close()
 
     def _upstream(self, name: str, app: App) -> Upstream:
-        cells, row = self._column.cells, self._rows[name].queue
+        cells, row = self._cells, self._rows[name].queue
 
         def counted(waiting: int) -> None:
             cells[row] = waiting
@@ -124,7 +120,7 @@ class AppLinks:
     def _joined(self, app: str, identifier: int, slot: int, concurrency: int, sock: socket.socket) -> None:
         upstream, rows = self._upstreams[app], self._rows[app]
         peer = Peer(f"{app}/{identifier}", limit=concurrency)
-        peer.share_counts(self._column.cells, rows.in_flight + slot, rows.requests + slot, self._others)
+        peer.share_counts(self._cells, rows.in_flight + slot, rows.requests + slot, self._others)
         sock.setblocking(False)
         pool = _LinkPool(partial(self._connect, sock), partial(self._leave, identifier))
         peer.pool = peer.upgrades = pool

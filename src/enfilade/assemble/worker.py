@@ -17,7 +17,7 @@ from enfilade.assemble.apps import start_app
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import Sites
-from enfilade.assemble.upstreams import Upstreams
+from enfilade.assemble.upstreams import UpstreamRows, Upstreams
 from enfilade.config.schema import Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
@@ -32,7 +32,7 @@ from enfilade.net.service import Service
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import CONTENT_TYPE, ConnectionMeter, ConnectionRows, RouteMeter, render
 from enfilade.process.app_rows import AppRows
-from enfilade.process.board import Board, Column
+from enfilade.process.board import SUPERVISOR, Board, Column
 from enfilade.process.control import Control, Wish
 from enfilade.process.plan import Sockets, StartError
 from enfilade.process.status import read_status
@@ -55,6 +55,7 @@ class Prepared(NamedTuple):
     route_rows: dict[tuple[str, str], int]
     connection_rows: ConnectionRows
     app_rows: dict[str, AppRows]
+    upstream_rows: dict[str, UpstreamRows]
 
 
 class EdgeWorker:
@@ -70,11 +71,15 @@ class EdgeWorker:
         self._apps: dict[str, RunningApp] = {}
         self._date = DateStamp()
         meter = ConnectionMeter(column.cells, prepared.connection_rows)
-        self._upstreams = Upstreams(prepared.config, loop, meter)
+        self._others: list[memoryview[int]] = []
+        self._upstreams = Upstreams(
+            prepared.config, prepared.upstream_rows, loop, meter, column.cells, self._others, probes=control.slot == 0
+        )
         self._app_links = AppLinks(
-            prepared.config.isolated_apps, prepared.app_rows, loop, meter, control.links, prepared.board, column
+            prepared.config.isolated_apps, prepared.app_rows, loop, meter, control.links, column.cells, self._others
         )
         self._edge = Edge(loop, self._date)
+        self._edge.on_tick += [self._look_around, self._upstreams.sweep, self._app_links.tick]
         self._over = loop.create_future()
 
     async def serve(self, sockets: Sockets) -> None:
@@ -85,7 +90,6 @@ class EdgeWorker:
         self._control.on_stop_now(lambda: self._end(now=True))
         await self._start_apps()
         sites = Sites(self._config, self)
-        self._edge.on_tick += [self._upstreams.sweep, self._app_links.tick]
         for sink in self._sinks.values():
             self._edge.on_tick.append(sink.flush)
         self._control.on_reopen_logs(self._reopen_logs)
@@ -124,6 +128,12 @@ class EdgeWorker:
         deadline = time.monotonic() + timeout
         await self._edge.drain(timeout, close_idle=lambda: self._control.stopping)
         await self._stop_apps(deadline)
+
+    def _look_around(self, now: float) -> None:
+        """Who else has a column on the board?"""
+        own = self._column.index
+        columns = self._prepared.board.columns()
+        self._others[:] = [column.cells for column in columns if column.index not in (SUPERVISOR, own)]
 
     def _end(self, *, now: bool) -> None:
         if self._over.done():
