@@ -23,6 +23,7 @@ from enfilade.wire.link.frames import HEAD_SIZE
 
 _SIZES = Struct(">HI")
 _STATUS = Struct(">H")
+_FIELDS_SIZE = HEAD_SIZE - 64  # a status and a Content-Length go with them
 _ENDS_PARTS = 9
 _LINE_PARTS = 10
 
@@ -88,7 +89,7 @@ def encoded(fields: Fields) -> EncodedFields:
         if isinstance(length, Reason):
             raise LocalError(f"Content-Length is {fields.get(b'content-length')!r}")
         block = b"\0".join(chain.from_iterable(pairs))
-        if len(block) > HEAD_SIZE:
+        if len(block) > _FIELDS_SIZE:
             raise LocalError(f"{len(block)} bytes of fields")
         known = fields.encoded_link = EncodedFields(block, -1 if length is None else length)
     return known

@@ -130,13 +130,7 @@ class LinkServer(Connection):
         """See `ServerCodec.respond`. Date is left to the edge."""
         s = self._streams.get(stream)
         known: EncodedFields | None = fields.encoded_link  # type: ignore[assignment]  # nobody else writes it
-        if (
-            s is not None
-            and s.fresh
-            and known is not None
-            and known.status == status
-            and known.size == len(body)
-        ):  # fmt: skip
+        if s is not None and s.fresh and known is not None and known.status == status and known.size == len(body):
             self._out += (pack_header(stream, known.word, len(known.head)), known.head, body)
             del self._streams[stream]
             if self._final:
