@@ -45,7 +45,9 @@ SPEC: dict[str, Any] = {
 class Program:
     """`source` becomes the module `main` in `folder`, and is run by `python`."""
 
-    def __init__(self, folder: Path, source: str, *, target: str = "main", python: str = sys.executable, **spec: Any) -> None:
+    def __init__(
+        self, folder: Path, source: str, *, target: str = "main", python: str = sys.executable, **spec: Any
+    ) -> None:
         (folder / "main.py").write_text(source)
         self.log = folder / "stderr"
         ours, theirs = socket.socketpair()
