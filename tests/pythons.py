@@ -33,14 +33,9 @@ def interpreter(version: str) -> str:
 
 def run(version: str, program: str) -> str:
     """What `program` prints when it runs on Python `version` with nothing but the standard library and our sources."""
-    command = [
-        interpreter(version),
-        "-I",
-        "-W",
-        "error",
-        "-c",
-        f"import sys; sys.path.insert(0, {str(SRC)!r})\n{program}",
-    ]
+    flags = ["-I", "-S", "-B", "-W", "error"]  # no site-packages, no bytecode among the sources
+    program = f"import sys; sys.path.insert(0, {str(SRC)!r})\n{program}"
+    command = [interpreter(version), *flags, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

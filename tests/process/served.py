@@ -14,15 +14,16 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import uvloop
 
 from enfilade.config.units import address
 from enfilade.observe.metrics import render
+from enfilade.process.app_rows import register_app
 from enfilade.process.board import Board, Column
 from enfilade.process.control import Control
-from enfilade.process.plan import Sockets, StartError
+from enfilade.process.plan import AppSpec, Sockets, StartError
 from enfilade.process.privileges import find_identity
 from enfilade.process.sockets import ListenSpec
 from enfilade.process.status import read_status
@@ -40,7 +41,15 @@ class JsonPlan:
         self.steps = self.json.get("steps", [])
         self.identity = find_identity(self.json.get("user"), None)
         self.board = board
+        self.apps = [self._app(name, app) for name, app in self.json.get("apps", {}).items()]
         self.answers = board.rows("enfilade_sent_bytes_total")
+
+    def _app(self, name: str, app: dict[str, Any]) -> AppSpec:
+        options = {"start_timeout": 60.0, "drain_timeout": self.drain_timeout, **app.get("options", {})}
+        options["identity"] = find_identity(options.pop("user", None), None)
+        command = options.pop("command", (sys.executable, "-W", "error", "-m", "tests.process.scripted_app"))
+        script = {"drain_timeout": self.drain_timeout, **app.get("script", {})}
+        return AppSpec(name, command, script, register_app(self.board, name), **options)
 
     def run(self, sockets: Sockets, column: Column, control: Control) -> None:
         for step in range(len(self.steps)):
@@ -59,6 +68,8 @@ class TinyWorker:
         self.control = control
         self.connections: set[Connection] = set()
         self.draining = False
+        self.apps: dict[str, dict[int, AppLink]] = {}
+        self.failures: list[str] = []
 
     async def main(self) -> None:
         if reason := self.plan.json.get("fail_start"):
@@ -70,6 +81,10 @@ class TinyWorker:
         self.loop = asyncio.get_running_loop()
         self.done = asyncio.Event()
         self.control.attach(self.loop)
+        self.control.links.on_worker(self.linked)
+        self.control.links.on_leaving(self.leaving)
+        self.control.links.on_failed(lambda app, why: self.failures.append(f"{app}: {why}"))
+        self.control.links.attach(self.loop)
         self.control.on_drain(self.drain)
         self.control.on_stop_now(self.done.set)
         self.control.on_reopen_logs(lambda: logging.warning("worker %d reopens its logs", self.control.slot))
@@ -105,7 +120,33 @@ class TinyWorker:
         if self.draining:
             self.loop.call_later(0.02, lambda: self.connections or self.done.set())
 
+    # -- applications: "/app/NAME/LINE" is answered by the worker that has answered least, or by "none"
+
+    def linked(self, app: str, id: int, slot: int, concurrency: int, sock: socket.socket) -> None:
+        rows = next(spec.rows for spec in self.plan.apps if spec.name == app)
+        self.apps.setdefault(app, {})[id] = AppLink(sock, self.column, rows.requests + slot, rows.in_flight + slot)
+
+    def leaving(self, id: int) -> None:
+        for links in self.apps.values():
+            if id in links:
+                links.pop(id).close()
+
+    def ask(self, app: str, line: str) -> bytes:
+        links = self.apps.get(app, {})
+        for id, link in sorted(links.items(), key=lambda item: item[1].asked):
+            answer = link.ask(line)
+            if answer or line in ("hang", "die"):
+                return answer or b"null"
+            del links[id]
+        if line == "wake":
+            self.control.links.wake(app)
+        return json.dumps("none").encode()
+
     def answer(self, path: str) -> bytes:
+        if path.startswith("/app/"):
+            return self.ask(*path[5:].split("/"))
+        if path == "/failures":
+            return json.dumps(self.failures).encode()
         if path == "/status":
             return json.dumps(read_status(self.plan.board)).encode()
         if path == "/metrics":
@@ -115,6 +156,35 @@ class TinyWorker:
         return json.dumps(
             facts | {"text": self.plan.json.get("text", ""), "fds": len(os.listdir("/proc/self/fd"))}
         ).encode()
+
+
+class AppLink:
+    """One link: a line goes, a line comes; here the loop may wait for it."""
+
+    def __init__(self, sock: socket.socket, column: Column, requests: int, in_flight: int) -> None:
+        self.sock = sock
+        self.cells = column.cells
+        self.requests = requests
+        self.in_flight = in_flight
+        self.asked = 0
+        sock.settimeout(10)
+
+    def ask(self, line: str) -> bytes:
+        self.asked += 1
+        self.cells[self.in_flight] += 1
+        try:
+            self.sock.sendall(line.encode() + b"\n")
+            if line == "hang":
+                return b""
+            answer = self.sock.recv(65536)
+        except OSError:
+            answer = b""
+        self.cells[self.in_flight] -= 1
+        self.cells[self.requests] += 1
+        return answer
+
+    def close(self) -> None:
+        self.sock.close()
 
 
 class Connection(asyncio.Protocol):

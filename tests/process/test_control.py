@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from enfilade.process.channel import Channel
 from enfilade.process.control import DRAINING, READY, Control, Order, State
+from enfilade.process.links import Links
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def obeys(ends: tuple[socket.socket, socket.socket], *deeds: Callable[[], object
     happened: list[object] = []
 
     async def main() -> None:
-        control = Control(worker, 0, 1, 0.0, happened.append)
+        control = Control(worker, Links(Channel(worker)), 0, 1, 0.0, happened.append)
         loop = asyncio.get_running_loop()
         control.attach(loop)
         control.on_drain(lambda: happened.append("drain"))
@@ -70,7 +72,7 @@ def test_sigterm_drains_and_tells_the_supervisor(channel: tuple[socket.socket, s
 
 
 def test_a_callback_that_comes_late_is_called_at_once(channel: tuple[socket.socket, socket.socket]) -> None:
-    control = Control(channel[1], 0, 1, 5.0, lambda state: None)
+    control = Control(channel[1], Links(Channel(channel[1])), 0, 1, 5.0, lambda state: None)
     control._obey(Order.DRAIN)
     called = []
     control.on_drain(lambda: called.append("drain"))

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from tests.process.conftest import Server, fetch
 
-from enfilade.process.supervisor import FIRST_DELAY, MAX_DELAY, SETTLED, restart_delay
+from enfilade.process.lifecycle import FIRST_DELAY, MAX_DELAY, SETTLED, restart_delay
 
 Launch = Callable[..., Server]
 
@@ -298,8 +298,8 @@ def test_fewer_workers_look_after_all_sockets_and_no_descriptor_leaks(launch: La
     server.expect("serves")
     server.wait_for(lambda s: {w["generation"] for w in s["workers"]} == {generation + 1})
     assert len(os.listdir(f"/proc/{server.process.pid}/fd")) == descriptors
-    # stdin, stdout, stderr, /proc itself, epoll, asyncio's pair, the channel, one socket of its slot, this connection
-    assert server.get()["fds"] == 10
+    # stdin, stdout, stderr, /proc itself, epoll, asyncio's pair, the channel, links, one socket of its slot, this connection
+    assert server.get()["fds"] == 11
 
 
 class Load:

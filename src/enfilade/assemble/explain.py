@@ -90,8 +90,10 @@ def _handler(config: Config, route: Route, mount: str) -> Step:
     if route.files is not None:
         return Step("handler", "Files", route.files)
     if route.proxy is not None:
-        to = route.proxy.to if isinstance(route.proxy, Proxy) else route.proxy
-        return Step("handler", "Proxy", f"to {to if isinstance(to, str) else ', '.join(to)}")
+        said = route.proxy if isinstance(route.proxy, Proxy) else Proxy(to=route.proxy)
+        ways = [branch.to for branch in said.split] or [said.to]
+        named = [to if isinstance(to, str) else ", ".join(to) for to in ways]
+        return Step("handler", "Proxy", f"to {' or to '.join(named)}")
     if route.redirect is not None:
         return Step("handler", "Redirect", f"to {getattr(route.redirect, 'to', route.redirect)}")
     return Step("handler", "Respond", f"always {getattr(route.respond, 'status', route.respond)}")

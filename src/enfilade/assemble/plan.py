@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from enfilade.assemble.app_specs import app_specs
 from enfilade.assemble.apps import negotiator
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
@@ -35,8 +36,9 @@ class EdgePlan:
         self.drain_timeout = server.drain_timeout
         self.pid_file = server.pid_file
         # One application is started after the other; what a worker does besides takes a fraction of a second.
-        self.start_timeout = START_TIMEOUT + sum(app.start_timeout for app in config.apps.values())
-        self.steps = [f"the application {name}" for name in config.apps]
+        self.start_timeout = START_TIMEOUT + sum(app.start_timeout for app in config.inline_apps.values())
+        self.steps = [f"the application {name}" for name in config.inline_apps]
+        self.apps = app_specs(config, board)
         self.identity = find_identity(server.user, server.group)
         if self.identity is not None:  # import it now: whoever the workers become may not be able to read it
             for app in config.apps.values():
@@ -49,6 +51,7 @@ class EdgePlan:
             Engines(config, http2=server.h2c or certificates.listener is not None),
             {names: register_route(board, *names) for names in route_names(config)},
             register_connections(board),
+            {app.name: app.rows for app in self.apps},
         )
 
     def run(self, sockets: Sockets, column: Column, control: Control) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from enfilade.config.schema import Config, Fixed, HeaderRules, Log, Redirect, Route, Site
 from enfilade.config.schema import Proxy as ProxyTable
@@ -22,6 +25,7 @@ from enfilade.handlers.files import Files
 from enfilade.handlers.methods import answer_server_method, refuse_method
 from enfilade.handlers.proxy.instead import page, status_of
 from enfilade.handlers.proxy.proxy import Proxy
+from enfilade.handlers.proxy.split import Mirror, SplitHandler
 from enfilade.handlers.proxy.target import rewrite, strip
 from enfilade.handlers.redirect import Redirect as RedirectHandler
 from enfilade.handlers.respond import Respond
@@ -32,6 +36,8 @@ from enfilade.http.request import Request
 from enfilade.observe.log import LogSink
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import Found, Refused, Table, compile_routes
+from enfilade.upstream.key import parse_key
+from enfilade.upstream.split import Branch, Split, sample
 from enfilade.upstream.upstream import Upstream
 
 NO_ROUTE = reason("no_route")
@@ -48,7 +54,7 @@ class Parts(Protocol):
 
     def sink(self, to: str) -> LogSink: ...
     def app(self, name: str) -> Handler: ...
-    def upstream(self, route: Route) -> Upstream: ...
+    def upstream(self, to: str | Sequence[str], balance: str | None) -> Upstream: ...
     def meter(self, site: str, pattern: str) -> Meter | None: ...
     def tls(self, site: str) -> object | None: ...
 
@@ -172,12 +178,28 @@ def handler_of(pattern: str, route: Route, parts: Parts) -> Handler:
     return Respond(fixed.status, fixed.body, fixed.type, any_method=not pattern.startswith("/"))
 
 
-def proxy_of(pattern: str, route: Route, parts: Parts) -> Proxy:
+def proxy_of(pattern: str, route: Route, parts: Parts) -> Handler:
     said = route.proxy
     table = said if isinstance(said, ProxyTable) else ProxyTable(to=said or "")
+    if not table.split:
+        return _proxy(pattern, table, table.to, route.balance, parts)
+    branches = [
+        Branch(branch.weight, [(parse_key(key), value.encode()) for key, value in branch.when.items()])
+        for branch in table.split
+    ]
+    ways = [_proxy(pattern, table, branch.to, route.balance, parts) for branch in table.split]
+    return SplitHandler(Split(branches, parse_key(table.split_by)), ways)
+
+
+def _proxy(pattern: str, table: ProxyTable, to: str | Sequence[str], balance: str | None, parts: Parts) -> Proxy:
     rules = table.headers
+    mirror = None
+    if table.mirror is not None:
+        other = _proxy(pattern, msgspec.structs.replace(table, mirror=None), table.mirror.to, None, parts)
+        mirror = Mirror(other, sample(table.mirror.part, random.random))
     return Proxy(
-        parts.upstream(route),
+        parts.upstream(to, balance),
+        mirror=mirror,
         host={"client": None, "peer": ""}.get(table.host, table.host),
         path=strip if table.strip else None if table.path is None else rewrite(table.path, params_of(pattern)),
         rules=None if rules is None else FieldRules(rules.set, rules.add, rules.remove),

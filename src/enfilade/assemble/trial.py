@@ -4,24 +4,31 @@ where nothing is opened and no application is imported, so that a mistake is fou
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
 
+from enfilade.assemble.balance import make_upstream
 from enfilade.assemble.certificates import read_context
 from enfilade.assemble.sites import POLICIES, handler_of
+from enfilade.assemble.upstreams import tls_context
 from enfilade.config.errors import Path, dotted
 from enfilade.config.report import Report
-from enfilade.config.schema import Config, Policies, Route, Tls
+from enfilade.config.schema import Config, PeerTls, Policies, Route, Tls
+from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.exchange.exchange import Handler
 from enfilade.handlers.respond import Respond
 from enfilade.observe.log import LogSink
-from enfilade.upstream.upstream import Queue, Timer, Upstream
+from enfilade.upstream.upstream import Upstream
 
 _ACTIONS = ("proxy", "redirect", "respond")
-_INNER = {"log": "format", "redirect": "to", "tls": "certificate"}
+_INNER = {"check": "status", "sticky": "secret", "log": "format", "redirect": "to", "tls": "certificate"}
 """Of keys that may be tables: the inner one that a constructor complains about."""
+
+
+class NoTimer:
+    def cancel(self) -> None: ...
 
 
 class NoWorker:
@@ -33,8 +40,9 @@ class NoWorker:
     def app(self, name: str) -> Handler:
         return Respond(503)
 
-    def upstream(self, route: Route) -> Upstream:
-        return Upstream("", route.balance or "round_robin", Queue(0, 0.0, _never))
+    def upstream(self, to: str | Sequence[str], balance: str | None) -> Upstream:
+        table = UpstreamTable(balance=balance or "round_robin")
+        return make_upstream("", table, _later, _zero)
 
     def meter(self, site: str, pattern: str) -> None:
         return None
@@ -43,12 +51,10 @@ class NoWorker:
         return None
 
 
-def _never(seconds: float, what: Callable[[], None]) -> Timer:
-    raise AssertionError("nothing waits here")
-
-
 def try_out(config: Config, report: Report) -> None:
     """Report what cannot be made of those parts of `config` that are good by themselves (config/checks.py)."""
+    for name, upstream in config.upstreams.items():
+        _try_upstream(name, upstream, report)
     for name, site in config.sites.items():
         path = ("sites", name)
         if isinstance(site.tls, Tls):
@@ -57,6 +63,25 @@ def try_out(config: Config, report: Report) -> None:
         for pattern, route in site.routes.items():
             _try_policies(route, (*path, pattern), report)
             _try_action(pattern, route, (*path, pattern), report)
+
+
+def _try_upstream(name: str, table: UpstreamTable, report: Report) -> None:
+    path = ("upstreams", name)
+    alone = UpstreamTable(balance=table.balance)
+    _try(partial(make_upstream, name, alone, _later, _zero), table, path, "balance", report)
+    for key in ("sticky", "check"):
+        alone = UpstreamTable(**{key: getattr(table, key)})
+        _try(partial(make_upstream, name, alone, _later, _zero), table, path, key, report)
+    if table.tls != PeerTls():
+        _try(partial(tls_context, table), table, path, "tls", report)
+
+
+def _later(seconds: float, what: Callable[[], None]) -> NoTimer:
+    return NoTimer()
+
+
+def _zero() -> float:
+    return 0.0
 
 
 def _try_policies(table: Policies, path: Path, report: Report) -> None:

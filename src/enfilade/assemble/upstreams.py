@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
+from enfilade.assemble.balance import make_upstream
 from enfilade.config.checks import is_name
-from enfilade.config.schema import Config, Proxy, Route
+from enfilade.config.schema import Config
 from enfilade.config.schema import Peer as PeerTable
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.net.client import CallLimits, ClientContext, Engine
@@ -18,7 +20,7 @@ from enfilade.observe.metrics import ConnectionMeter
 from enfilade.upstream.addresses import Address, parse_address
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pool import Pool
-from enfilade.upstream.upstream import Queue, Upstream
+from enfilade.upstream.upstream import Upstream
 from enfilade.wire.codec import ClientCodec
 from enfilade.wire.http1.client import Http1Client
 from enfilade.wire.http1.limits import Http1Limits
@@ -34,15 +36,13 @@ class Upstreams:
         self._made: dict[object, Upstream] = {}
         self.connections: set[Tracked] = set()
 
-    def of(self, route: Route) -> Upstream:
-        """The upstream of a route; routes that say the same share one."""
-        to = route.proxy.to if isinstance(route.proxy, Proxy) else route.proxy
-        assert to is not None
+    def of(self, to: str | Sequence[str], balance: str | None) -> Upstream:
+        """The upstream called `to`, or of the servers with these URLs; whoever says the same shares one."""
         if isinstance(to, str) and is_name(to):
             name, table = to, self._config.upstreams[to]
         else:
-            peers = [to] if isinstance(to, str) else to
-            name, table = ", ".join(peers), UpstreamTable(peers=list(peers), balance=route.balance or "round_robin")
+            peers = [to] if isinstance(to, str) else list(to)
+            name, table = ", ".join(peers), UpstreamTable(peers=list(peers), balance=balance or "round_robin")
         key = (name, table.balance)
         made = self._made.get(key)
         if made is None:
@@ -53,14 +53,15 @@ class Upstreams:
         """About once a second."""
         for connection in list(self.connections):
             connection.sweep(now)
+        for upstream in self._made.values():
+            upstream.tick(now)
 
     def close(self) -> None:
         for connection in list(self.connections):
             connection.close()
 
     def _make(self, name: str, table: UpstreamTable) -> Upstream:
-        queue = Queue(table.queue, table.queue_timeout, self._loop.call_later)
-        upstream = Upstream(name, table.balance, queue, retries=table.retries)
+        upstream = make_upstream(name, table, self._loop.call_later, time.monotonic)
         context = ClientContext(
             loop=self._loop, limits=ConnectionLimits(), meter=self._meter, connections=self.connections
         )
@@ -81,10 +82,10 @@ def _peer(said: PeerTable, table: UpstreamTable, context: ClientContext) -> Peer
     peer.authority, peer.tls, peer.http2 = address.authority, address.tls, address.protocol == "h2c"
     dial = partial(_dialer, address, table, context)
     pool = partial(Pool, most=table.connections, keep=table.keep)
-    tls = _context_of(table) if address.tls else None
+    tls = tls_context(table) if address.tls else None
     peer.pool = peer.upgrades = pool(dial(tls), many=peer.http2)
     if tls is not None:  # whatever the peer prefers, an upgrade is asked for in HTTP/1.1
-        peer.upgrades = pool(dial(_context_of(table, ("http/1.1",))))
+        peer.upgrades = pool(dial(tls_context(table, ("http/1.1",))))
     return peer
 
 
@@ -100,7 +101,8 @@ def _dialer(address: Address, table: UpstreamTable, context: ClientContext, tls:
     )
 
 
-def _context_of(table: UpstreamTable, protocols: tuple[str, ...] = ("h2", "http/1.1")) -> ssl.SSLContext:
+def tls_context(table: UpstreamTable, protocols: tuple[str, ...] = ("h2", "http/1.1")) -> ssl.SSLContext:
+    """Raises OSError or ssl.SSLError."""
     tls = table.tls
     return client_tls(
         authority=tls.authority, certificate=tls.certificate, key=tls.key, verify=tls.verify, protocols=protocols

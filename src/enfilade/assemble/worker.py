@@ -6,7 +6,7 @@ import asyncio
 import gc
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -17,7 +17,6 @@ from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.upstreams import Upstreams
-from enfilade.config import schema as config
 from enfilade.config.schema import Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
@@ -31,6 +30,7 @@ from enfilade.net.edge import Edge
 from enfilade.net.service import Service
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import CONTENT_TYPE, ConnectionMeter, ConnectionRows, RouteMeter, render
+from enfilade.process.app_rows import AppRows
 from enfilade.process.board import Board, Column
 from enfilade.process.control import Control, Wish
 from enfilade.process.plan import Sockets, StartError
@@ -53,6 +53,7 @@ class Prepared(NamedTuple):
     engines: Engines
     route_rows: dict[tuple[str, str], int]
     connection_rows: ConnectionRows
+    app_rows: dict[str, AppRows]
 
 
 class EdgeWorker:
@@ -100,7 +101,7 @@ class EdgeWorker:
 
     async def _start_apps(self) -> None:
         try:
-            for step, (name, app) in enumerate(self._config.apps.items()):
+            for step, (name, app) in enumerate(self._config.inline_apps.items()):
                 self._control.starts(step)
                 self._apps[name] = await start_app(name, app)
         except BaseException:
@@ -147,8 +148,8 @@ class EdgeWorker:
     def app(self, name: str) -> Handler:
         return self._apps[name].handler
 
-    def upstream(self, route: config.Route) -> Upstream:
-        return self._upstreams.of(route)
+    def upstream(self, to: str | Sequence[str], balance: str | None) -> Upstream:
+        return self._upstreams.of(to, balance)
 
     def meter(self, site: str, pattern: str) -> Meter:
         return RouteMeter(self._column.cells, self._prepared.route_rows[site, pattern])

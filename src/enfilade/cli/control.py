@@ -212,6 +212,11 @@ def show(facts: dict[str, Any]) -> str:
         f", generation {worker['generation']}, restarts {worker['restarts']}"
         for worker in facts.get("workers", ())
     ]
+    lines += [
+        f"  {app['app']} {app['slot']}: pid {app['pid']}, {app['state']}, since {_time(app['started'])}"
+        f", generation {app['generation']}, {app['requests']} requests, {app['in_flight']} in flight, {app['memory'] >> 20} MB"
+        for app in facts.get("apps", ())
+    ]
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ from enfilade.config.errors import ConfigError, Problem
 from enfilade.config.load import load, loads, validate
 from enfilade.config.schema import (
     App,
+    AppLimits,
     Config,
     Fixed,
     HeaderRules,
@@ -15,10 +16,12 @@ from enfilade.config.schema import (
     ServerLog,
     Site,
     Tls,
+    WorkerRange,
 )
 
 __all__ = [
     "App",
+    "AppLimits",
     "Config",
     "ConfigError",
     "Fixed",
@@ -32,6 +35,7 @@ __all__ = [
     "ServerLog",
     "Site",
     "Tls",
+    "WorkerRange",
     "load",
     "loads",
     "validate",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 import msgspec
 
@@ -25,6 +25,7 @@ from enfilade.config.schema import (
     Site,
     Tls,
     Upstream,
+    WorkerRange,
 )
 from enfilade.http.field_texts import field_name, field_value
 from enfilade.route.hosts import compile_hosts
@@ -43,6 +44,12 @@ OPTIONS = {
 }
 """Options of a route, and the action that they belong to."""
 
+ISOLATED = (
+    "workers", "concurrency", "venv", "python", "user", "group", "cwd", "limits", "warm_up", "max_requests", "max_memory",
+    "queue", "queue_timeout", "idle_stop", "live",
+)  # fmt: skip
+"""Options of applications in processes of their own."""
+
 _DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 _TARGET = re.compile(rf"{_DOTTED}(:{_DOTTED})?")
 _FORMATS = ("common", "combined", "json")
@@ -60,7 +67,7 @@ def check(config: Config, report: Report) -> None:
         _check_app(app, ("apps", name), report)
     for name, upstream in config.upstreams.items():
         _check_upstream(upstream, ("upstreams", name), report)
-    _check_environment(config, report)
+    _check_environment(config.apps, report)
 
 
 def _check_server(config: Config, report: Report) -> None:
@@ -172,18 +179,22 @@ def _check_route(route: Route, path: Path, config: Config, report: Report) -> No
 
 def _check_proxy(route: Route, path: Path, config: Config, report: Report) -> None:
     proxy = route.proxy
-    where, to = ((*path, "proxy", "to"), proxy.to) if isinstance(proxy, Proxy) else ((*path, "proxy"), proxy)
-    if isinstance(to, str) and is_name(to):
-        if to not in config.upstreams and report.complete(()):
-            text = f'{dotted(where)}: there is no upstream "{to}"'
-            report(where, False, text, did_you_mean(to, config.upstreams) or 'a URL begins with "http://"')
-        if route.balance is not None:
-            report((*path, "balance"), True, f'{dotted((*path, "balance"))} stands in the upstream "{to}"', "")
-    elif isinstance(to, str):
-        _check_text(parse_address, to, where, report)
+    if isinstance(proxy, Proxy):
+        where = (*path, "proxy")
+        if bool(proxy.to) is bool(proxy.split) and report.complete(where):
+            report(where, True, f"{dotted(where)} needs either to or split", "")
+        if proxy.to:
+            _check_to(proxy.to, (*where, "to"), config, report)
+        for i, branch in enumerate(proxy.split):
+            _check_to(branch.to, (*where, "split", i, "to"), config, report)
+        if proxy.mirror is not None:
+            _check_to(proxy.mirror.to, (*where, "mirror", "to"), config, report)
+        to = proxy.to
     else:
-        for i, url in enumerate(to or ()):
-            _check_text(parse_address, url, (*where, i), report)
+        to = proxy or ""
+        _check_to(to, (*path, "proxy"), config, report)
+    if route.balance is not None and isinstance(to, str) and is_name(to):
+        report((*path, "balance"), True, f'{dotted((*path, "balance"))} stands in the upstream "{to}"', "")
     if isinstance(proxy, Proxy):
         if proxy.strip and proxy.path is not None:
             report((*path, "proxy", "strip"), True, f"{dotted((*path, 'proxy'))} has both strip and path", "")
@@ -191,6 +202,19 @@ def _check_proxy(route: Route, path: Path, config: Config, report: Report) -> No
             _check_header_rules(proxy.headers, (*path, "proxy", "headers"), report)
         if proxy.internal is not None:
             _check_directory(proxy.internal, (*path, "proxy", "internal"), report)
+
+
+def _check_to(to: str | list[str], path: Path, config: Config, report: Report) -> None:
+    """The name of an upstream, or URLs."""
+    if isinstance(to, str) and is_name(to):
+        if to not in config.upstreams and report.complete(()):
+            text = f'{dotted(path)}: there is no upstream "{to}"'
+            report(path, False, text, did_you_mean(to, config.upstreams) or 'a URL begins with "http://"')
+    elif isinstance(to, str):
+        _check_text(parse_address, to, path, report)
+    else:
+        for i, url in enumerate(to):
+            _check_text(parse_address, url, (*path, i), report)
 
 
 def is_name(text: str) -> bool:
@@ -212,7 +236,7 @@ def _know_app(name: str, report: Report) -> bool:
     return report.complete(()) and report.sound(("apps", name))
 
 
-def _defaults(table: msgspec.Struct, names: Mapping[str, str]) -> Iterable[tuple[str, object]]:
+def _defaults(table: msgspec.Struct, names: Container[str]) -> Iterable[tuple[str, object]]:
     return ((field.name, field.default) for field in msgspec.structs.fields(table) if field.name in names)
 
 
@@ -249,16 +273,44 @@ def _check_app(app: App, path: Path, report: Report) -> None:
         text = f'{dotted(where)}: "{app.target}" is not a target'
         report(where, False, text, 'write module:attribute, as in "shop.main:app"')
     _check_directory(app.path, (*path, "path"), report)
+    if app.inline and report.complete(path):
+        for key, default in _defaults(app, ISOLATED):
+            if getattr(app, key) != default:
+                text = f"{dotted((*path, key))} goes only with processes of its own"
+                report((*path, key), True, text, "write inline = false")
+    elif not app.inline:
+        _check_isolated(app, path, report)
 
 
-def _check_environment(config: Config, report: Report) -> None:
-    """Applications run in the process of the worker, so there is one environment for all."""
+def _check_isolated(app: App, path: Path, report: Report) -> None:
+    workers = app.workers
+    if isinstance(workers, WorkerRange) and workers.min > workers.max:
+        where = (*path, "workers")
+        report(where, False, f"{dotted(where)}: min is {workers.min}, and max {workers.max}", "")
+    if app.venv is not None and app.python is not None:
+        report((*path, "python"), True, f"{dotted(path)} has venv and python, but one interpreter runs it", "")
+    program = app.interpreter
+    if program is not None and not os.access(program, os.X_OK):
+        where = (*path, "venv" if app.python is None else "python")
+        report(where, False, f'{dotted(where)}: there is no "{program}" that can be run', _similar_entry(program))
+    if app.cwd is not None:
+        _check_directory(app.cwd, (*path, "cwd"), report)
+    for key in ("warm_up", "live"):
+        value = getattr(app, key)
+        if value is not None and not value.startswith("/"):
+            report((*path, key), False, f'{dotted((*path, key))}: "{value}" is not a path', 'it starts with "/"')
+
+
+def _check_environment(apps: Mapping[str, App], report: Report) -> None:
+    """Inline applications run in the process of the worker, so there is one environment for all of them."""
     first: dict[str, tuple[str, Path]] = {}
-    for name, app in config.apps.items():
+    for name, app in apps.items():
         for variable, value in app.env.items():
             path = ("apps", name, "env", variable)
             if not variable or "=" in variable or "\0" in variable + value:
                 report(path, True, f"{dotted(path)}: not a variable that a process can have")
+                continue
+            if not app.inline:
                 continue
             said, where = first.setdefault(variable, (value, path))
             if said != value:

@@ -4,6 +4,7 @@ The text of each field is its public documentation: `enfilade schema` and `docs/
 """
 
 # No `from __future__ import annotations`: every start reads these, and would have to compile them if they were texts.
+import os
 from typing import Annotated, Literal
 
 import msgspec
@@ -39,6 +40,7 @@ Size = Annotated[
 FilePath = Annotated[str, Meta(extra={"path": True})]
 Positive = Annotated[int, Meta(ge=1, extra={"says": "a whole number of at least 1"})]
 Count = Annotated[int, Meta(ge=0, extra={"says": "a whole number of at least 0"})]
+Workers = Annotated[int, Meta(ge=1, le=32, extra={"says": "a whole number from 1 to 32"})]
 Status = Annotated[int, Meta(ge=200, le=599, extra={"says": "a status from 200 to 599"})]
 
 
@@ -189,10 +191,43 @@ class Policies(Table, frozen=True):
     timing: Annotated[bool | None, Text("Tell the client in `Server-Timing` how long each room took.")] = None
 
 
+class Branch(Table, frozen=True):
+    """One way of a split."""
+
+    to: Annotated[str | list[str], Text("The name of a table in `upstreams`, or the URLs of its servers.")]
+    weight: Annotated[
+        float,
+        Meta(ge=0),
+        Text("How many of the clients take it, in comparison to the others; 0: none but those of `when`."),
+    ] = 0.0
+    when: Annotated[
+        dict[str, str],
+        Text(
+            'Requests that take it in any case: `{"cookie beta" = "1"}`, `{"header X-Canary" = "yes"}`; one is enough.'
+        ),
+    ] = {}
+
+
+class MirrorTo(Table, frozen=True):
+    """Somebody who is asked the same; the answers are thrown away."""
+
+    to: Annotated[str | list[str], Text("The name of a table in `upstreams`, or the URLs of its servers.")]
+    part: Annotated[
+        float, Meta(ge=0, le=1), Text("How many of the requests (0 to 1). Those with a body are left out.")
+    ] = 1.0
+
+
 class Proxy(Table, frozen=True):
     """What is handed on to an upstream, and how. A name or a list of URLs alone is short for `to`."""
 
-    to: Annotated[str | list[str], Text("The name of a table in `upstreams`, or the URLs of its servers.")]
+    to: Annotated[
+        str | list[str], Text("The name of a table in `upstreams`, or the URLs of its servers; or instead `split`.")
+    ] = msgspec.field(default_factory=list)
+    split: Annotated[list[Branch], Text("Several ways, each for a part of the clients: for canaries.")] = []
+    split_by: Annotated[
+        str, Text("Who takes the same way each time: `ip`, `header NAME`, `cookie NAME`, `query NAME`.")
+    ] = "ip"
+    mirror: Annotated[MirrorTo | None, Text("Ask somebody else the same.")] = None
     host: Annotated[
         str,
         Text(
@@ -274,8 +309,27 @@ class Site(Policies, frozen=True):
         return self.tls not in (None, "off")
 
 
+INLINE = True
+"""Whether an application runs inside the edge workers that does not say."""
+
+
+class WorkerRange(Table, frozen=True):
+    """As many workers as there is work for: more at once when they are busy (three quarters of what they can serve at once; an
+    application that can serve any number: of a processor each), fewer after a calm minute."""
+
+    min: Annotated[Workers, Text("So many at least; the start waits for them.")] = 1
+    max: Annotated[Workers, Text("So many at most.")] = 8
+
+
+class AppLimits(Table, frozen=True):
+    """What the system lets each worker of an application have (setrlimit)."""
+
+    memory: Annotated[Size, Text("Address space, which is much more than what is used; 0: as the server.")] = 0
+    files: Annotated[Count, Text("Open files and connections; 0: as the server.")] = 0
+
+
 class App(Table, frozen=True):
-    """An application that is run here."""
+    """An application that is run here: in processes of its own, or `inline`. The keys after `inline` go only with the former."""
 
     target: Annotated[
         str,
@@ -290,7 +344,7 @@ class App(Table, frozen=True):
     env: Annotated[
         dict[str, str],
         Text(
-            "Environment variables, set before it is imported. Applications run in one process and see those of all of "
+            "Environment variables, set before it is imported. Inline applications share one process and see those of all of "
             "them: two that give one variable different values are an error."
         ),
     ] = {}
@@ -299,7 +353,59 @@ class App(Table, frozen=True):
         Literal["auto", "on", "off"], Text('Only ASGI: its start-up and shutdown. `"on"`: failing is fatal.')
     ] = "auto"
     websocket_message_limit: Annotated[Size, Text("Longest WebSocket message, after decompression.")] = 16 * 1024 * 1024
-    start_timeout: Annotated[Duration, Text("For its import and lifespan start-up.")] = 60.0
+    start_timeout: Annotated[Duration, Text("For its import, its lifespan start-up, and `warm_up`.")] = 60.0
+    inline: Annotated[
+        bool,
+        Text(
+            "Run it inside the edge workers: the lowest overhead, but what blocks, leaks or kills it does so to everything else "
+            "that they serve."
+        ),
+    ] = INLINE
+    workers: Annotated[
+        Workers | WorkerRange | Literal["auto"],
+        Text(
+            'How many processes, or a table with `min` and `max`. `"auto"`: one a core, as more could not run at once; eight at '
+            "most, as each is a copy of the application in memory."
+        ),
+    ] = "auto"
+    concurrency: Annotated[
+        Positive | Literal["auto"],
+        Text('Requests that one worker gets at once. `"auto"`: WSGI its `threads`, ASGI any number.'),
+    ] = "auto"
+    venv: Annotated[FilePath | None, Text("Virtual environment whose Python, 3.9 or later, runs it.")] = None
+    python: Annotated[FilePath | None, Text("Interpreter that runs it, 3.9 or later, instead of the server's own.")] = (
+        None
+    )
+    user: Annotated[str | None, Text("Its workers run as this user instead of `server.user`.")] = None
+    group: Annotated[str | None, Text("Its workers run as this group.")] = None
+    cwd: Annotated[FilePath | None, Text("Its working directory, instead of the server's.")] = None
+    limits: Annotated[AppLimits, Text("What each worker may have.")] = AppLimits()
+    warm_up: Annotated[
+        str | None,
+        Text("Path that each worker is asked for before it serves; a 5xx is a failed start."),
+    ] = None
+    max_requests: Annotated[
+        Count,
+        Text("A worker is replaced after so many requests, or up to a tenth fewer, one worker at a time; 0: never."),
+    ] = 0
+    max_memory: Annotated[
+        Size, Text("A worker that uses so much memory (resident) is replaced, one at a time; 0: never.")
+    ] = 0
+    queue: Annotated[
+        Count, Text("Requests that may wait while all workers have as many as they can serve; beyond: 503.")
+    ] = 1000
+    queue_timeout: Annotated[Duration, Text("How long a request may wait for a worker; beyond: 503.")] = 10.0
+    idle_stop: Annotated[
+        Duration, Text("All workers end after so long without a request, and the next one starts them again; 0: never.")
+    ] = 0.0
+    live: Annotated[
+        str | None, Text("Path that is answered with 200 in the application's place, also while it still starts.")
+    ] = None
+
+    @property
+    def interpreter(self) -> str | None:
+        """The Python that is named; None: the server's own."""
+        return os.path.join(self.venv, "bin", "python") if self.venv is not None else self.python
 
 
 class Peer(Table, frozen=True):
@@ -323,6 +429,52 @@ class PeerTls(Table, frozen=True):
     verify: Annotated[bool, Text("`false`: talk to anybody. Only for tests.")] = True
 
 
+class Ejection(Table, frozen=True):
+    """When a server that fails is left alone. Failures are connections that cannot be had or break, time-outs, malformed answers
+    and the statuses 502, 503 and 504."""
+
+    failures: Annotated[Count, Text("So many in a row; 0: any number.")] = 5
+    rate: Annotated[float, Meta(ge=0, le=1), Text("Such a part (0 to 1) of the exchanges in `window`; 0: any.")] = 0.0
+    window: Annotated[Duration, Text("The time that `rate` looks back.")] = 10.0
+    time: Annotated[
+        Duration, Text("For how long at first; each time again it is longer. Then one request decides.")
+    ] = 10.0
+    longest: Annotated[Duration, Text("For how long at most.")] = 300.0
+    most: Annotated[
+        float, Meta(ge=0, le=1), Text("The part of the servers that may be left alone at once; one always stays.")
+    ] = 0.5
+
+
+class Check(Table, frozen=True):
+    """How servers are asked whether they are well; one worker asks for all."""
+
+    path: Annotated[str, Text("What is asked for, with GET.")] = "/"
+    host: Annotated[str | None, Text("Host of the request; without it, the server's own.")] = None
+    status: Annotated[str, Text('The good ones: `"200"`, `"2xx"`, `"200-399"`, several with commas.')] = "200-399"
+    contains: Annotated[str, Text("What must stand in the first 64 KB of the answer.")] = ""
+    interval: Annotated[Duration, Text("From one check to the next.")] = 5.0
+    timeout: Annotated[Duration, Text("For the whole answer.")] = 2.0
+    rise: Annotated[Positive, Text("So many good ones in a row bring a server back.")] = 2
+    fall: Annotated[Positive, Text("So many bad ones in a row take it out.")] = 3
+
+
+class Breaker(Table, frozen=True):
+    """When the whole upstream is left alone: its requests get 503 at once, until one that is let through succeeds."""
+
+    failures: Annotated[Count, Text("So many failures in a row; 0: any number.")] = 20
+    rate: Annotated[float, Meta(ge=0, le=1), Text("Such a part (0 to 1) of the exchanges in `window`; 0: any.")] = 0.0
+    window: Annotated[Duration, Text("The time that `rate` looks back.")] = 10.0
+    time: Annotated[Duration, Text("For how long; each time again it is longer.")] = 5.0
+
+
+class StickyCookie(Table, frozen=True):
+    """A cookie that brings clients back to the server that served them before."""
+
+    secret: Annotated[str, Text("At least 16 characters, the same on all machines: it signs the cookie.")]
+    cookie: Annotated[str, Text("Its name.")] = "route"
+    max_age: Annotated[Duration | None, Text("How long browsers keep it; without it, until they are closed.")] = None
+
+
 class Upstream(Table, frozen=True):
     """Servers that answer for us."""
 
@@ -341,6 +493,20 @@ class Upstream(Table, frozen=True):
             "How often a request that failed is tried again elsewhere: those that do no harm twice, or were never sent."
         ),
     ] = 1
+    retry_budget: Annotated[
+        float, Meta(ge=0, le=1), Text("Retries at most, as a part (0 to 1) of the requests; ten a second are free.")
+    ] = 0.2
+    hedge: Annotated[
+        bool,
+        Text(
+            "Ask a second server too for what is later than 95 in 100 answers, and take the first; paid as retries are."
+        ),
+    ] = False
+    eject: Annotated[bool | Ejection, Text("Leave servers alone that fail; `false`: never.")] = True
+    check: Annotated[bool | Check, Text("Ask servers whether they are well; `true`: for `/`.")] = False
+    breaker: Annotated[bool | Breaker, Text("Leave the whole upstream alone when it fails too often.")] = False
+    slow_start: Annotated[Duration, Text("A server that comes back gets its full share only after this.")] = 10.0
+    sticky: Annotated[StickyCookie | None, Text("Bring clients back to the same server by a cookie.")] = None
     queue: Annotated[Count, Text("Requests that wait when every server has as many as its `limit`; beyond: 503.")] = (
         1000
     )
@@ -366,3 +532,13 @@ class Config(Table, frozen=True):
     ] = {}
     apps: Annotated[dict[str, App], Text("Applications by name.")] = {}
     upstreams: Annotated[dict[str, Upstream], Text("Servers that requests are handed on to, by name.")] = {}
+
+    @property
+    def inline_apps(self) -> dict[str, App]:
+        """Those that run inside the edge workers."""
+        return {name: app for name, app in self.apps.items() if app.inline}
+
+    @property
+    def isolated_apps(self) -> dict[str, App]:
+        """Those that run in processes of their own."""
+        return {name: app for name, app in self.apps.items() if not app.inline}

@@ -21,15 +21,8 @@ class Fields:
     """
 
     __slots__ = (
-        "_index",
-        "base",
-        "conditional",
-        "encoded_http1",
-        "encoded_http2",
-        "encoded_link",
-        "forwarded",
-        "pairs",
-    )
+        "_index", "base", "conditional", "encoded_http1", "encoded_http2", "encoded_link", "forwarded", "pairs",
+    )  # fmt: skip
 
     def __init__(self, pairs: Iterable[Pair] = (), base: Fields | None = None) -> None:
         self.pairs: tuple[Pair, ...] = tuple(pairs)

@@ -110,6 +110,7 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("upload_timeout", 504, _U, "warning", "The upstream took too long to read the request's body."),
     ("total_timeout", 504, _U, "warning", "The exchange with the upstream took too long in all."),
     ("no_peer", 503, _U, "warning", "No server of the upstream can be used."),
+    ("upstream_broken", 503, _U, "warning", "The upstream fails so often that it is left alone for a while."),
     ("upstream_busy", 503, _U, "warning", "All servers of the upstream have too much to do."),
     # -- ourselves
     ("internal", 500, _S, "error", "Something went wrong in the server."),

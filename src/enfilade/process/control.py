@@ -17,6 +17,8 @@ import socket
 from collections.abc import Callable
 from enum import Enum
 
+from enfilade.process.links import Links
+
 Callback = Callable[[], None]
 MAX_REASON = 8192
 """Bytes of a failed worker's explanation: more than a socket pair's buffer would block the dying worker."""
@@ -56,16 +58,18 @@ class State(Enum):
 
 class Control:
     """Given to `Plan.run`. Callbacks run on the worker's event loop, at most once each, `on_reopen_logs` as often as asked.
-    `stopping`: idle connections need not be spared."""
+    `stopping`: idle connections need not be spared. `links`: where applications in processes of their own are."""
 
     def __init__(
         self,
         channel: socket.socket,
+        links: Links,
         slot: int,
         generation: int,
         drain_timeout: float,
         set_state: Callable[[State], None],
     ) -> None:
+        self.links = links
         self.slot = slot
         self.generation = generation
         self.state = State.STARTING

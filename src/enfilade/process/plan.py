@@ -17,6 +17,9 @@ it raises is a bad configuration: at the start it is the end, at a reload everyt
 Returning is exit 0. An exception before `ready` is why the start (or the reload) failed: the supervisor reports its text.
 `StartError` is for what a person can mend (an application that cannot be imported); any other leaves a traceback in the log.
 
+Applications that run in processes of their own are no part of `run`: the supervisor starts them (process/apps.py), and
+tells each worker by `control.links` where they are.
+
     serve(make_plan: Callable[[Board], Plan], *, watch: Sequence[str] = (),
           on_start: Callable[[Mapping[ListenSpec, list[str]]], None] = ...) -> int
 
@@ -27,8 +30,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from enfilade.process.app_rows import AppRows
 from enfilade.process.board import Board, Column
 from enfilade.process.control import Control
 from enfilade.process.privileges import Identity
@@ -43,7 +48,42 @@ class StartError(Exception):
     """This worker cannot start; the text says why and needs no traceback."""
 
 
+@dataclass(frozen=True)
+class AppSpec:
+    """An application in processes of its own. 0 is no limit throughout.
+
+    - `command`: the program of its processes, to which the number of a descriptor is added: its channel (process/channel.py).
+      `start`: what it is told first.
+    - `env`: variables beside the supervisor's. `identity`: whom it runs as; None: as the supervisor.
+    - `memory`: bytes of address space, `files`: descriptors (setrlimit(2)).
+    - `minimum`, `maximum`: how many processes. `idle_stop`: seconds without a request after which there are none.
+    - `max_requests`, `max_memory` (bytes, resident): when one is replaced by another.
+    - `start_timeout`: seconds in which one must be ready. `drain_timeout`: seconds that it may take to finish.
+    """
+
+    name: str
+    command: Sequence[str]
+    start: Mapping[str, object]
+    rows: AppRows
+    start_timeout: float
+    drain_timeout: float
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+    identity: Identity | None = None
+    memory: int = 0
+    files: int = 0
+    minimum: int = 1
+    maximum: int = 1
+    max_requests: int = 0
+    max_memory: int = 0
+    idle_stop: float = 0.0
+
+
 class Plan(Protocol):
+    @property
+    def apps(self) -> Sequence[AppSpec]:
+        """What runs in processes of its own."""
+
     @property
     def listeners(self) -> Sequence[ListenSpec]:
         """What to listen on."""

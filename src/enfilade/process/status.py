@@ -6,6 +6,7 @@ import os
 import time
 from typing import TypedDict
 
+from enfilade.process.app_rows import AppStatus, read_apps
 from enfilade.process.board import SUPERVISOR, Board, Column
 from enfilade.process.control import State
 
@@ -31,6 +32,7 @@ class Status(TypedDict):
     reloads: int
     reloads_refused: int
     workers: list[WorkerStatus]
+    apps: list[AppStatus]
 
 
 class StatusRows:
@@ -76,6 +78,7 @@ def read_status(board: Board) -> Status:
         reloads=board.total(rows.reloads),
         reloads_refused=board.total(rows.refused),
         workers=sorted(workers, key=lambda w: (w["generation"], w["slot"])),
+        apps=read_apps(board),
     )
 
 

@@ -2,9 +2,10 @@
 
 One synchronous loop: wait for a signal, a word from a worker, or the next deadline; then look who died and what is due.
 
-A *generation* is one plan and its workers, one a slot. A reload makes the *incoming* generation beside the current one; when
-all its workers are ready it takes over and the old one drains. If one of them cannot start, the incoming generation goes
-again and nothing has changed. Whoever did accept connections is never killed for that, but drained.
+A *generation* is one plan, its edge workers, one a slot, and its applications (process/apps.py). A reload makes the *incoming*
+generation beside the current one, first its applications; when all of it is ready it takes over and the old one drains. If a
+part of it cannot start, the incoming generation goes again and nothing has changed. Whoever did accept connections is never
+killed for that, but drained. At the first start edges and applications start together, so that edges can say that they wait.
 
 Signals: SIGTERM, SIGINT stop gracefully, the second one at once, as SIGQUIT; SIGHUP reloads; SIGUSR1 reopens the logs.
 """
@@ -17,12 +18,16 @@ import selectors
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
+from enfilade.process.apps import Apps
 from enfilade.process.board import COLUMNS, Board, BoardFull
 from enfilade.process.control import Order, Wish
+from enfilade.process.generation import Generation, Slot
+from enfilade.process.lifecycle import SPEAK_AFTER, SPEAK_AGAIN, STOP_NOW_TIMEOUT, ending, restart_delay
 from enfilade.process.notify import Notifier
 from enfilade.process.pidfile import PidFileError, remove_pid, write_pid
-from enfilade.process.plan import MakePlan, Plan, Sockets
+from enfilade.process.plan import MakePlan, Plan
 from enfilade.process.signals import SignalInbox
 from enfilade.process.sockets import BindError, ListenSpec, SocketStore
 from enfilade.process.status import StatusRows
@@ -30,17 +35,6 @@ from enfilade.process.watch import INTERVAL, Watcher
 from enfilade.process.worker import Worker, fork_worker
 
 log = logging.getLogger("enfilade.process")
-
-STOP_NOW_TIMEOUT = 2.0
-"""Seconds from "stop now" to SIGKILL."""
-FIRST_DELAY, MAX_DELAY, SETTLED = 0.1, 10.0, 30.0
-"""Restart of a crashed worker: the delay doubles from the first to the largest; SETTLED seconds of life begin it anew."""
-
-SPEAK_AFTER, SPEAK_AGAIN = 1.0, 10.0
-"""Seconds after which people are told that a worker still starts, and between two such lines."""
-
-GRACE = 2.0
-"""Seconds beyond a plan's drain time-out in which its workers close what is left and stop their applications."""
 
 OnStart = Callable[[Mapping[ListenSpec, list[str]]], None]
 
@@ -72,52 +66,9 @@ def serve(
         return 1
 
 
-def restart_delay(previous: float, lived: float) -> float:
-    """Seconds to wait before a slot is filled again, from the last such delay (0: none) and the life of the dead worker."""
-    if previous == 0 or lived >= SETTLED:
-        return FIRST_DELAY
-    return min(2 * previous, MAX_DELAY)
-
-
 def still_starting(worker: Worker, now: float) -> str:
     what = f": {worker.step}" if worker.step else ""
     return f"worker {worker.pid} (slot {worker.slot}) is still starting after {now - worker.started:.0f} s{what}"
-
-
-class Slot:
-    """A place for one worker in a generation, and the sockets that go with it. `due`: when it is to be filled again."""
-
-    __slots__ = ("delay", "due", "index", "restarts", "sockets", "worker")
-
-    def __init__(self, index: int, sockets: Sockets) -> None:
-        self.index = index
-        self.sockets = sockets
-        self.worker: Worker | None = None
-        self.due: float | None = None
-        self.delay = 0.0
-        self.restarts = 0
-
-
-class Generation:
-    __slots__ = ("number", "plan", "slots")
-
-    def __init__(self, number: int, plan: Plan, store: SocketStore) -> None:
-        self.number = number
-        self.plan = plan
-        self.slots = [Slot(i, store.of_slot(plan.listeners, i, plan.workers)) for i in range(plan.workers)]
-
-    @property
-    def workers(self) -> list[Worker]:
-        return [slot.worker for slot in self.slots if slot.worker is not None]
-
-    @property
-    def ready(self) -> bool:
-        return all(slot.worker is not None and slot.worker.ready for slot in self.slots)
-
-    @property
-    def kill_after(self) -> float:
-        """Seconds from a drain to SIGKILL."""
-        return self.plan.drain_timeout + GRACE
 
 
 class Supervisor:
@@ -148,16 +99,18 @@ class Supervisor:
         """From the first fork to the last funeral. Raises BindError, BoardFull, OSError if it cannot even begin."""
         self._selector = selectors.DefaultSelector()
         self._inbox = SignalInbox()
-        self._selector.register(self._inbox, selectors.EVENT_READ)
+        self._selector.register(self._inbox, selectors.EVENT_READ, self._take_signals)
+        self._apps = Apps(self._board, self._selector)
         self._rows.supervisor_born(self._board.supervisor)
         try:
             self._begin(plan)
-            while self._workers or not self._stopping:
+            while self._workers or self._apps.alive or not self._stopping:
                 self._turn()
         finally:
             for worker in self._workers.values():  # only if we fail ourselves: leave no orphans
                 os.kill(worker.pid, signal.SIGKILL)
                 os.waitpid(worker.pid, 0)
+            self._apps.kill()
             self._store.commit([])
             self._selector.close()
             self._inbox.close()
@@ -167,26 +120,25 @@ class Supervisor:
 
     def _turn(self) -> None:
         for key, _ in self._selector.select(self._patience()):
-            worker = key.data
-            if worker is None:
-                for number in self._inbox.take():
-                    self._signal(number)
-            elif not worker.hear():
-                self._selector.unregister(worker.channel)
-            else:
-                self._heard(worker)
+            key.data()
         self._reap()
         self._do_what_is_due(time.monotonic())
+        self._advance()
 
     def _patience(self) -> float | None:
         """Seconds until something is due."""
         times = [when for worker in self._workers.values() for when in (worker.kill_at, worker.speak_at)]
+        times += self._apps.times()
         if self._current is not None and not self._stopping:
             times += [slot.due for slot in self._current.slots]
         times.append(self._next_look if self._watcher else None)
         times.append(self._next_alive if self._notify.watchdog else None)
         known = [when for when in times if when is not None]
         return max(0.0, min(known) - time.monotonic()) if known else None
+
+    def _take_signals(self) -> None:
+        for number in self._inbox.take():
+            self._signal(number)
 
     def _signal(self, number: int) -> None:
         if number == signal.SIGQUIT or (number in (signal.SIGTERM, signal.SIGINT) and self._stopping):
@@ -199,8 +151,11 @@ class Supervisor:
             for worker in self._workers.values():
                 worker.order(Order.REOPEN_LOGS)
 
-    def _heard(self, worker: Worker) -> None:
+    def _hear(self, worker: Worker) -> None:
         """It is ready, asks for something, or leaves because somebody else sent it SIGTERM: then its slot is free at once."""
+        if not worker.hear():
+            self._selector.unregister(worker.channel)
+            return
         for wish in worker.wishes:
             self._grant[wish]()
         worker.wishes.clear()
@@ -211,8 +166,6 @@ class Supervisor:
             self._dismiss(worker, Order.DRAIN, self._kill_after)
             slot.worker = None
             slot.due = time.monotonic()
-        if self._incoming is not None and self._incoming.ready:
-            self._take_over(self._incoming)
 
     def _do_what_is_due(self, now: float) -> None:
         for worker in self._workers.values():
@@ -236,22 +189,48 @@ class Supervisor:
             if changed := self._watcher.changed():
                 log.info("changed: %s", ", ".join(changed[:3]))
                 self._reload()
+        self._apps.tick(now)
 
     # -- generations
 
     def _begin(self, plan: Plan) -> None:
-        """Bind and fork what `plan` wants. Raises BindError, BoardFull, OSError; then nothing is left of it."""
+        """Bind and start what `plan` wants. Raises BindError, BoardFull, OSError; then nothing is left of it."""
         if plan.workers > self._board.free:
             raise BoardFull(f"{plan.workers} more workers are too many, as {len(self._workers)} still live")
         self._store.prepare(plan.listeners, plan.workers)
         self._number += 1
-        self._incoming = Generation(self._number, plan, self._store)
+        incoming = self._incoming = Generation(self._number, plan, self._store)
         try:
-            for slot in self._incoming.slots:
-                self._fill(self._incoming, slot)
-        except OSError:
+            self._apps.open(self._number, plan.apps, time.monotonic())
+            if self._current is None or self._apps.ready(self._number):
+                self._fork_edges(incoming)
+        except (OSError, BoardFull):
             self._withdraw()
             raise
+
+    def _fork_edges(self, generation: Generation) -> None:
+        """Raises OSError or BoardFull."""
+        generation.forked = True
+        for slot in generation.slots:
+            self._fill(generation, slot)
+
+    def _advance(self) -> None:
+        """Take the incoming generation a step further."""
+        incoming = self._incoming
+        if incoming is None:
+            return
+        failure = self._apps.failure(incoming.number)
+        if not failure and self._apps.ready(incoming.number):
+            try:
+                if not incoming.forked:
+                    self._fork_edges(incoming)
+                elif incoming.ready:
+                    self._take_over(incoming)
+            except (OSError, BoardFull) as error:
+                failure = str(error)
+        if failure:
+            self._withdraw()
+            self._refuse(failure)
 
     def _fill(self, generation: Generation, slot: Slot) -> None:
         column = self._board.claim()
@@ -263,6 +242,7 @@ class Supervisor:
             self._store.keep_only(slot.sockets)
             for other in self._workers.values():
                 other.channel.close()
+            self._apps.close_in_child()
 
         try:
             worker = fork_worker(
@@ -275,7 +255,8 @@ class Supervisor:
         worker.kill_at, worker.speak_at = now + generation.plan.start_timeout, now + SPEAK_AFTER
         slot.worker, slot.due = worker, None
         self._workers[worker.pid] = worker
-        self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+        self._selector.register(worker.channel, selectors.EVENT_READ, partial(self._hear, worker))
+        self._apps.edge_born(worker)
 
     def _fill_again(self, generation: Generation, slot: Slot) -> None:
         slot.restarts += 1
@@ -313,6 +294,7 @@ class Supervisor:
             for worker in old.workers:
                 # Who develops wants no more answers of the old code, not even on connections that are open.
                 self._dismiss(worker, Order.STOP if self._watcher else Order.DRAIN, old.kill_after)
+            self._apps.retire(old.number, old.plan.drain_timeout, time.monotonic())
             log.info("reloaded: generation %d serves", incoming.number)
         self._say_ready()
 
@@ -349,6 +331,7 @@ class Supervisor:
         self._store.roll_back()
         for worker in going.workers:
             self._dismiss(worker, Order.DRAIN, going.kill_after if worker.ready else STOP_NOW_TIMEOUT)
+        self._apps.retire(going.number, going.plan.drain_timeout, time.monotonic())
 
     # -- ends
 
@@ -362,6 +345,10 @@ class Supervisor:
             self._incoming = None
             self._notify.stopping()
             self._store.commit([])  # as in _take_over: before the workers close theirs
+        if order is Order.STOP:
+            self._apps.retire_all(self._current.plan.drain_timeout if self._current else 0.0, time.monotonic())
+        else:
+            self._apps.stop(time.monotonic())
         timeout = self._kill_after if order is Order.STOP else STOP_NOW_TIMEOUT
         for worker in self._workers.values():
             self._dismiss(worker, order, timeout)
@@ -385,17 +372,20 @@ class Supervisor:
             worker = self._workers.pop(pid, None)
             if worker is not None:
                 self._bury(worker, status)
+            else:
+                self._apps.bury(pid, status, time.monotonic())
 
     def _bury(self, worker: Worker, status: int) -> None:
         if worker.channel in self._selector.get_map():
             worker.hear()
             self._selector.unregister(worker.channel)
         worker.channel.close()
+        self._apps.edge_gone(worker)
         self._board.release(worker.column)
         slot = self._slot_of(worker)
         if slot is not None:
             slot.worker = None
-        how = f"worker {worker.pid} (slot {worker.slot}) {_ending(status)}"
+        how = f"worker {worker.pid} (slot {worker.slot}) {ending(status)}"
         if worker.failure:
             how += f": {worker.failure}"
         if worker.dismissed:
@@ -425,8 +415,3 @@ def _log_lines(text: str) -> None:
     """A record a line: what is wrong with a configuration is shown with its lines."""
     for line in text.split("\n"):
         log.error("%s", line)
-
-
-def _ending(status: int) -> str:
-    code = os.waitstatus_to_exitcode(status)
-    return f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code} ({signal.strsignal(-code)})"

@@ -9,9 +9,12 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from enfilade.process.board import Column
+from enfilade.process.channel import Channel
 from enfilade.process.control import DRAINING, FAILED, MAX_REASON, READY, STEP, Control, Order, State, Wish
+from enfilade.process.links import Links
 from enfilade.process.plan import Plan, Sockets, StartError
 from enfilade.process.privileges import drop_privileges
 from enfilade.process.signals import TAKEN
@@ -25,20 +28,21 @@ class Worker:
 
     `leaving`: somebody else told it to drain. `dismissed`: we did. `kill_at`: then it must have become ready, or be gone.
     `failure`: why it could not start. `step`: what it starts, and `speak_at`: when to say that it still does. `wishes`: what it
-    asked for and nobody has looked at.
+    asked for and nobody has looked at. `links`: where it hears of applications (process/links.py).
     """
 
     __slots__ = (
-        "_steps", "channel", "column", "dismissed", "failure", "generation", "kill_at", "leaving", "pid", "ready", "slot",
-        "speak_at", "started", "step", "wishes",
+        "_steps", "channel", "column", "dismissed", "failure", "generation", "kill_at", "leaving", "links", "pid",
+        "ready", "slot", "speak_at", "started", "step", "wishes",
     )  # fmt: skip
 
     def __init__(
-        self, pid: int, channel: socket.socket, column: Column, slot: int, generation: int, started: float,
+        self, pid: int, channel: socket.socket, links: Channel, column: Column, slot: int, generation: int, started: float,
         steps: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.pid = pid
         self.channel = channel
+        self.links = links
         self.column = column
         self.slot = slot
         self.generation = generation
@@ -61,6 +65,15 @@ class Worker:
             elif order is not Order.REOPEN_LOGS:
                 os.kill(self.pid, signal.SIGTERM)
         except OSError:
+            pass
+
+    def tell(self, message: dict[str, Any], fd: int | None = None) -> None:
+        """Tell it about an application."""
+        try:
+            self.links.send(message, fd)
+        except BlockingIOError:
+            log.error("worker %d (slot %d) does not listen, and misses %s", self.pid, self.slot, message)
+        except OSError:  # it is gone: its end will be noticed
             pass
 
     def hear(self) -> bool:
@@ -89,25 +102,29 @@ def fork_worker(
     """Fork. `close` is called in the child, to close what belongs to the supervisor and to the other workers."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
+    our_links, their_links = socket.socketpair()
     # No signal may meet the child while it still has the supervisor's handlers and wake-up descriptor.
     signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN)
     try:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            _live(plan, sockets, column, rows, slot, generation, restarts, theirs, close)
+            our_links.close()
+            _live(plan, sockets, column, rows, slot, generation, restarts, theirs, their_links, close)
     except OSError:
         ours.close()
+        our_links.close()
         raise
     finally:
         theirs.close()
+        their_links.close()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, TAKEN)
-    return Worker(pid, ours, column, slot, generation, now, plan.steps)
+    return Worker(pid, ours, Channel(our_links), column, slot, generation, now, plan.steps)
 
 
 def _live(
     plan: Plan, sockets: Sockets, column: Column, rows: StatusRows, slot: int, generation: int, restarts: int,
-    channel: socket.socket, close: Callable[[], None],
+    channel: socket.socket, links: socket.socket, close: Callable[[], None],
 ) -> None:  # fmt: skip
     """The whole life of the child; never returns. What the supervisor registered with atexit is not the child's to do."""
     code = 1
@@ -117,7 +134,10 @@ def _live(
         atexit.register(logging.shutdown)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, TAKEN)
         rows.worker_born(column, slot, generation, restarts)
-        control = Control(channel, slot, generation, plan.drain_timeout, lambda state: rows.worker_state(column, state))
+        control = Control(
+            channel, Links(Channel(links)), slot, generation, plan.drain_timeout,
+            lambda state: rows.worker_state(column, state),
+        )  # fmt: skip
         code = _run(plan, sockets, column, control, channel)
         atexit._run_exitfuncs()
         sys.stdout.flush()

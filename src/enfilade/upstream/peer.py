@@ -17,12 +17,13 @@ class Peer:
     - `in_flight`: exchanges of this worker. `latency`: seconds, averaged (EWMA); 0 until it has answered.
     - `authority`, `tls`, `http2`: what requests call it, and what it speaks.
     - `up`: whether health lets it be used at all. `trial`: for one exchange only: who takes it makes the peer down again.
+    - `turn`: belongs to the balancer, which remembers here how far its turn has come.
     - `pool`: this worker's connections to it; `upgrades`: those that upgrades are asked for on.
     """
 
     __slots__ = (
         "_cells", "_others", "_row", "authority", "http2", "in_flight", "latency", "limit", "name", "pool", "share", "tier",
-        "tls", "trial", "up", "upgrades", "weight",
+        "tls", "trial", "turn", "up", "upgrades", "weight",
     )  # fmt: skip
 
     def __init__(self, name: str, *, weight: int = 1, tier: int = 0, limit: int = 0) -> None:
@@ -37,15 +38,10 @@ class Peer:
         self.tls = False
         self.http2 = False
         self.up = True
-    - `authority`, `tls`, `http2`: what requests call it, and what it speaks.
-    - `up`: whether health lets it be used at all. `trial`: for one exchange only: who takes it makes the peer down again.
-    - `pool`: this worker's connections to it; `upgrades`: those that upgrades are asked for on.
-    """
-
-    __slots__ = (
-        "_cells", "_others", "_row", "authority", "http2", "in_flight", "latency", "limit", "name", "pool", "share", "tier",
-        "tls", "trial", "up", "upgrades", "weight",
-    )  # fmt: skip
+        self.trial = False
+        self.turn = 0.0
+        self.pool: Pool
+        self.upgrades: Pool
         self._cells: memoryview[int] | None = None
         self._others: Sequence[memoryview[int]] = ()
         self._row = 0
@@ -57,8 +53,10 @@ class Peer:
     @property
     def load(self) -> int:
         """Exchanges in flight over all workers."""
-        row = self._row
-        return self.in_flight + sum([cells[row] for cells in self._others])
+        load = self.in_flight
+        for cells in self._others:
+            load += cells[self._row]
+        return load
 
     @property
     def full(self) -> bool:

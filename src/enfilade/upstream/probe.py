@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -13,6 +14,22 @@ READ_AT_MOST = 65536
 """Bytes of an answer's body that are read and looked at."""
 
 _ASKS: tuple[Pair, ...] = ((b"user-agent", b"enfilade (health check)"), (b"accept", b"*/*"))
+
+
+def parse_statuses(text: str) -> Collection[int]:
+    """The statuses that `text` names: `200`, `2xx`, `200-399`, several with commas. ValueError for others."""
+    found: set[int] = set()
+    for part in text.split(","):
+        said = _STATUSES(part.strip())
+        if said is None:
+            raise ValueError(f'"{text}" names no statuses; write "200", "2xx" or "200-399", several with commas')
+        low, high, xx = said.groups()
+        first = int(low) * 100 if xx else int(low)
+        found.update(range(first, first + 100 if xx else int(high or low) + 1))
+    return frozenset(found)
+
+
+_STATUSES = re.compile(r"([1-5](?:[0-9]{2}(?:-([1-5][0-9]{2}))?|(?=(xx))))(?:xx)?").fullmatch
 
 
 @dataclass(frozen=True)

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from enfilade.exchange.bodies import empty_body
 from enfilade.exchange.call import Call
 from enfilade.http.reasons import Reason, Source, reason
+from enfilade.upstream.breaker import Breaker
+from enfilade.upstream.budget import IDEMPOTENT, RetryBudget, may_retry
+from enfilade.upstream.health import Health
+from enfilade.upstream.key import Key
+from enfilade.upstream.latency import Percentile
 from enfilade.upstream.peer import Peer
+from enfilade.upstream.pick import Balancer, Tiers, candidates, tiers
+from enfilade.upstream.sticky import Sticky
 
-IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
-"""Methods that do the same if done twice (RFC 9110 section 9.2.2)."""
-
+_BROKEN = reason("upstream_broken")
 _BUSY = reason("upstream_busy")
 _NO_PEER = reason("no_peer")
 
 
-class Balancer(Protocol):
-    def pick(self, peers: Sequence[Peer], key: bytes) -> Peer | None: ...
-
-
 class Errand(Protocol):
-    """What waits for a peer."""
+    """What waits for a peer. `key`: what balancers that hash go by; `wanted`: the peer that it goes to if that can be used."""
 
     key: bytes
+    wanted: Peer | None
 
     def go(self, peer: Peer) -> None:
         """Here is one."""
@@ -49,7 +51,7 @@ class Queue:
         self.waiting: deque[Errand] = deque()
         self._length = length
         self._patience = patience
-        self._later = later
+        self.later = later
         self._timers: dict[Errand, Timer] = {}
 
     def __len__(self) -> int:
@@ -60,7 +62,7 @@ class Queue:
         if len(self.waiting) >= self._length:
             return False
         self.waiting.append(errand)
-        self._timers[errand] = self._later(self._patience, lambda: self._expire(errand))
+        self._timers[errand] = self.later(self._patience, lambda: self._expire(errand))
         return True
 
     def leave(self, errand: Errand) -> bool:
@@ -77,81 +79,186 @@ class Queue:
         errand.give_up(_BUSY)
 
 
-def candidates(peers: Sequence[Peer]) -> Sequence[Peer]:
-    return [peer for peer in peers if peer.up and not peer.full]
+class Policy(NamedTuple):
+    """`retries`: how often a failed request is tried again, paid from a `budget`, as is asking twice what is later than `hedge`
+    says. `breaker`: leaves all of the peers alone for a while. `patient`: peers come by themselves (an
+    application's workers, which are still starting), so that it is worth waiting while there is none."""
 
-
-class _First:
-    def pick(self, peers: Sequence[Peer], key: bytes) -> Peer | None:
-        return peers[0]
+    retries: int = 1
+    budget: RetryBudget | None = None
+    breaker: Breaker | None = None
+    hedge: Percentile | None = None
+    patient: bool = False
 
 
 class Upstream:
-    """A group of peers, each with a `Pool` of its connections. `patient`: its peers come by themselves (an application's
-    workers, which are still starting), so that it is worth waiting while there is none."""
+    """A group of peers, each with a `Pool` of its connections.
 
-    def __init__(self, name: str, balance: str, queue: Queue, *, retries: int = 1, patient: bool = False) -> None:
+    `peers` is never changed, but replaced: whoever walks through it is not disturbed. `key`: what balancing by hash goes by;
+    `sticky`: brings clients back to the peer that served them before.
+    """
+
+    __slots__ = ("_balancer", "_policy", "_queue", "_tiers", "clock", "health", "key", "name", "peers", "sticky")
+
+    def __init__(
+        self, name: str, balancer: Balancer, queue: Queue, health: Health, clock: Callable[[], float], policy: Policy
+    ) -> None:
         self.name = name
-        self.peers: list[Peer] = []
-        self._balancer: Balancer = _First()
+        self.peers: Sequence[Peer] = ()
+        self._tiers: Tiers = ()
+        self.health = health
+        self.key: Key | None = None
+        self.sticky: Sticky | None = None
+        self.clock = clock
+        self._balancer = balancer
         self._queue = queue
-        self._patient = patient
-        self._retries = retries
+        self._policy = policy
 
-    def join(self, peer: Peer) -> None:
-        """From now on it gets requests."""
-        self.peers = [*self.peers, peer]
+    # -- who belongs to it
+
+    def join(self, peer: Peer, row: int = 0) -> None:
+        """From now on it gets requests. `row`: the first of its rows on the board."""
+        self.health.joined(peer, self.clock(), row)
+        self._regroup((*self.peers, peer))
         self._serve_queue()
 
     def leave(self, peer: Peer) -> None:
         """It gets no new requests; those that it has are seen through."""
-        self.peers = [p for p in self.peers if p is not peer]
+        self._regroup(tuple(p for p in self.peers if p is not peer))
+        self.health.left(peer, self.clock())
         peer.pool.retire()
 
-    def send(self, errand: Errand, *, but: Peer | None = None) -> None:
-        """Find a peer for `errand`, another one than `but` where there is one."""
-        usable = candidates(self.peers)
-        if len(usable) > 1 and but is not None:
-            usable = [peer for peer in usable if peer is not but]
-        if len(usable) == 1:
-            errand.go(usable[0])
-        elif usable:
-            errand.go(self._balancer.pick(usable, errand.key) or usable[0])
-        elif not self._patient and not any(peer.up for peer in self.peers):
-            errand.give_up(_NO_PEER)
-        elif not self._queue.enter(errand):
-            errand.give_up(_BUSY)
+    def tick(self, now: float) -> None:
+        """About once a second."""
+        self.health.tick(now)
+        self._serve_queue()
+
+    # -- requests
+
+    def send(self, errand: Errand) -> None:
+        """Find a peer for `errand`, now or when one has room."""
+        policy = self._policy
+        if policy.budget is not None:
+            policy.budget.deposit()
+        if policy.breaker is not None and not policy.breaker.admits(self.clock()):
+            errand.give_up(_BROKEN)
+            return
+        peer = self._choose(errand)
+        if peer is not None:
+            errand.go(peer)
+        else:
+            self._enqueue(errand)
+
+    def again(self, errand: Errand, call: Call, why: Reason, but: Peer, tries: int) -> bool:
+        """Try a failed call again if that may be, elsewhere if there is another peer. False: it may not."""
+        policy = self._policy
+        if policy.budget is None or why.source is not Source.UPSTREAM:
+            return False
+        if not may_retry(
+            call.request.method,
+            sent=call.sent,
+            answered=call.status > 0,
+            replayable=not call.sent or call.body is empty_body(),
+            attempts=policy.retries - tries,
+            budget=policy.budget,
+            now=self.clock(),
+        ):
+            return False
+        peer = self._choose(errand, but)
+        if peer is None:
+            self._enqueue(errand)
+        else:
+            errand.go(peer)
+        return True
+
+    @property
+    def hedges(self) -> bool:
+        """Whether late requests are asked for twice."""
+        return self._policy.hedge is not None
+
+    def hedge_later(self, call: Call, what: Callable[[], None]) -> Timer | None:
+        """`what` is called when the answer to `call` is late: later than nearly all others. None: it may not be made twice, or
+        it is not known yet what is late."""
+        late = None if self._policy.hedge is None else self._policy.hedge.value
+        if late is None or call.request.method not in IDEMPOTENT:
+            return None
+        return self._queue.later(late, what)
+
+    def hedge(self, errand: Errand, but: Peer) -> None:
+        """Ask another peer than `but` too, where there is one and the budget allows it."""
+        usable = candidates(self._tiers, (but,))
+        budget = self._policy.budget
+        if usable and budget is not None and budget.take(self.clock()):
+            errand.go(self._balancer.pick(usable, errand.key))
 
     def carry(self, peer: Peer, call: Call) -> None:
         """Have `call` answered by `peer`; its caller says `finished` when it is over."""
         peer.took()
-        peer.pool.carry(call)
+        pool = peer.pool if call.request.protocol is None else peer.upgrades
+        pool.carry(call)
 
     def cancel(self, peer: Peer, call: Call, why: Reason) -> None:
         """See `Channel.cancel`."""
-        peer.pool.cancel(call, why)
+        pool = peer.pool if call.request.protocol is None else peer.upgrades
+        pool.cancel(call, why)
 
     def finished(self, peer: Peer, call: Call, why: Reason | None) -> None:
         """The call is over: how it went tells something about the peer, which has room for another one now."""
         peer.let_go()
+        if why is None:
+            seconds = call.heard_at - call.began
+            self.health.succeeded(peer, call.status, seconds, call.heard_at)
+            if self._policy.hedge is not None:
+                self._policy.hedge.add(seconds)
+        else:
+            self.health.failed(peer, why, self.clock())
+        if self._policy.breaker is not None:
+            self._tell_breaker(self._policy.breaker, call, why)
         if self._queue.waiting:
             self._serve_queue()
-
-    def may_retry(self, call: Call, why: Reason, tries: int) -> bool:
-        """Whether the failed call may be tried again: for the `tries`-th time it was not answered."""
-        if tries > self._retries or why.source is not Source.UPSTREAM:
-            return False
-        return not call.sent or (call.request.method in IDEMPOTENT and call.body is empty_body())
 
     def dismiss(self, errand: Errand) -> bool:
         """Nobody waits for it any more. False: it was not waiting for a peer."""
         return self._queue.leave(errand)
 
+    # -- inside
+
+    def _regroup(self, peers: Sequence[Peer]) -> None:
+        self.peers = peers
+        self._tiers = tiers(peers)
+
+    def _choose(self, errand: Errand, but: Peer | None = None) -> Peer | None:
+        usable = candidates(self._tiers, () if but is None else (but,)) or candidates(self._tiers)
+        if len(usable) > 1:
+            wanted = errand.wanted
+            return wanted if wanted in usable and wanted is not None else self._balancer.pick(usable, errand.key)
+        return usable[0] if usable else None
+
+    def _enqueue(self, errand: Errand) -> None:
+        if not self._policy.patient and not any(peer.up or peer.trial for peer in self.peers):
+            errand.give_up(_NO_PEER)
+        elif not self._queue.enter(errand):
+            errand.give_up(_BUSY)
+
     def _serve_queue(self) -> None:
         while self._queue.waiting:
-            usable = candidates(self.peers)
-            if not usable:
-                return
             errand = self._queue.waiting[0]
+            peer = self._choose(errand)
+            if peer is None:
+                return
             self._queue.leave(errand)
-            errand.go(self._balancer.pick(usable, errand.key) or usable[0])
+            errand.go(peer)
+
+    def _tell_breaker(self, breaker: Breaker, call: Call, why: Reason | None) -> None:
+        now = self.clock()
+        if why is None:
+            failed = 502 <= call.status <= 504
+        elif why.source is Source.UPSTREAM:
+            failed = True
+        else:
+            breaker.abandoned(now)
+            return
+        if failed:
+            breaker.failed(now)
+        else:
+            breaker.succeeded(now)

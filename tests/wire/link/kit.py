@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from struct import pack, unpack
 
+from tests.wire.outgoing import unjoined
+
 from enfilade.http.ends import Ends
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.request import Request
@@ -51,7 +53,7 @@ class Both:
     def _carry(self, data: bytes, to: LinkClient | LinkServer, seen: list[Event]) -> None:
         step = self.step or len(data)
         for at in range(0, len(data), step):
-            for event in to.feed(data[at : at + step], 0.0):
+            for event in unjoined(to.feed(data[at : at + step], 0.0)):
                 seen.append(event)
                 if self.take and isinstance(event, DataReceived):
                     to.consumed(event.stream, event.cost)
@@ -89,24 +91,28 @@ def body_of(events: list[Event], stream: int) -> bytes:
     return b"".join(e.data for e in events if isinstance(e, DataReceived) and e.stream == stream)
 
 
-def frame(kind: int, stream: int, payload: bytes = b"") -> bytes:
-    return pack(">QI", stream, kind << 24 | len(payload)) + payload
+def frame(kind: int, stream: int, payload: bytes = b"", number: int = 0) -> bytes:
+    return pack(">QII", stream, kind << 24 | len(payload), number) + payload
+
+
+def credit(stream: int, size: int) -> bytes:
+    return frame(CREDIT, stream, b"", size)
 
 
 def parse(data: bytes) -> list[tuple[int, int, bytes]]:
     """(kind, stream, payload) of each frame."""
     found = []
     while data:
-        stream, word = unpack(">QI", data[:12])
+        stream, word, _ = unpack(">QII", data[:16])
         size = word & 0xFFFFFF
-        assert len(data) >= 12 + size
-        found.append((word >> 24, stream, data[12 : 12 + size]))
-        data = data[12 + size :]
+        assert len(data) >= 16 + size
+        found.append((word >> 24, stream, data[16 : 16 + size]))
+        data = data[16 + size :]
     return found
 
 
 def answer(stream: int, status: int = 200, fields: bytes = b"", body: bytes = b"") -> bytes:
-    return frame(ANSWER, stream, pack(">IH", 2 + len(fields), status) + fields + body)
+    return frame(ANSWER, stream, pack(">H", status) + fields + body, 2 + len(fields))
 
 
 def started(stream: int, status: int = 200, fields: bytes = b"", kind: int = START) -> bytes:

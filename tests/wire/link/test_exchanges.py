@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.wire.link.kit import CREDIT, Both, asking, body_of, frame, parse, told
+from tests.wire.outgoing import unjoined
 
 from enfilade.http.ends import Ends
 from enfilade.http.fields import NO_FIELDS, Fields
@@ -176,7 +177,7 @@ def test_a_slow_reader_holds_up_nobody_else() -> None:
     frames = parse(b"".join(both.server.pending()))
     assert max(len(payload) for _, _, payload in frames) <= DATA_SIZE
     for kind, stream, payload in frames:
-        both.at_client += both.client.feed(frame(kind, stream, payload), 0.0)
+        both.at_client += unjoined(both.client.feed(frame(kind, stream, payload), 0.0))
     assert body_of(both.at_client, fast) == b"f" * 10
     both.client.consumed(slow, 10)
     assert not both.client.pending(), "credit is given back in batches"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from enfilade.exchange.bodies import Stream, empty_body
 from enfilade.exchange.call import Call
@@ -19,10 +21,11 @@ from enfilade.http.fields import Fields
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
 from enfilade.upstream.peer import Peer
-from enfilade.upstream.upstream import Upstream
+from enfilade.upstream.upstream import Timer, Upstream
 
 _BAD_RESPONSE = reason("bad_response")
 _CLIENT_GONE = reason("client_gone")
+_NOTHING: Any = None, None
 INTERNAL_FILE = b"x-accel-redirect"
 """The field by which an application leaves it to us to send a file (nginx's name for it)."""
 
@@ -32,9 +35,9 @@ class Proxy:
 
     - `host`: what peers are told in Host; None: what the client asked for; "": the peer's own authority.
     - `path`: what they are asked for; None: the same path. `rules`: what happens to the request's other fields.
-    - `key`: what balancing by hash goes by.
     - `instead`: answers in place of a peer's with that status; a status of 4 or 5 stands for its class.
     - `internal`: answers for files that the application names in `X-Accel-Redirect`.
+    - `mirror`: is told of each exchange, to ask somebody else the same.
     """
 
     def __init__(
@@ -44,13 +47,13 @@ class Proxy:
         host: str | None = None,
         path: Rewrite | None = None,
         rules: FieldRules | None = None,
-        key: Callable[[Exchange], bytes] | None = None,
         instead: Mapping[int, Response] = {},
         internal: Handler | None = None,
+        mirror: Callable[[Exchange], None] | None = None,
     ) -> None:
         self.upstream = upstream
-        self.key = key
         self.internal = internal
+        self._mirror = mirror
         self._host = host
         self._path = path
         self._rules = rules
@@ -59,13 +62,20 @@ class Proxy:
     def __call__(self, x: Exchange) -> Pending:
         forwarding = Forwarding(self, x)
         x.on_abort = forwarding.aborted
-        self.upstream.send(forwarding)
+        upstream = self.upstream
+        if upstream.sticky is not None:
+            token = upstream.sticky.read(x.request.fields)
+            forwarding.wanted = None if token is None else upstream.sticky.find(token, upstream.peers)
+        upstream.send(forwarding)
+        if self._mirror is not None:
+            self._mirror(x)
         return forwarding
 
     def request_for(self, x: Exchange, peer: Peer) -> Request:
         """What `peer` is asked for `x`, remembered on the client's request."""
-        known: Request | None = x.request.forwarded
-        if known is not None and (self._host != "" or known.authority == peer.authority):
+        remembered: tuple[object, Request] = x.request.forwarded or _NOTHING
+        owner, known = remembered
+        if owner is self and (self._host != "" or known.authority == peer.authority):
             return known
         asked = x.request
         pairs = outgoing_fields(asked, x.ends)
@@ -82,7 +92,7 @@ class Proxy:
             asked.raw_path if self._path is None else self._path(x), asked.query, fields, "", asked.protocol,
         )  # fmt: skip
         if asked.protocol is None:  # a handshake has a key of its own each time
-            asked.forwarded = request
+            asked.forwarded = self, request
         return request
 
     def answer_of(self, x: Exchange, call: Call, answer: Response) -> Response:
@@ -103,75 +113,100 @@ class Proxy:
 
 class Forwarding(Pending):
     """One exchange on its way: the errand that waits for a peer, the caller of the calls that are made for it, and the answer
-    that will come."""
+    that will come. Several calls are under way at once where one is hedged: the first answer counts."""
 
-    __slots__ = ("_call", "_peer", "_proxy", "_tries", "key", "x")
+    __slots__ = ("_hedge", "_proxy", "_tries", "_under_way", "key", "wanted", "x")
 
     def __init__(self, proxy: Proxy, x: Exchange) -> None:
         super().__init__(self._unwanted)
         self.x = x
-        self.key = b"" if proxy.key is None else proxy.key(x)
+        self.key = b"" if proxy.upstream.key is None else proxy.upstream.key(x)
+        self.wanted: Peer | None = None
         self._proxy = proxy
         self._tries = 0
-        self._call: Call | None = None
-        self._peer: Peer | None = None
+        self._under_way: dict[Call, Peer] = {}
+        self._hedge: Timer | None = None
 
     # -- Errand
 
     def go(self, peer: Peer) -> None:
         """See `Errand.go`."""
         x = self.x
-        request = self._proxy.request_for(x, peer)
+        proxy = self._proxy
+        request = proxy.request_for(x, peer)
         body = x.body if request.protocol is None else empty_body()
-        self._peer = peer
         self._tries += 1
-        call = self._call = Call(request, body, self)
-        self._proxy.upstream.carry(peer, call)
+        call = Call(request, body, self)
+        self._under_way[call] = peer
+        proxy.upstream.carry(peer, call)
+        if self._tries == 1 and proxy.upstream.hedges and body is empty_body():
+            self._hedge = proxy.upstream.hedge_later(call, partial(self._ask_another, peer))
 
     def give_up(self, why: Reason) -> None:
         """See `Errand.give_up`."""
-        self.resolve(error_response(why, self.x))
+        if not self._under_way:
+            self.resolve(error_response(why, self.x))
+
+    def _ask_another(self, but: Peer) -> None:
+        """The answer is late: who else may be quicker?"""
+        self._hedge = None
+        if self.response is None and self._under_way:
+            self._proxy.upstream.hedge(self, but)
 
     # -- Caller
 
     def informed(self, call: Call, status: int, fields: Fields) -> None:
         """See `Caller.informed`."""
-        self.x.inform(status, returned_fields(fields))
+        if self.response is None:
+            self.x.inform(status, returned_fields(fields))
 
     def answered(self, call: Call, response: Response) -> None:
         """See `Caller.answered`."""
+        if self.response is not None:
+            let_go(response, _CLIENT_GONE)
+            return
         proxy = self._proxy
+        peer = self._under_way[call]
+        if len(self._under_way) > 1:
+            self._cancel([other for other in self._under_way if other is not call], _CLIENT_GONE)
         if proxy.internal is not None and INTERNAL_FILE in response.fields:
             self._answer_by_file(proxy.internal, response)
-        elif not self.resolve(proxy.answer_of(self.x, call, response)):
-            let_go(response, _CLIENT_GONE)
+            return
+        response = proxy.answer_of(self.x, call, response)
+        sticky = proxy.upstream.sticky
+        if sticky is not None and peer is not self.wanted:
+            cookie = sticky.cookie(peer, self.x.ends.scheme == "https")
+            response = response.with_fields(response.fields.adding((b"set-cookie", cookie)))
+        self.resolve(response)
 
     def over(self, call: Call, why: Reason | None) -> None:
         """See `Caller.over`."""
-        peer = self._peer
-        assert peer is not None
+        peer = self._under_way.pop(call)
         upstream = self._proxy.upstream
         upstream.finished(peer, call, why)
-        if why is None or call.status or self.response is not None:
+        if self._hedge is not None:
+            self._hedge.cancel()
+            self._hedge = None
+        if why is None or call.status or self.response is not None or self._under_way:
             return
-        if upstream.may_retry(call, why, self._tries):
-            upstream.send(self, but=peer)
-        else:
+        if not upstream.again(self, call, why, peer, self._tries - 1):
             self.resolve(error_response(why, self.x))
 
     # -- the client
 
     def aborted(self, why: Reason) -> None:
         """The client went away: so does what is done for it."""
-        upstream = self._proxy.upstream
-        call = self._call
         if self.response is None:
             self.response = Response(499, reason=why)  # whoever fails now need not answer
-        if not upstream.dismiss(self) and call is not None and self._peer is not None:
-            upstream.cancel(self._peer, call, why)
+        if not self._proxy.upstream.dismiss(self):
+            self._cancel(list(self._under_way), why)
 
     def _unwanted(self) -> None:
         self.aborted(_CLIENT_GONE)
+
+    def _cancel(self, calls: list[Call], why: Reason) -> None:
+        for call in calls:
+            self._proxy.upstream.cancel(self._under_way[call], call, why)
 
     # -- files
 

@@ -4,8 +4,8 @@
 the standard library alone.
 """
 
+from enfilade.http.linked import LinkedRequest
 from enfilade.wire.link.client import LinkClient
-from enfilade.wire.link.request import LinkedRequest
 from enfilade.wire.link.server import LinkServer
 
 __all__ = ["LinkClient", "LinkServer", "LinkedRequest"]

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from typing import ClassVar, cast
 
+from enfilade.http.linked import LinkedRequest
 from enfilade.http.reasons import reason
 from enfilade.http.request import Request
 from enfilade.wire.codec import ClientCodec, LocalError
-from enfilade.wire.events import DataReceived, Drained, Event, MessageEnded, ResponseReceived
+from enfilade.wire.events import Drained, Event, ResponseReceived
 from enfilade.wire.link.connection import NO_REQUEST, Connection, Fault, Stream, Take
 from enfilade.wire.link.frames import (
     DATA_SIZE,
     HEAD_SIZE,
     HEADER_SIZE,
     MOST_STREAMS,
-    MOVES,
-    Half,
-    Kind,
-    Way,
+    SIZE_MASK,
     frame,
     pack_header,
     unpack_header,
-    unpack_size,
+    word,
 )
 from enfilade.wire.link.heads import (
     Answer,
@@ -31,7 +29,7 @@ from enfilade.wire.link.heads import (
     encoded,
     has_no_body,
 )
-from enfilade.wire.link.request import LinkedRequest
+from enfilade.wire.link.states import MOVES, Half, Kind, Way
 
 KNOWN_BYTES = 256 * 1024
 """Bytes of heads whose meaning is remembered."""
@@ -81,7 +79,7 @@ class LinkClient(Connection):
         stream = self._last + 1
         if end and block is not None:
             streams[stream] = _ASKED
-            self._out += (pack_header(stream, _REQUEST_WORD + len(block)), block)
+            self._out += (pack_header(stream, _REQUEST_WORD + len(block), 0), block)
         else:
             self._request(stream, cast(LinkedRequest, request), end)
         self._last = stream
@@ -103,7 +101,7 @@ class LinkClient(Connection):
         if end and request.protocol is None and request.method != "HEAD":
             request.encoded = block
         self._streams[stream] = s
-        self._out += (pack_header(stream, kind << 24 | len(block)), block)
+        self._out += (pack_header(stream, word(kind, len(block)), 0), block)
 
     def drain(self) -> None:
         """Make no new requests; `closing` when those that are open are done."""
@@ -122,32 +120,25 @@ class LinkClient(Connection):
         known = self._known
         streams = self._streams
         while size - offset >= HEADER_SIZE:
-            stream, second = unpack_header(data, offset)
+            stream, second, number = unpack_header(data, offset)
             start = offset + HEADER_SIZE
-            end = start + (second & 0xFFFFFF)
+            end = start + (second & SIZE_MASK)
             if end > size:
                 break
             offset = end
             kind = second >> 24
-            if kind == _ANSWER and end - start >= 4 and streams.get(stream) is _ASKED:
-                body_at = start + 4 + unpack_size(data, start)[0]
-                answer = known.get(data[start + 4 : body_at])
+            if kind == _ANSWER and streams.get(stream) is _ASKED:
+                body_at = start + number
+                answer = known.get(data[start:body_at])
                 if answer is not None and answer.length == end - body_at:
                     del streams[stream]
-                    if answer.length:
-                        events += (
-                            ResponseReceived(stream, answer.status, answer.fields, False),
-                            DataReceived(stream, data[body_at:end]),
-                            MessageEnded(stream),
-                        )
-                    else:
-                        events.append(ResponseReceived(stream, answer.status, answer.fields, True))
+                    events.append(ResponseReceived(stream, answer.status, answer.fields, True, data[body_at:end]))
                     continue
             if kind == Kind.DRAIN and not stream and start == end:
                 events.append(Drained(self._last))
                 self.drain()
             else:
-                self._frame(stream, kind, data[start:end], events)
+                self._frame(stream, kind, number, data[start:end], events)
         if self._final:
             self._settle()
         return self._incomplete(data, offset)
@@ -162,24 +153,21 @@ class LinkClient(Connection):
             self._known.keep(block, answer)
         return answer
 
-    def _take_answer(self, stream: int, s: Stream, kind: int, payload: bytes, events: list[Event]) -> None:
-        body_at = 4 + unpack_size(payload)[0] if len(payload) >= 4 else 0
-        if not 4 <= body_at <= len(payload) <= body_at + DATA_SIZE:
+    def _take_answer(self, stream: int, s: Stream, kind: int, number: int, payload: bytes, events: list[Event]) -> None:
+        if not number <= len(payload) <= number + DATA_SIZE:
             raise Fault
-        answer = self._head(payload[4:body_at])
-        body = payload[body_at:]
+        answer = self._head(payload[:number])
+        body = payload[number:]
         if has_no_body(s.request, answer.status):
             unfit = len(body) > 0
         else:
             unfit = answer.length is not None and answer.length != len(body)
         if unfit or answer.status < 200:
             raise Fault
-        events.append(ResponseReceived(stream, answer.status, answer.fields, not body))
-        if body:
-            events += (DataReceived(stream, body), MessageEnded(stream))
+        events.append(ResponseReceived(stream, answer.status, answer.fields, True, body))
         self._forget(stream)
 
-    def _take_start(self, stream: int, s: Stream, kind: int, payload: bytes, events: list[Event]) -> None:
+    def _take_start(self, stream: int, s: Stream, kind: int, number: int, payload: bytes, events: list[Event]) -> None:
         answer = self._head(payload)
         if answer.status < 200:
             raise Fault
@@ -190,13 +178,15 @@ class LinkClient(Connection):
             s.expected = answer.length
         events.append(ResponseReceived(stream, answer.status, answer.fields, False))
 
-    def _take_interim(self, stream: int, s: Stream, kind: int, payload: bytes, events: list[Event]) -> None:
+    def _take_interim(
+        self, stream: int, s: Stream, kind: int, number: int, payload: bytes, events: list[Event]
+    ) -> None:
         answer = self._head(payload)
         if answer.status >= 200 or answer.status == 101:
             raise Fault
         events.append(ResponseReceived(stream, answer.status, answer.fields, False))
 
-    def _take_accept(self, stream: int, s: Stream, kind: int, payload: bytes, events: list[Event]) -> None:
+    def _take_accept(self, stream: int, s: Stream, kind: int, number: int, payload: bytes, events: list[Event]) -> None:
         answer = self._head(payload)
         if answer.status != 101 or s.request.protocol is None:
             raise Fault

@@ -18,19 +18,15 @@ from enfilade.wire.link.frames import (
     DATA_SIZE,
     HEAD_SIZE,
     HEADER_SIZE,
-    MOVES,
+    SIZE_MASK,
     WINDOW,
-    Half,
-    Kind,
-    Way,
     frame,
     pack_header,
-    pack_size,
     unpack_header,
-    unpack_size,
     word,
 )
 from enfilade.wire.link.heads import Malformed, decode_trailers, encode_trailers
+from enfilade.wire.link.states import MOVES, Half, Kind, Way
 
 NO_REQUEST = Request("", "", "", "", "", b"", b"", NO_FIELDS, "1.1")
 _FRAME_SIZE = HEAD_SIZE + DATA_SIZE + 16
@@ -75,8 +71,8 @@ class Stream:
         return f"<Stream {self.request!r} reads {self.reads.name}, writes {self.writes.name}>"
 
 
-Take = Callable[[Any, int, Stream, int, bytes, "list[Event]"], None]
-"""What becomes of a frame: the connection, the stream's number, the stream, the frame's kind, its payload, the events."""
+Take = Callable[[Any, int, Stream, int, int, bytes, "list[Event]"], None]
+"""What becomes of a frame: the connection, the stream's number, the stream, the frame's kind, number and payload, the events."""
 
 
 class Connection:
@@ -127,11 +123,11 @@ class Connection:
     def _incomplete(self, data: bytes, offset: int) -> bytes:
         """What is left from `offset` on, where no whole frame stands."""
         rest = data[offset:]
-        if len(rest) >= HEADER_SIZE and unpack_header(rest)[1] & 0xFFFFFF > _FRAME_SIZE:
+        if len(rest) >= HEADER_SIZE and unpack_header(rest)[1] & SIZE_MASK > _FRAME_SIZE:
             raise Fault
         return rest
 
-    def _frame(self, stream: int, kind: int, payload: bytes, events: list[Event]) -> None:
+    def _frame(self, stream: int, kind: int, number: int, payload: bytes, events: list[Event]) -> None:
         """One frame by the tables. The roles take the ones that open a stream or a connection's own."""
         take = self._TAKE.get(kind)
         if take is None or not 0 < stream <= self._last:
@@ -145,9 +141,9 @@ class Connection:
             if after is None:
                 raise Fault
             s.reads = after
-        take(self, stream, s, kind, payload, events)
+        take(self, stream, s, kind, number, payload, events)
 
-    def _take_data(self, stream: int, s: Stream, kind: int, payload: bytes, events: list[Event]) -> None:
+    def _take_data(self, stream: int, s: Stream, kind: int, number: int, payload: bytes, events: list[Event]) -> None:
         size = len(payload)
         s.held += size
         if size > DATA_SIZE or s.held > WINDOW:
@@ -163,24 +159,24 @@ class Connection:
             events.append(MessageEnded(stream))
             self._input_ended(stream, s)
 
-    def _take_trailers(self, stream: int, s: Stream, kind: int, payload: bytes, events: list[Event]) -> None:
+    def _take_trailers(
+        self, stream: int, s: Stream, kind: int, number: int, payload: bytes, events: list[Event]
+    ) -> None:
         if s.expected > 0 or s.tunnel or len(payload) > HEAD_SIZE:
             raise Fault
         events.append(MessageEnded(stream, decode_trailers(payload)))
         self._input_ended(stream, s)
 
-    def _take_reset(self, stream: int, s: Stream, kind: int, payload: bytes, events: list[Event]) -> None:
+    def _take_reset(self, stream: int, s: Stream, kind: int, number: int, payload: bytes, events: list[Event]) -> None:
         if len(payload) > _NAME_SIZE:
             raise Fault
         why = REASONS.get(payload.decode("latin-1"), self.reset_by_peer)
         self._forget(stream)
         events.append(StreamClosed(stream, why))
 
-    def _take_credit(self, stream: int, s: Stream, kind: int, payload: bytes, events: list[Event]) -> None:
-        if len(payload) != 4:
-            raise Fault
-        s.spent -= unpack_size(payload)[0]
-        if s.spent < 0:
+    def _take_credit(self, stream: int, s: Stream, kind: int, number: int, payload: bytes, events: list[Event]) -> None:
+        s.spent -= number
+        if s.spent < 0 or payload:
             raise Fault
         if s.rest is not None:
             self._send_rest(stream, s)
@@ -236,7 +232,7 @@ class Connection:
         if s is not None and s.reads is not Half.ENDED:
             s.taken += size
             if s.taken * 2 >= WINDOW:
-                self._out.append(frame(Kind.CREDIT, stream, pack_size(s.taken)))
+                self._out.append(frame(Kind.CREDIT, stream, b"", s.taken))
                 s.held -= s.taken
                 s.taken = 0
 
@@ -312,7 +308,7 @@ class Connection:
         for at in range(0, size or 1, DATA_SIZE):
             piece = bytes(data[at : at + DATA_SIZE])
             kind = Kind.LAST if end and at + DATA_SIZE >= size else Kind.DATA
-            self._out += (pack_header(stream, word(kind, len(piece))), piece)
+            self._out += (pack_header(stream, word(kind, len(piece)), 0), piece)
 
     def _send_rest(self, stream: int, s: Stream) -> None:
         """As much of a whole answer as there is credit for."""

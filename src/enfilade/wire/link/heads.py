@@ -15,11 +15,11 @@ from enfilade.http.ends import Ends
 from enfilade.http.fields import NO_FIELDS, Fields, Pair
 from enfilade.http.framing import content_length
 from enfilade.http.grammar import CONNECTION_FIELDS, FORBIDDEN_TRAILERS, is_field_name, is_field_value
+from enfilade.http.linked import LinkedRequest
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
 from enfilade.wire.codec import LocalError
 from enfilade.wire.link.frames import HEAD_SIZE
-from enfilade.wire.link.request import LinkedRequest
 
 _SIZES = Struct(">HI")
 _STATUS = Struct(">H")
@@ -65,15 +65,15 @@ class Blocks(dict[bytes, V], Generic[V]):
 
 class EncodedFields:
     """What `Fields` remember in `encoded_link`: their block, the Content-Length that they declare (-1: none), and the last whole
-    answer that was made of them: the frame's second word and all of it that stands before a body of `size` bytes."""
+    answer that was made of them: its head, and the word of its frame for a body of `size` bytes."""
 
-    __slots__ = ("before", "block", "length", "size", "status", "word")
+    __slots__ = ("block", "head", "length", "size", "status", "word")
 
     def __init__(self, block: bytes, length: int) -> None:
         self.block = block
         self.length = length
         self.status = self.size = -1
-        self.before = b""
+        self.head = b""
         self.word = 0
 
 

@@ -13,12 +13,9 @@ from enfilade.wire.link.frames import (
     HEAD_SIZE,
     HEADER_SIZE,
     MOST_STREAMS,
-    Half,
-    Kind,
-    Way,
+    SIZE_MASK,
     frame,
     pack_header,
-    pack_size,
     unpack_header,
     word,
 )
@@ -31,6 +28,7 @@ from enfilade.wire.link.heads import (
     encoded_response,
     has_no_body,
 )
+from enfilade.wire.link.states import Half, Kind, Way
 
 KNOWN_BYTES = 512 * 1024
 """Bytes of heads whose requests are remembered: some hundred clients with a page's worth of paths each."""
@@ -67,9 +65,9 @@ class LinkServer(Connection):
         known = self._known
         streams = self._streams
         while size - offset >= HEADER_SIZE:
-            stream, second = unpack_header(data, offset)
+            stream, second, number = unpack_header(data, offset)
             start = offset + HEADER_SIZE
-            end = start + (second & 0xFFFFFF)
+            end = start + (second & SIZE_MASK)
             if end > size:
                 break
             offset = end
@@ -88,7 +86,7 @@ class LinkServer(Connection):
                 self._final = True
                 self._settle()
             else:
-                self._frame(stream, kind, data[start:end], events)
+                self._frame(stream, kind, number, data[start:end], events)
         return self._incomplete(data, offset)
 
     def _learn(self, block: bytes) -> Stream:
@@ -139,7 +137,7 @@ class LinkServer(Connection):
             and known.status == status
             and known.size == len(body)
         ):  # fmt: skip
-            self._out += (pack_header(stream, known.word), known.before, body)
+            self._out += (pack_header(stream, known.word, len(known.head)), known.head, body)
             del self._streams[stream]
             if self._final:
                 self._settle()
@@ -168,11 +166,10 @@ class LinkServer(Connection):
             self._send_rest(stream, s)
             return
         self._say(s, Kind.ANSWER)
-        before = pack_size(len(head)) + head
-        second = word(Kind.ANSWER, len(before) + size)
-        self._out += (pack_header(stream, second), before, body)
+        second = word(Kind.ANSWER, len(head) + size)
+        self._out += (pack_header(stream, second, len(head)), head, body)
         if not bodiless:
-            known.status, known.size, known.before, known.word = status, size, before, second
+            known.status, known.size, known.head, known.word = status, size, head, second
         self._forget(stream)
 
     def start(self, stream: int, status: int, fields: Fields) -> None:

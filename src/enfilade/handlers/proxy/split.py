@@ -1,0 +1,68 @@
+"""Requests that go one way or another, and requests that go two ways."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from enfilade.exchange.bodies import empty_body
+from enfilade.exchange.call import Call
+from enfilade.exchange.exchange import Exchange, Handler
+from enfilade.exchange.response import Response
+from enfilade.handlers.proxy.proxy import Proxy, let_go
+from enfilade.http.fields import Fields
+from enfilade.http.reasons import Reason, reason
+from enfilade.upstream.peer import Peer
+from enfilade.upstream.split import Split
+
+_CLIENT_GONE = reason("client_gone")
+
+
+class SplitHandler:
+    """Each exchange is answered by the branch that `split` chooses."""
+
+    def __init__(self, split: Split, branches: Sequence[Handler]) -> None:
+        self._split = split
+        self._branches = branches
+
+    def __call__(self, x: Exchange) -> Response | Awaitable[Response]:
+        return self._branches[self._split.choose(x)](x)
+
+
+class Mirror:
+    """Asks `proxy`'s upstream the same as was asked for an exchange, where `sampled` says so, and forgets the answer. Only
+    requests without a body, which has one reader only."""
+
+    def __init__(self, proxy: Proxy, sampled: Callable[[], bool]) -> None:
+        self._proxy = proxy
+        self._sampled = sampled
+
+    def __call__(self, x: Exchange) -> None:
+        if x.request.protocol is None and x.body is empty_body() and self._sampled():
+            self._proxy.upstream.send(_Shadow(self._proxy, x))
+
+
+class _Shadow:
+    """The errand and the caller of a request that nobody waits for."""
+
+    key = b""
+    wanted: Peer | None = None
+
+    def __init__(self, proxy: Proxy, x: Exchange) -> None:
+        self._proxy = proxy
+        self._x = x
+        self._peer: Peer | None = None
+
+    def go(self, peer: Peer) -> None:
+        self._peer = peer
+        self._proxy.upstream.carry(peer, Call(self._proxy.request_for(self._x, peer), empty_body(), self))
+
+    def give_up(self, why: Reason) -> None: ...
+
+    def informed(self, call: Call, status: int, fields: Fields) -> None: ...
+
+    def answered(self, call: Call, response: Response) -> None:
+        let_go(response, _CLIENT_GONE)
+
+    def over(self, call: Call, why: Reason | None) -> None:
+        assert self._peer is not None
+        self._proxy.upstream.finished(self._peer, call, why)
