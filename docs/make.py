@@ -16,6 +16,7 @@ from enfilade.config.jsonschema import json_schema
 from enfilade.http.reasons import REASONS, Source
 from enfilade.wire.http1.states import READING_RULES, WRITING_RULES
 from enfilade.wire.http2.states import DRAIN_MOVES, FRAME_RULES, MOVES, VERDICTS, Drain, Frame, State, Step, Verdict
+from enfilade.wire.link import states as link_states
 
 DOCS = Path(__file__).parent
 
@@ -218,6 +219,26 @@ def _frame_table() -> list[str]:
     return ["| frame | belongs to | least bytes | most bytes | received by |", "|---|---|---|---|---|", *rows]
 
 
+# -- states/link.md
+
+LINK = """\
+# The states of a link
+
+Made by `docs/make.py` from the table in `src/enfilade/wire/link/states.py`, where the rules are explained. One stream is one
+request and its answer; many are open at once on the connection between an edge worker and a process of an application.
+"""
+
+
+def link() -> str:
+    """What each end of a link may say on a stream."""
+    parts = [LINK]
+    titles = {link_states.Way.UP: "the edge", link_states.Way.DOWN: "the application"}
+    for way, who in titles.items():
+        rules: dict[Any, Any] = link_states.MOVES[way]
+        parts.append(f"## What {who} says\n\n{_diagram(rules, 'HEAD')}\n")
+    return "\n".join(parts)
+
+
 # -- security.md
 
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -252,6 +273,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "security.md": security,
     "states/http1.md": http1,
     "states/http2.md": http2,
+    "states/link.md": link,
 }
 """Each page and what makes it."""
 

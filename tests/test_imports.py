@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "observe": {"http", "exchange"},
     "config": {"http", "route", "upstream"},
     "net": {"http", "wire", "exchange", "observe"},
+    "appworker": {"exchange", "handlers", "http", "net", "observe", "process", "wire"},
     "process": {"assemble", "config", "exchange", "http", "net", "observe"},
     "cli": {"assemble", "config", "observe", "process"},
     "testing": {"http", "wire", "exchange", "route"},
@@ -31,6 +32,8 @@ LATE: dict[str, set[str]] = {
     "assemble/certificates.py": {"enfilade.net.selfsigned.self_signed"},  # X.509: 60 ms
     # the tables of HTTP/2 and HPACK: 10 ms
     "assemble/engines.py": {"enfilade.wire.http2.Http2Limits", "enfilade.wire.http2.Http2Server"},
+    # only for peers that may speak HTTP/2: 10 ms
+    "assemble/upstreams.py": {"enfilade.wire.http2.Http2Client", "enfilade.wire.http2.Http2Limits"},
     "cli/main.py": {"enfilade.config.errors.did_you_mean"},  # only for a command that there is not: 15 ms
     "config/errors.py": {"difflib.get_close_matches"},  # only for mistakes: 2 ms
     "config/load.py": {"tomllib", "enfilade.config.locate.Places"},  # only `up` and its like read TOML: 5 ms

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from enfilade.assemble.apps import RunningApp, RunningAsgi, RunningWsgi, start_app
+from enfilade.assemble.apps import start_app
 from enfilade.config.schema import App
+from enfilade.handlers.app.running import RunningApp, RunningAsgi, RunningWsgi
+from enfilade.handlers.app.websocket import WebSockets
 from enfilade.http.fields import Fields
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
@@ -122,7 +124,7 @@ def test_a_start_that_takes_too_long(module: str, tmp_path: Path) -> None:
 def test_the_limit_of_websocket_messages(module: str, tmp_path: Path) -> None:
     running = started(tmp_path, f"{module}:app", websocket_message_limit=123)
     assert isinstance(running, RunningAsgi)
-    assert running.handler.websocket is not None
+    assert isinstance(running.handler.websocket, WebSockets)
     handshake = running.handler.websocket.negotiate(HANDSHAKE)
     assert not isinstance(handshake, Reason)
     for size, fits in ((123, True), (124, False)):

@@ -14,6 +14,7 @@ from tests.fuzz import test_engines
 from tests.wire.hpack import test_decoder, test_encoder, test_huffman
 from tests.wire.http1 import test_oracles
 from tests.wire.http2 import test_memory, test_states
+from tests.wire.link import test_fuzz
 
 TURN = 5.0
 """Seconds for one property before the next one has its turn."""
@@ -23,7 +24,16 @@ SIZES = (64, 256, 1024, 8192)
 
 def properties() -> list[Callable[..., None]]:
     """Every test that hypothesis drives, engines against oracles first."""
-    modules = (test_oracles, test_engines, test_memory, test_states, test_decoder, test_encoder, test_huffman)
+    modules = (
+        test_oracles,
+        test_engines,
+        test_memory,
+        test_states,
+        test_fuzz,
+        test_decoder,
+        test_encoder,
+        test_huffman,
+    )
     found = [value for module in modules for value in vars(module).values() if hasattr(value, "hypothesis")]
     return list(dict.fromkeys(found))
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from enfilade.assemble.apps import RunningApp, start_app
+from enfilade.assemble.apps import start_app
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import Sites
@@ -22,6 +22,7 @@ from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Handler, Match, Meter, Route
 from enfilade.handlers.admin import Admin
+from enfilade.handlers.app.running import RunningApp
 from enfilade.http.ends import Ends
 from enfilade.http.request import Request
 from enfilade.net.context import ConnectionLimits

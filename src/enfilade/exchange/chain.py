@@ -9,12 +9,13 @@ A handler that raises is answered for here, so that its filters see the error an
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Optional, Union
 
 from enfilade.exchange.errors import failure_response
 from enfilade.exchange.exchange import Exchange, Filter, Handler, OnDone
 from enfilade.exchange.response import Response
 
-_OnRequest = Callable[[Exchange], Response | Awaitable[Response | None] | None]
+_OnRequest = Callable[[Exchange], Union[Response, Awaitable[Optional[Response]], None]]
 _OnResponse = Callable[[Exchange, Response], Response]
 
 

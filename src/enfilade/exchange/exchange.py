@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Union
 
 from enfilade.exchange.bodies import Stream
 from enfilade.exchange.response import Response
@@ -147,7 +147,7 @@ class Exchange:
         return f"<Exchange {self.request!r} -> {self.response!r}>"
 
 
-Handler = Callable[[Exchange], Response | Awaitable[Response]]
+Handler = Callable[[Exchange], Union[Response, Awaitable[Response]]]
 OnDone = Callable[[Exchange, Outcome], None]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, Union
 
 from enfilade.exchange.bodies import Stream
 from enfilade.http.fields import NO_FIELDS, Fields
@@ -41,7 +41,7 @@ class Tunnel:
         self.pipe = pipe
 
 
-Body = bytes | FileSlice | Stream | Tunnel
+Body = Union[bytes, FileSlice, Stream, Tunnel]
 
 
 class Response:

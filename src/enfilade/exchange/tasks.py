@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, TypeVar
+from typing import Any, Optional, TypeVar
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ def _start_eagerly(coro: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop
     return asyncio.Task(coro, loop=loop, name=_NAME, eager_start=True)  # type: ignore[call-arg, unused-ignore]
 
 
-_Call = tuple[Callable[..., object], tuple[object, ...], Context | None]
+_Call = tuple[Callable[..., object], tuple[object, ...], Optional[Context]]
 _calls: list[_Call] = []
 
 
@@ -26,8 +26,8 @@ def _capture(step: Callable[..., object], *args: object, context: Context | None
 
 
 def _start_captured(coro: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> asyncio.Task[T]:
-    """Python 3.11 has no eager tasks. But all that a Task's constructor does with its loop is to schedule its first step by
-    `call_soon`: we take that step, and run it in the context that the Task made for it. Everything else is the genuine Task.
+    """Before Python 3.12 there are no eager tasks. But all that a Task's constructor does with its loop is to schedule its first
+    step by `call_soon`: we take that step, and run it in the context that the Task made for it. The rest is the genuine Task.
     """
     attributes = getattr(loop, "__dict__", None)
     if attributes is None:  # a loop that cannot be asked

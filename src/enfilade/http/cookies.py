@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Optional
 
 from enfilade.http.fields import Fields
 from enfilade.http.grammar import is_token
 
-CookieReader = Callable[[Fields], bytes | None]
+CookieReader = Callable[[Fields], Optional[bytes]]
 
 
 def cookie_reader(name: str) -> CookieReader:

@@ -16,11 +16,13 @@ class Fields:
 
     Nothing is validated here: the engines validate what comes in, and what goes out.
     `base`: what they were made from by `adding`; `added` is what they have more. What was derived from the base serves them too.
-    `encoded_http1` and `encoded_http2` belong to the writers in `wire`, which remember there what they encoded; `conditional` to
-    `http.conditionals.is_conditional`; `forwarded` to the proxy, which remembers there what it makes of them.
+    `encoded_http1`, `encoded_http2` and `encoded_link` belong to the writers in `wire`, which remember there what they encoded;
+    `conditional` to `http.conditionals.is_conditional`; `forwarded` to the proxy, which remembers there what it makes of them.
     """
 
-    __slots__ = ("_index", "base", "conditional", "encoded_http1", "encoded_http2", "forwarded", "pairs")
+    __slots__ = (
+        "_index", "base", "conditional", "encoded_http1", "encoded_http2", "encoded_link", "forwarded", "pairs",
+    )  # fmt: skip
 
     def __init__(self, pairs: Iterable[Pair] = (), base: Fields | None = None) -> None:
         self.pairs: tuple[Pair, ...] = tuple(pairs)
@@ -30,6 +32,7 @@ class Fields:
         self.forwarded: Fields | None = None
         self.encoded_http1: object = None
         self.encoded_http2: object = None
+        self.encoded_link: object = None
 
     def get(self, name: bytes) -> bytes | None:
         """The value of the field `name` (lower case); repeated lines are joined with `, ` (section 5.3), None if absent."""

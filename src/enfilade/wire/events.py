@@ -41,7 +41,8 @@ class ResponseReceived:
         self.body = body
 
     def __repr__(self) -> str:
-        return f"ResponseReceived({self.stream}, {self.status}, {self.fields!r}, ended={self.ended}, {self.body!r})"
+        body = f", {self.body!r}" if self.body else ""
+        return f"ResponseReceived({self.stream}, {self.status}, {self.fields!r}, ended={self.ended}{body})"
 
 
 class DataReceived:

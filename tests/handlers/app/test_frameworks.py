@@ -29,7 +29,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, StreamingRespon
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from tests.handlers.app.support import answer, body_of, content, make, run
-from tests.handlers.app.test_websocket import Client, handler, settle, upgrade
+from tests.handlers.app.test_websocket import Client, inline, settle, upgrade
 
 from enfilade.exchange.response import FileSlice, Response
 from enfilade.handlers.app.asgi import AsgiHandler
@@ -182,7 +182,7 @@ def test_starlette_lifespan_state_and_websocket() -> None:
     async def main() -> None:
         life = Lifespan(app)
         await life.startup()
-        serve = handler(app, life.state)
+        serve = inline(app, life.state)
         client = Client(await answer(serve, upgrade()))
         client.send("world")
         await settle()
@@ -206,7 +206,7 @@ def test_fastapi_socket_whose_client_leaves_is_no_error(caplog: pytest.LogCaptur
             await websocket.send_text(await websocket.receive_text())
 
     async def main() -> None:
-        serve = handler(app)
+        serve = inline(app)
         client = Client(await answer(serve, upgrade()))
         client.inbound.end()
         await settle()

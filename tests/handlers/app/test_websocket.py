@@ -1,8 +1,12 @@
-"""The ASGI specification over WebSocket; the client's side of the tunnel is the library's own engine."""
+"""The ASGI specification over WebSocket; the client's side of the tunnel is the library's own engine.
+
+Everything holds for an application in the edge worker itself, and for one in a process of its own, with a bridge at the edge.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,11 +15,15 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import Protocol, Side
 
 from enfilade.exchange.bodies import Stream
+from enfilade.exchange.exchange import Handler
 from enfilade.exchange.response import Response, Tunnel
 from enfilade.handlers.app.asgi import AsgiHandler
-from enfilade.handlers.app.websocket import QUEUE, WebSockets
+from enfilade.handlers.app.bridge import WebSocketBridge
+from enfilade.handlers.app.websocket import WebSockets
 from enfilade.http.reasons import reason
+from enfilade.wire.websocket.frames import MAX_SIZE
 from enfilade.wire.websocket.handshake import Negotiator
+from enfilade.wire.websocket.plain import PlainFrames, PlainNegotiator
 
 GONE = reason("client_gone")
 FIELDS = [(b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="), (b"sec-websocket-version", b"13")]
@@ -26,8 +34,23 @@ def upgrade(*fields: tuple[bytes, bytes], **options: Any) -> Any:
     return make(fields=[*FIELDS, *fields], protocol="websocket", **options)
 
 
-def handler(app: Any, state: Any = None, ping_interval: float = 20.0, **limits: Any) -> AsgiHandler:
-    return AsgiHandler(app, state, WebSockets(Negotiator(**limits), ping_interval))
+Make = Callable[..., Handler]
+
+
+def inline(app: Any, state: Any = None, **limits: Any) -> Handler:
+    return AsgiHandler(app, state, WebSockets(Negotiator(**limits)))
+
+
+def bridged(app: Any, state: Any = None, **limits: Any) -> Handler:
+    """As in two processes: the tunnel between them, the link's business, is a pair of Streams."""
+    there = AsgiHandler(app, state, WebSockets(PlainNegotiator(MAX_SIZE), 0))
+    return WebSocketBridge(there, Negotiator(**limits), lambda: PlainFrames(MAX_SIZE))
+
+
+@pytest.fixture(params=[inline, bridged])
+def handler(request: pytest.FixtureRequest) -> Make:
+    make: Make = request.param
+    return make
 
 
 async def settle() -> None:
@@ -70,8 +93,8 @@ class Client:
         return Close.parse(close.data)
 
 
-async def connect(app: Any, *fields: tuple[bytes, bytes], **limits: Any) -> Client:
-    return Client(await answer(handler(app, **limits), upgrade(*fields)))
+async def connect(app: Any, handler: Make, **limits: Any) -> Client:
+    return Client(await answer(handler(app, **limits), upgrade()))
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -84,7 +107,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 # -- the handshake
 
 
-def test_scope() -> None:
+def test_scope(handler: Make) -> None:
     seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -115,7 +138,7 @@ def test_scope() -> None:
     }
 
 
-def test_accept_is_101_with_the_key_and_comes_at_once() -> None:
+def test_accept_is_101_with_the_key_and_comes_at_once(handler: Make) -> None:
     async def main() -> None:
         [response] = await from_callback(lambda: [handler(echo)(upgrade())])
         assert isinstance(response, Response) and response.status == 101 and isinstance(response.body, Tunnel)
@@ -124,7 +147,7 @@ def test_accept_is_101_with_the_key_and_comes_at_once() -> None:
     run(main())
 
 
-def test_accept_with_subprotocol_and_headers() -> None:
+def test_accept_with_subprotocol_and_headers(handler: Make) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         headers = [(b"X-A", b"1"), (b"sec-websocket-accept", b"forged"), (b"connection", b"close")]
         await send({"type": "websocket.accept", "subprotocol": "b", "headers": headers})
@@ -140,7 +163,9 @@ def test_accept_with_subprotocol_and_headers() -> None:
 @pytest.mark.parametrize(
     "change", [{"subprotocol": "c"}, {"subprotocol": "a\r\nx: y"}, {"headers": [(b"a", b"b\r\nc: d")]}]
 )
-def test_bad_bytes_of_the_application_harm_nobody_f15(change: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_bad_bytes_of_the_application_harm_nobody_f15(
+    handler: Make, change: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({**ACCEPT, **change})
 
@@ -149,7 +174,7 @@ def test_bad_bytes_of_the_application_harm_nobody_f15(change: Any, caplog: pytes
     assert len(caplog.records) == 1
 
 
-def test_a_bad_handshake_never_reaches_the_application() -> None:
+def test_a_bad_handshake_never_reaches_the_application(handler: Make) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise AssertionError
 
@@ -158,7 +183,7 @@ def test_a_bad_handshake_never_reaches_the_application() -> None:
     assert response.status == 426 and response.fields.get(b"sec-websocket-version") == b"13"
 
 
-def test_close_before_accept_is_403() -> None:
+def test_close_before_accept_is_403(handler: Make) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.close", "code": 1000})
 
@@ -166,7 +191,7 @@ def test_close_before_accept_is_403() -> None:
     assert response.status == 403 and response.reason is reason("websocket_refused")
 
 
-def test_denial_response() -> None:
+def test_denial_response(handler: Make) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send(
             {"type": "websocket.http.response.start", "status": 401, "headers": [(b"www-authenticate", b"Basic")]}
@@ -179,7 +204,7 @@ def test_denial_response() -> None:
 
 
 @pytest.mark.parametrize("raises", [True, False])
-def test_ending_before_accept_is_500_f21(raises: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_ending_before_accept_is_500_f21(handler: Make, raises: bool, caplog: pytest.LogCaptureFixture) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         if raises:
@@ -193,9 +218,9 @@ def test_ending_before_accept_is_500_f21(raises: bool, caplog: pytest.LogCapture
 # -- messages
 
 
-def test_echo() -> None:
+def test_echo(handler: Make) -> None:
     async def main() -> None:
-        client = await connect(echo)
+        client = await connect(echo, handler)
         client.send("hällo")
         client.send(b"\x00\xff")
         await settle()
@@ -207,7 +232,7 @@ def test_echo() -> None:
     run(main())
 
 
-def test_what_comes_and_goes_before_the_tunnel_is_open() -> None:
+def test_what_comes_and_goes_before_the_tunnel_is_open(handler: Make) -> None:
     async def main() -> None:
         sent: list[int] = []
 
@@ -229,22 +254,22 @@ def test_what_comes_and_goes_before_the_tunnel_is_open() -> None:
     run(main())
 
 
-def test_pings_are_answered_while_the_application_is_busy() -> None:
+def test_pings_are_answered_while_the_application_is_busy(handler: Make) -> None:
     async def main() -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await send(ACCEPT)
             await asyncio.sleep(3600)
 
-        client = await connect(app)
+        client = await connect(app, handler)
         client.protocol.send_ping(b"hello")
         client.flush()
         assert [(f.opcode, bytes(f.data)) for f in client.frames()] == [(Opcode.PONG, b"hello")]
-        client.pipe.aborted(GONE)  # type: ignore[attr-defined]
+        client.inbound.fail(GONE)
 
     run(main())
 
 
-def test_an_application_that_does_not_receive_holds_the_client_back() -> None:
+def test_an_application_that_does_not_receive_holds_the_client_back(handler: Make) -> None:
     async def main() -> None:
         go = asyncio.Event()
 
@@ -255,12 +280,12 @@ def test_an_application_that_does_not_receive_holds_the_client_back() -> None:
             for _ in range(1000):
                 await send({"type": "websocket.send", "text": (await receive())["text"]})
 
-        client = await connect(app)
+        client = await connect(app, handler)
         waits = 0
         for i in range(1000):
             client.protocol.send_text(str(i).encode() * 100)
             waits += client.flush() is not None
-        assert waits and len(client.pipe._inbox) == QUEUE  # type: ignore[attr-defined]
+        assert waits
         go.set()
         got: list[bytes] = []
         while len(got) < 1000:
@@ -271,7 +296,7 @@ def test_an_application_that_does_not_receive_holds_the_client_back() -> None:
     run(main())
 
 
-def test_a_client_that_does_not_read_holds_the_application_back() -> None:
+def test_a_client_that_does_not_read_holds_the_application_back(handler: Make) -> None:
     async def main() -> None:
         sent: list[int] = []
 
@@ -281,9 +306,9 @@ def test_a_client_that_does_not_read_holds_the_application_back() -> None:
                 await send({"type": "websocket.send", "bytes": bytes(40_000)})
                 sent.append(i)
 
-        client = await connect(app)
+        client = await connect(app, handler)
         await settle()
-        assert len(sent) < 4
+        assert len(sent) < 12
         while len(sent) < 100:
             client.frames()
             await asyncio.sleep(0)
@@ -304,10 +329,10 @@ def listening(got: list[Any]) -> Any:
     return app
 
 
-def test_the_client_closes() -> None:
+def test_the_client_closes(handler: Make) -> None:
     async def main() -> None:
         got: list[Any] = []
-        client = await connect(listening(got))
+        client = await connect(listening(got), handler)
         client.protocol.send_close(1001, "bye")
         client.flush()
         await settle()
@@ -317,10 +342,10 @@ def test_the_client_closes() -> None:
     run(main())
 
 
-def test_messages_before_the_close_are_still_received() -> None:
+def test_messages_before_the_close_are_still_received(handler: Make) -> None:
     async def main() -> None:
         got: list[Any] = []
-        client = await connect(listening(got))
+        client = await connect(listening(got), handler)
         client.protocol.send_text(b"last")
         client.protocol.send_close(1000)
         client.flush()
@@ -330,10 +355,10 @@ def test_messages_before_the_close_are_still_received() -> None:
     run(main())
 
 
-def test_the_connection_is_lost_f24() -> None:
+def test_the_connection_is_lost_f24(handler: Make) -> None:
     async def main() -> None:
         got: list[Any] = []
-        client = await connect(listening(got))
+        client = await connect(listening(got), handler)
         client.inbound.end()
         await settle()
         assert got == [{"type": "websocket.disconnect", "code": 1006, "reason": ""}]
@@ -341,7 +366,7 @@ def test_the_connection_is_lost_f24() -> None:
     run(main())
 
 
-def test_who_does_not_listen_is_cancelled_f24(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_does_not_listen_is_cancelled_f24(handler: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("enfilade.handlers.app.websocket.DISCONNECT_GRACE", 0.001)
 
     async def main() -> None:
@@ -354,14 +379,14 @@ def test_who_does_not_listen_is_cancelled_f24(monkeypatch: pytest.MonkeyPatch) -
             finally:
                 ended.set()
 
-        client = await connect(app)
-        client.pipe.aborted(GONE)  # type: ignore[attr-defined]
+        client = await connect(app, handler)
+        client.inbound.fail(GONE)
         await ended.wait()
 
     run(main())
 
 
-def test_send_after_the_end_raises_oserror(caplog: pytest.LogCaptureFixture) -> None:
+def test_send_after_the_end_raises_oserror(handler: Make, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         raised: list[Any] = []
 
@@ -375,7 +400,7 @@ def test_send_after_the_end_raises_oserror(caplog: pytest.LogCaptureFixture) -> 
                 raised.append(error)
                 raise
 
-        client = await connect(app)
+        client = await connect(app, handler)
         client.inbound.end()
         await settle()
         assert raised
@@ -392,7 +417,7 @@ def test_send_after_the_end_raises_oserror(caplog: pytest.LogCaptureFixture) -> 
         (None, 1000),
     ],
 )
-def test_the_application_closes(message: Any, code: int) -> None:
+def test_the_application_closes(handler: Make, message: Any, code: int) -> None:
     async def main() -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await receive()
@@ -402,7 +427,7 @@ def test_the_application_closes(message: Any, code: int) -> None:
                 await send(message)
                 assert (await receive())["type"] == "websocket.disconnect"
 
-        client = await connect(app)
+        client = await connect(app, handler)
         client.send("go")
         await settle()
         assert client.closed().code == code and not client.outbound.ended
@@ -413,21 +438,21 @@ def test_the_application_closes(message: Any, code: int) -> None:
     run(main())
 
 
-def test_a_client_that_does_not_answer_our_close(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("enfilade.handlers.app.websocket.CLOSE_TIMEOUT", 0.001)
+def test_a_client_that_does_not_answer_our_close(handler: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enfilade.handlers.app.message_pipe.CLOSE_TIMEOUT", 0.001)
 
     async def main() -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await send(ACCEPT)
 
-        client = await connect(app)
+        client = await connect(app, handler)
         await client.outbound.read_all()  # until it ends
 
     run(main())
 
 
-def test_a_tunnel_that_opens_after_our_close_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("enfilade.handlers.app.websocket.CLOSE_TIMEOUT", 0)
+def test_a_tunnel_that_opens_after_our_close_was_given_up(handler: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enfilade.handlers.app.message_pipe.CLOSE_TIMEOUT", 0)
 
     async def main() -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -437,12 +462,13 @@ def test_a_tunnel_that_opens_after_our_close_was_given_up(monkeypatch: pytest.Mo
         await settle()
         client = Client(response)
         assert client.closed().code == 1000
+        await settle()
         assert client.outbound.ended and client.inbound.failure is not None
 
     run(main())
 
 
-def test_raising_closes_with_1011_f21(caplog: pytest.LogCaptureFixture) -> None:
+def test_raising_closes_with_1011_f21(handler: Make, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await receive()
@@ -450,7 +476,7 @@ def test_raising_closes_with_1011_f21(caplog: pytest.LogCaptureFixture) -> None:
             await receive()
             raise ZeroDivisionError
 
-        client = await connect(app)
+        client = await connect(app, handler)
         client.send("go")
         await settle()
         assert client.closed().code == 1011
@@ -470,7 +496,7 @@ def test_raising_closes_with_1011_f21(caplog: pytest.LogCaptureFixture) -> None:
         {"type": "http.response.start", "status": 200},
     ],
 )
-def test_nonsense_closes_with_1011_f21(message: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_nonsense_closes_with_1011_f21(handler: Make, message: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await receive()
@@ -478,7 +504,7 @@ def test_nonsense_closes_with_1011_f21(message: Any, caplog: pytest.LogCaptureFi
             await receive()
             await send(message)
 
-        client = await connect(app)
+        client = await connect(app, handler)
         client.send("go")
         await settle()
         assert client.closed().code == 1011
@@ -487,10 +513,10 @@ def test_nonsense_closes_with_1011_f21(message: Any, caplog: pytest.LogCaptureFi
     assert len(caplog.records) == 1
 
 
-def test_a_bad_frame_closes_that_socket_only_f15() -> None:
+def test_a_bad_frame_closes_that_socket_only_f15(handler: Make) -> None:
     async def main() -> None:
         got: list[Any] = []
-        bad, good = await connect(listening(got)), await connect(echo)
+        bad, good = await connect(listening(got), handler), await connect(echo, handler)
         bad.inbound.write(b"\x83\x80\0\0\0\0")
         good.send("still here")
         await settle()
@@ -500,9 +526,9 @@ def test_a_bad_frame_closes_that_socket_only_f15() -> None:
     run(main())
 
 
-def test_too_large_a_message_closes_with_1009_f15() -> None:
+def test_too_large_a_message_closes_with_1009_f15(handler: Make) -> None:
     async def main() -> None:
-        client = await connect(echo, max_size=10)
+        client = await connect(echo, handler, max_size=10)
         client.send("x" * 11)
         await settle()
         assert client.closed().code == 1009
@@ -510,16 +536,17 @@ def test_too_large_a_message_closes_with_1009_f15() -> None:
     run(main())
 
 
-def test_a_silent_peer_is_pinged_and_then_given_up() -> None:
+def test_a_silent_peer_is_pinged_and_then_given_up(handler: Make) -> None:
     async def main() -> None:
         got: list[Any] = []
-        client = await connect(listening(got))
-        client.pipe._beat()  # type: ignore[attr-defined]
+        client = await connect(listening(got), handler)
+        pipe: Any = getattr(client.pipe, "_client", client.pipe)
+        pipe._beat()
         assert [f.opcode for f in client.frames()] == [Opcode.PING]
         client.flush()  # the pong
-        client.pipe._beat()  # type: ignore[attr-defined]
+        pipe._beat()
         assert [f.opcode for f in client.frames()] == [Opcode.PING]
-        client.pipe._beat()  # type: ignore[attr-defined]
+        pipe._beat()
         await settle()
         assert client.closed().code == 1011 and client.outbound.ended and got[-1]["code"] == 1006
 

@@ -217,8 +217,9 @@ def _wrong_length(head: Head, length: int) -> WrongLength:
 
 def _because_gone(error: BaseException) -> bool:
     """Whether `error` comes from nothing but the disconnect, however often the application wrapped it."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(_because_gone(inner) for inner in error.exceptions)
+    group = getattr(error, "exceptions", None)  # before Python 3.11, groups are of some package's class
+    if isinstance(group, tuple):
+        return all(map(_because_gone, group))
     origin = error.__cause__ or error.__context__
     return isinstance(error, (asyncio.CancelledError, ClientDisconnected)) or (
         origin is not None and _because_gone(origin)

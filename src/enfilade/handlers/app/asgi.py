@@ -6,7 +6,7 @@ import asyncio
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable
 from types import CoroutineType
-from typing import Any
+from typing import Any, Optional, Union
 from urllib.parse import quote
 
 from enfilade.exchange.bodies import BodyAborted
@@ -24,7 +24,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Step = Callable[[Any, Message], Awaitable[None] | None]
+Step = Callable[[Any, Message], Optional[Awaitable[None]]]
 
 DISCONNECT_GRACE = 1.0
 """Seconds that an application which was told by `receive` that its client has gone may take to end in its own way."""
@@ -77,7 +77,7 @@ class AsgiHandler:
         return cycle.response or cycle.wait()
 
 
-WebSocketHandler = Callable[[AsgiHandler, Exchange], Response | Awaitable[Response]]
+WebSocketHandler = Callable[[AsgiHandler, Exchange], Union[Response, Awaitable[Response]]]
 
 
 class Cycle(Answer):
@@ -224,7 +224,7 @@ def http_scope(x: Exchange, state: dict[str, Any] | None) -> Scope:
     client = ends.client
     scope["headers"] = list(request.fields.pairs)
     scope["extensions"] = known["extensions"].copy()  # type: ignore[attr-defined]
-    scope["client"] = client if client[1] is not None and client[0] is ends.client_ip else named_client(ends)
+    scope["client"] = client if client[1] is not None and client[0] == ends.client_ip else named_client(ends)
     scope["server"] = ends.server
     if state is not None:
         scope["state"] = state.copy()
@@ -260,7 +260,7 @@ def full_path(request: Request, mount: str) -> tuple[str, bytes]:
 
 def named_client(ends: Ends) -> tuple[str, int] | None:
     """The client whom trusted proxies named (its port is unknown), or nobody, at a Unix socket."""
-    return None if not ends.client_ip or ends.client_ip is ends.client[0] else (ends.client_ip, 0)
+    return None if not ends.client_ip or ends.client_ip == ends.client[0] else (ends.client_ip, 0)
 
 
 async def _awaiting(awaitable: Awaitable[None]) -> None:

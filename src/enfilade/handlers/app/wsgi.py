@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from io import BufferedReader, BytesIO, RawIOBase
 from threading import Condition
 from types import TracebackType
-from typing import Any
+from typing import Any, Optional
 from wsgiref.util import FileWrapper
 
 from enfilade.exchange.bodies import HIGH_WATER, BodyAborted, Stream
@@ -25,7 +25,7 @@ from enfilade.handlers.app.threads import ThreadPool
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason, reason
 
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+ExcInfo = tuple[type[BaseException], BaseException, Optional[TracebackType]]
 StartResponse = Callable[..., Callable[[bytes], None]]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
