@@ -38,7 +38,7 @@ class Listen(NamedTuple):
 def run_config(app: App, listen: Listen, *, root_path: str, log: bool) -> Config:
     """Everything to one application, whose workers are edge workers too where it runs inline. Raises ConfigError."""
     route = Route(app="app", mount=root_path or True)
-    workers = app.workers if isinstance(app.workers, int) else "auto"
+    workers: int | Literal["auto"] = app.workers if isinstance(app.workers, int) else "auto"
     if isinstance(workers, int) and not app.inline:
         workers = -(-workers // 4)  # an application has more to do for a request than the edge in front of it
     return _config(route, listen, workers, log, {"app": app})
