@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,18 @@ from cryptography import x509
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.trial import NoWorker, try_out
 from enfilade.config import Config, loads
+from enfilade.exchange.call import Call
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.exchange import Exchange, Handler
 from enfilade.exchange.response import Response
-from enfilade.http.fields import NO_FIELDS
+from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.net.selfsigned import self_signed
 from enfilade.net.tls import Certificate
 from enfilade.observe.log import LogSink
 from enfilade.testing.exchange import make_exchange
+from enfilade.upstream.peer import Peer
+from enfilade.upstream.pool import Pool
+from enfilade.upstream.upstream import Upstream
 
 
 def config_of(text: str, base: Path | str = ".") -> Config:
@@ -39,6 +43,24 @@ def names_in(chain: bytes) -> list[str]:
     return found.value.get_values_for_type(x509.DNSName)
 
 
+class Telling(Pool):
+    """Answers each call at once."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(lambda home: None)
+        self._name = name
+
+    def carry(self, call: Call) -> None:
+        request = call.request
+        said = [self._name, request.method, request.authority, request.target]
+        said += [f"{name.decode()}={value.decode()}" for name, value in request.fields if name.startswith(b"x-a")]
+        found = 404 if request.path == "/none" or request.raw_path == b"/none" else 200
+        fields = Fields([(b"x-accel-redirect", b"/a.txt")]) if request.raw_path == b"/file" else NO_FIELDS
+        call.status = found
+        call.caller.answered(call, Response(found, fields, " ".join(said).encode()))
+        call.caller.over(call, None)
+
+
 class FakeParts(NoWorker):
     """Remembers what the routes ask of their worker."""
 
@@ -52,6 +74,15 @@ class FakeParts(NoWorker):
 
     def app(self, name: str) -> Handler:
         return lambda x: Response(200, NO_FIELDS, f"{name} at {x.match.mount}".encode())
+
+    def upstream(self, to: str | Sequence[str], balance: str | None) -> Upstream:
+        """One with a peer that says what it was asked, and for which upstream."""
+        upstream = super().upstream(to, balance)
+        peer = Peer("http://peer:1")
+        peer.authority = "peer:1"
+        peer.pool = peer.upgrades = Telling(to if isinstance(to, str) else ",".join(to))
+        upstream.join(peer)
+        return upstream
 
     def meter(self, site: str, pattern: str) -> None:
         self.meters.append((site, pattern))

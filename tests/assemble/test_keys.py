@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -12,13 +14,23 @@ import msgspec
 import pytest
 from tests.assemble.kit import FakeParts, ask, config_of, write_pem
 
+from enfilade.assemble.balance import check_of, make_upstream
 from enfilade.assemble.engines import engine_limits
 from enfilade.assemble.plan import EdgePlan, listeners_of
 from enfilade.assemble.sites import Sites, engine_body_limit
+from enfilade.assemble.trial import NoTimer
+from enfilade.assemble.upstreams import call_limits, make_peer, references, tls_context
 from enfilade.config import schema
 from enfilade.config.schema import Config, Table
+from enfilade.exchange.call import Call
+from enfilade.exchange.dispatch import Dispatcher
+from enfilade.net.client import ClientContext
+from enfilade.net.context import ConnectionLimits
 from enfilade.process.board import Board
 from enfilade.process.plan import AppSpec
+from enfilade.testing.exchange import make_exchange
+from enfilade.upstream.peer import Peer
+from enfilade.upstream.upstream import Upstream
 from enfilade.wire.http1.limits import Http1Limits
 from enfilade.wire.http2.limits import Http2Limits
 
@@ -85,7 +97,173 @@ def both(name: str) -> Look:
     return lambda config: tuple(getattr(engine_limits(make, config), name) for make in (Http1Limits, Http2Limits))
 
 
+def on(target: str) -> Look:
+    return lambda config: ask(config, "GET", target)[0].body
+
+
+def proxy_table(config: Config) -> Any:
+    return config.sites["*"].routes["/p/*"].proxy
+
+
+def mirrors(config: Config) -> list[object]:
+    """Whom a request is mirrored to."""
+    asked: list[object] = []
+
+    class Parts(FakeParts):
+        def upstream(self, to: str | Sequence[str], balance: str | None) -> Upstream:
+            found = super().upstream(to, balance)
+            carry = found.peers[0].pool.carry
+
+            def told(call: Call) -> None:
+                asked.append(to)
+                carry(call)
+
+            found.peers[0].pool.carry = told  # type: ignore[method-assign]
+            return found
+
+    sites = Sites(config, Parts())
+    x = make_exchange("GET", "/p/x")
+    x.match = Dispatcher(sites.find, sites.misdirected)(x.request, x.ends)
+    x.match.route.chain(x)
+    return asked[1:]
+
+
+def servers(lines: str) -> str:
+    return site("") + f"[upstreams.u]\npeers = [{{ {lines} }}]\n"
+
+
+def peer_of(config: Config) -> Any:
+    loop = asyncio.new_event_loop()
+    try:
+        context = ClientContext(loop=loop, limits=ConnectionLimits(), meter=None, connections=set())  # type: ignore[arg-type]
+        (said,) = config.upstreams["u"].peers
+        return make_peer(said, config.upstreams["u"], context)
+    finally:
+        loop.close()
+
+
+def pool_of(name: str) -> Look:
+    return lambda c: getattr(peer_of(c).pool, name)
+
+
+def dialer_of(name: str) -> Look:
+    return lambda c: getattr(peer_of(c).pool._dial, name)
+
+
+def tolerance(name: str) -> Look:
+    return made(lambda u: getattr(u.health._policy.tolerance, name))
+
+
+def broken(name: str) -> Look:
+    return made(lambda u: getattr(u._policy.breaker.tolerance, name))
+
+
+def cookie(config: Config) -> object:
+    made = make_upstream("u", config.upstreams["u"], lambda s, w: NoTimer(), lambda: 0.0)
+    assert made.sticky is not None
+    value = made.sticky.cookie(Peer("http://a:1"), False)
+    return b"Max-Age=9" if b"Max-Age=9" in value else value[:2]
+
+
+def proxied(lines: str) -> str:
+    return route(f"proxy = {{ {lines} }}", "/p/*")
+
+
+def upstream(lines: str) -> str:
+    return site("") + f'[upstreams.u]\npeers = ["http://a:1"]\n{lines}\n'
+
+
+def made(look: Callable[[Any], object]) -> Look:
+    """A look at the upstream "u" as a worker makes it."""
+    return lambda c: look(make_upstream("u", c.upstreams["u"], lambda s, w: NoTimer(), lambda: 0.0))
+
+
+def context(look: Callable[[Any], object]) -> Look:
+    """A look at what the connections to its peers share."""
+    return lambda c: look(call_limits(c.upstreams["u"]))
+
+
+def checked(name: str) -> Look:
+    return lambda c: getattr(check_of(c.upstreams["u"]), name)
+
+
 LOOKS: dict[str, tuple[str, Look, object]] = {
+    "Config.upstreams": (upstream(""), lambda c: list(c.upstreams), ["u"]),
+    "Route.proxy": (route('proxy = "http://a:1"'), body, b"http://a:1 GET example.com /x"),
+    "Route.balance": (
+        route('proxy = ["http://a:1"], balance = "first"'), lambda c: [b for _, b in references(c)], ["first"],
+    ),
+    "Proxy.to": (proxied('to = ["http://a:1", "http://b:1"]'), on("/p/x"), b"http://a:1,http://b:1 GET example.com /p/x"),
+    "Proxy.host": (proxied('to = "http://a:1", host = "peer"'), on("/p/x"), b"http://a:1 GET peer:1 /p/x"),
+    "Proxy.strip": (proxied('to = "http://a:1", strip = true'), on("/p/x"), b"http://a:1 GET example.com /x"),
+    "Proxy.path": (proxied('to = "http://a:1", path = "/v{path}"'), on("/p/x"), b"http://a:1 GET example.com /v/x"),
+    "Proxy.headers": (
+        proxied('to = "http://a:1", headers = { X-A = "1" }'), on("/p/x"), b"http://a:1 GET example.com /p/x x-a=1",
+    ),
+    "Proxy.instead": (proxied('to = "http://a:1", strip = true, instead = { 404 = "HERE/a.txt" }'), on("/p/none"), b"text"),
+    "Proxy.internal": (proxied('to = "http://a:1", strip = true, internal = "HERE"'), on("/p/file"), b"text"),
+    "Proxy.split": (proxied('split = [{ to = "http://b:1", weight = 1 }]'), on("/p/x"), b"http://b:1 GET example.com /p/x"),
+    "Branch.to": (proxied('split = [{ to = "http://b:1", weight = 1 }]'), on("/p/x"), b"http://b:1 GET example.com /p/x"),
+    "Branch.weight": (
+        proxied('split = [{ to = "http://a:1" }, { to = "http://b:1", weight = 1 }]'), on("/p/x"),
+        b"http://b:1 GET example.com /p/x",
+    ),
+    "Branch.when": (
+        proxied('split = [{ to = "http://a:1", weight = 1 }, { to = "http://b:1", when = { "path" = "/p/x" } }]'), on("/p/x"),
+        b"http://b:1 GET example.com /p/x",
+    ),
+    "Proxy.split_by": (proxied('to = "http://a:1", split_by = "host"'), lambda c: proxy_table(c).split_by, "host"),
+    "Proxy.mirror": (proxied('to = "http://a:1", mirror = { to = "http://m:1" }'), mirrors, ["http://m:1"]),
+    "MirrorTo.to": (proxied('to = "http://a:1", mirror = { to = "http://m:1" }'), mirrors, ["http://m:1"]),
+    "MirrorTo.part": (proxied('to = "http://a:1", mirror = { to = "http://m:1", part = 0 }'), mirrors, []),
+    "Upstream.peers": (upstream(""), lambda c: c.upstreams["u"].peers, ["http://a:1"]),
+    "Upstream.balance": (upstream('balance = "hash path"'), made(lambda u: u.key is not None), True),
+    "Upstream.retries": (upstream("retries = 7"), made(lambda u: u._policy.retries), 7),
+    "Upstream.retry_budget": (upstream("retry_budget = 0.5"), made(lambda u: u._policy.budget._ratio), 0.5),
+    "Upstream.hedge": (upstream("hedge = true"), made(lambda u: u.hedges), True),
+    "Upstream.eject": (upstream("eject = false"), made(lambda u: u.health._policy.tolerance.failures), 0),
+    "Upstream.check": (upstream("check = true"), checked("path"), "/"),
+    "Upstream.breaker": (upstream("breaker = true"), made(lambda u: u._policy.breaker is not None), True),
+    "Upstream.slow_start": (upstream("slow_start = 3"), made(lambda u: u.health._policy.slow_start), 3.0),
+    "Upstream.sticky": (upstream('sticky = { secret = "0123456789abcdef" }'), made(lambda u: u.sticky is not None), True),
+    "Upstream.queue": (upstream("queue = 7"), made(lambda u: u._queue._length), 7),
+    "Upstream.queue_timeout": (upstream("queue_timeout = 7"), made(lambda u: u._queue._patience), 7.0),
+    "Upstream.connections": (upstream("connections = 7"), pool_of("_most"), 7),
+    "Upstream.keep": (upstream("keep = 7"), pool_of("_keep"), 7),
+    "Upstream.connect_timeout": (upstream("connect_timeout = 7"), dialer_of("_timeout"), 7.0),
+    "Upstream.answer_timeout": (upstream("answer_timeout = 7"), context(lambda limits: limits.head), 7.0),
+    "Upstream.silence_timeout": (upstream("silence_timeout = 7"), context(lambda limits: limits.silence), 7.0),
+    "Upstream.total_timeout": (upstream("total_timeout = 7"), context(lambda limits: limits.total), 7.0),
+    "Upstream.keep_alive": (upstream("keep_alive = 7"), context(lambda limits: limits.keep_alive), 7.0),
+    "Upstream.tls": (upstream("tls = { verify = false }"), lambda c: tls_context(c.upstreams["u"]).verify_mode, ssl.CERT_NONE),
+    "PeerTls.verify": (upstream("tls = { verify = false }"), lambda c: tls_context(c.upstreams["u"]).check_hostname, False),
+    "Peer.url": (servers('url = "http://b:2"'), lambda c: peer_of(c).name, "http://b:2"),
+    "Peer.weight": (servers('url = "http://b:2", weight = 3'), lambda c: peer_of(c).weight, 3),
+    "Peer.tier": (servers('url = "http://b:2", tier = 3'), lambda c: peer_of(c).tier, 3),
+    "Peer.limit": (servers('url = "http://b:2", limit = 3'), lambda c: peer_of(c).limit, 3),
+    "Ejection.failures": (upstream("eject = { failures = 9 }"), tolerance("failures"), 9),
+    "Ejection.rate": (upstream("eject = { rate = 0.5 }"), tolerance("failure_rate"), 0.5),
+    "Ejection.window": (upstream("eject = { window = 9 }"), tolerance("window"), 9.0),
+    "Ejection.time": (upstream("eject = { time = 9 }"), tolerance("base"), 9.0),
+    "Ejection.longest": (upstream("eject = { longest = 9 }"), tolerance("longest"), 9.0),
+    "Ejection.most": (upstream("eject = { most = 0.9 }"), made(lambda u: u.health._policy.ejected), 0.9),
+    "Check.path": (upstream('check = { path = "/up" }'), checked("path"), "/up"),
+    "Check.host": (upstream('check = { host = "h" }'), checked("host"), "h"),
+    "Check.status": (upstream('check = { status = "204" }'), checked("statuses"), {204}),
+    "Check.contains": (upstream('check = { contains = "ok" }'), checked("contains"), b"ok"),
+    "Check.interval": (upstream("check = { interval = 9 }"), checked("interval"), 9.0),
+    "Check.timeout": (upstream("check = { timeout = 9 }"), checked("timeout"), 9.0),
+    "Check.rise": (upstream("check = { rise = 9 }"), checked("rise"), 9),
+    "Check.fall": (upstream("check = { fall = 9 }"), checked("fall"), 9),
+    "Breaker.failures": (upstream("breaker = { failures = 9 }"), broken("failures"), 9),
+    "Breaker.rate": (upstream("breaker = { rate = 0.5 }"), broken("failure_rate"), 0.5),
+    "Breaker.window": (upstream("breaker = { window = 9 }"), broken("window"), 9.0),
+    "Breaker.time": (upstream("breaker = { time = 9 }"), broken("base"), 9.0),
+    "StickyCookie.secret": (
+        upstream('sticky = { secret = "0123456789abcdef" }'), made(lambda u: u.sticky._secret), b"0123456789abcdef",
+    ),
+    "StickyCookie.cookie": (upstream('sticky = { secret = "0123456789abcdef", cookie = "c" }'), cookie, b"c="),
+    "StickyCookie.max_age": (upstream('sticky = { secret = "0123456789abcdef", max_age = 9 }'), cookie, b"Max-Age=9"),
     "Config.server": (server("workers = 3"), lambda c: plan(c).workers, 3),
     "Config.sites": (site(""), lambda c: list(Sites(c, FakeParts()).by_name), ["*"]),
     "Config.apps": (route('app = "main"'), body, b"main at "),
@@ -193,6 +371,10 @@ ELSEWHERE = {
     "App.threads": "assemble/test_apps.py::test_wsgi_has_its_threads",
     "App.lifespan": "assemble/test_apps.py::test_lifespan",
     "App.websocket_message_limit": "assemble/test_apps.py::test_the_limit_of_websocket_messages",
+    "PeerTls.authority": "e2e/test_proxy_tls.py::test_a_peer_is_verified_by_our_own_authority",
+    "PeerTls.certificate": "e2e/test_proxy_tls.py::test_a_peer_may_ask_who_we_are",
+    "PeerTls.key": "e2e/test_proxy_tls.py::test_a_peer_may_ask_who_we_are",
+    "PeerTls.name": "e2e/test_proxy_tls.py::test_the_name_in_the_certificate_can_be_said",
     "App.start_timeout": "assemble/test_apps.py::test_a_start_that_takes_too_long",
 }
 """Keys that need more than a look: the test that shows what they do."""

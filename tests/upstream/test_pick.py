@@ -107,12 +107,13 @@ def test_only_peers_that_are_up_and_not_full_can_be_used() -> None:
 
 def test_loads_of_other_workers_make_a_peer_full() -> None:
     peer = Peer("a", limit=3)
-    mine, other = memoryview(bytearray(8)).cast("q"), memoryview(bytearray(8)).cast("q")
-    peer.share_counts(mine, 0, [other])
+    mine, other = memoryview(bytearray(16)).cast("q"), memoryview(bytearray(16)).cast("q")
+    peer.share_counts(mine, 0, 1, [other])
     peer.took()
     assert candidates(tiers([peer])) == [peer]
     other[0] = 2
     assert candidates(tiers([peer])) == ()
+    assert mine.tolist() == [1, 1], "in flight, and ever"
 
 
 def test_the_lowest_tier_that_can_be_used_is_used() -> None:

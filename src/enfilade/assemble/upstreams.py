@@ -130,15 +130,9 @@ class Upstreams:
         context = ClientContext(
             loop=self._loop, limits=ConnectionLimits(), meter=self._meter, connections=self.connections
         )
-        context.calls = CallLimits(
-            head=table.answer_timeout,
-            silence=table.silence_timeout,
-            total=table.total_timeout,
-            keep_alive=table.keep_alive,
-        )
+        context.calls = call_limits(table)
         for slot, said in enumerate(table.peers):
-            peer = _peer(PeerTable(url=said) if isinstance(said, str) else said, table, context)
-            self._join(upstream, peer, slot)
+            self._join(upstream, make_peer(said, table, context), slot)
         return upstream
 
     def _join(self, upstream: Upstream, peer: Peer, slot: int) -> None:
@@ -147,7 +141,17 @@ class Upstreams:
         upstream.join(peer, rows.health + slot * HEALTH_ROWS)
 
 
-def _peer(said: PeerTable, table: UpstreamTable, context: ClientContext) -> Peer:
+def call_limits(table: UpstreamTable) -> CallLimits:
+    return CallLimits(
+        head=table.answer_timeout,
+        silence=table.silence_timeout,
+        total=table.total_timeout,
+        keep_alive=table.keep_alive,
+    )
+
+
+def make_peer(said: str | PeerTable, table: UpstreamTable, context: ClientContext) -> Peer:
+    said = PeerTable(url=said) if isinstance(said, str) else said
     address = parse_address(said.url)
     peer = Peer(address.name, weight=said.weight, tier=said.tier, limit=said.limit)
     peer.authority, peer.tls, peer.http2 = address.authority, address.tls, address.protocol == "h2c"

@@ -23,13 +23,14 @@ def parse_statuses(text: str) -> Collection[int]:
         said = _STATUSES(part.strip())
         if said is None:
             raise ValueError(f'"{text}" names no statuses; write "200", "2xx" or "200-399", several with commas')
-        low, high, xx = said.groups()
-        first = int(low) * 100 if xx else int(low)
-        found.update(range(first, first + 100 if xx else int(high or low) + 1))
+        kind, first, last = said.groups()
+        found.update(
+            range(int(kind) * 100, int(kind) * 100 + 100) if kind else range(int(first), int(last or first) + 1)
+        )
     return frozenset(found)
 
 
-_STATUSES = re.compile(r"([1-5](?:[0-9]{2}(?:-([1-5][0-9]{2}))?|(?=(xx))))(?:xx)?").fullmatch
+_STATUSES = re.compile(r"([1-5])xx|([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?").fullmatch
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import Balancer, Tiers, candidates, tiers
 from enfilade.upstream.sticky import Sticky
 
+_REFUSED = reason("upstream_busy")
+_UNREACHABLE = tuple(map(reason, ("connect_failed", "connect_timeout", "upstream_tls")))
+"""What counts against a peer although nothing was sent to it. A stream that it refuses does not: so it goes out of service."""
 _BROKEN = reason("upstream_broken")
 _BUSY = reason("upstream_busy")
 _NO_PEER = reason("no_peer")
@@ -151,6 +154,8 @@ class Upstream:
     def tick(self, now: float) -> None:
         """About once a second."""
         self.health.tick(now)
+        if self._policy.breaker is not None:
+            self._policy.breaker.tick(now)
         self._serve_queue()
 
     # -- requests
@@ -222,24 +227,34 @@ class Upstream:
         pool = peer.pool if call.request.protocol is None else peer.upgrades
         pool.cancel(call, why)
 
+    def answered(self, peer: Peer, call: Call) -> None:
+        """The head of the answer is here; how long the rest takes says more about its size, and its reader, than about the peer."""
+        now, status = call.heard_at, call.status
+        seconds = now - call.began
+        self.health.succeeded(peer, status, seconds, now)
+        policy = self._policy
+        if policy.hedge is not None:
+            policy.hedge.add(seconds)
+        if policy.breaker is not None:
+            if 502 <= status <= 504:
+                policy.breaker.failed(now)
+            else:
+                policy.breaker.succeeded(now)
+
     def finished(self, peer: Peer, call: Call, why: Reason | None) -> None:
-        """The call is over: how it went tells something about the peer, which has room for another one now."""
+        """The call is over: the peer has room for another one now."""
         peer.let_go()
-        if why is None:
-            seconds = call.heard_at - call.began
-            self.health.succeeded(peer, call.status, seconds, call.heard_at)
-            if self._policy.hedge is not None:
-                self._policy.hedge.add(seconds)
-        else:
-            self.health.failed(peer, why, self.clock())
-        if self._policy.breaker is not None:
-            self._tell_breaker(self._policy.breaker, call, why)
+        if why is not None:
+            self._failed(peer, call, why)
         if self._queue.waiting:
             self._serve_queue()
 
     def dismiss(self, errand: Errand) -> bool:
         """Nobody waits for it any more. False: it was not waiting for a peer."""
-        return self._queue.leave(errand)
+        if not self._queue.leave(errand):
+            return False
+        self._abandon()
+        return True
 
     # -- inside
 
@@ -257,14 +272,23 @@ class Upstream:
     def _enqueue(self, errand: Errand) -> None:
         policy = self._policy
         if policy.wake is None and not any(peer.up or peer.trial for peer in self.peers):
-            errand.give_up(policy.nobody)
+            self._give_up(errand, policy.nobody)
         elif not self._queue.enter(errand):
-            errand.give_up(policy.busy)
+            self._give_up(errand, policy.busy)
         elif policy.wake is not None and not self.peers:
             policy.wake()
 
     def _expired(self, errand: Errand) -> None:
-        errand.give_up(self._policy.busy if self.peers else self._policy.nobody)
+        self._give_up(errand, self._policy.busy if self.peers else self._policy.nobody)
+
+    def _give_up(self, errand: Errand, why: Reason) -> None:
+        self._abandon()
+        errand.give_up(why)
+
+    def _abandon(self) -> None:
+        """A request that was let through ends without having asked anybody: it cannot decide whether the breaker closes."""
+        if self._policy.breaker is not None:
+            self._policy.breaker.abandoned(self.clock())
 
     def _serve_queue(self) -> None:
         while self._queue.waiting:
@@ -275,16 +299,14 @@ class Upstream:
             self._queue.leave(errand)
             errand.go(peer)
 
-    def _tell_breaker(self, breaker: Breaker, call: Call, why: Reason | None) -> None:
+    def _failed(self, peer: Peer, call: Call, why: Reason) -> None:
         now = self.clock()
-        if why is None:
-            failed = 502 <= call.status <= 504
-        elif why.source is Source.UPSTREAM:
-            failed = True
-        else:
-            breaker.abandoned(now)
+        counts = call.status or call.sent or why in _UNREACHABLE
+        self.health.failed(peer, why if counts else _REFUSED, now)
+        breaker = self._policy.breaker
+        if breaker is None or call.status:
             return
-        if failed:
+        if why.source is Source.UPSTREAM:
             breaker.failed(now)
         else:
-            breaker.succeeded(now)
+            breaker.abandoned(now)

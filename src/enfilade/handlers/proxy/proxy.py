@@ -163,11 +163,12 @@ class Forwarding(Pending):
 
     def answered(self, call: Call, response: Response) -> None:
         """See `Caller.answered`."""
+        proxy = self._proxy
+        peer = self._under_way[call]
+        proxy.upstream.answered(peer, call)
         if self.response is not None:
             let_go(response, _CLIENT_GONE)
             return
-        proxy = self._proxy
-        peer = self._under_way[call]
         if len(self._under_way) > 1:
             self._cancel([other for other in self._under_way if other is not call], _CLIENT_GONE)
         if proxy.internal is not None and INTERNAL_FILE in response.fields:

@@ -61,6 +61,8 @@ class _Shadow:
     def informed(self, call: Call, status: int, fields: Fields) -> None: ...
 
     def answered(self, call: Call, response: Response) -> None:
+        assert self._peer is not None
+        self._proxy.upstream.answered(self._peer, call)
         let_go(response, _CLIENT_GONE)
 
     def over(self, call: Call, why: Reason | None) -> None:
