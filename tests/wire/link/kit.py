@@ -9,7 +9,7 @@ from tests.wire.outgoing import unjoined
 from enfilade.http.ends import Ends
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.request import Request
-from enfilade.wire.events import DataReceived, Event
+from enfilade.wire.events import DataReceived, Event, ResponseReceived
 from enfilade.wire.link import LinkClient, LinkedRequest, LinkServer
 
 ENDS = Ends(("192.0.2.7", 4711), ("192.0.2.1", 443), "https", "a.example", "h2", "TLSv1.3")
@@ -88,7 +88,10 @@ def told(events: list[Event]) -> list[str]:
 
 
 def body_of(events: list[Event], stream: int) -> bytes:
-    return b"".join(e.data for e in events if isinstance(e, DataReceived) and e.stream == stream)
+    """All of a body that has come, with the head or behind it."""
+    pieces = [e.data for e in events if isinstance(e, DataReceived) and e.stream == stream]
+    whole = [e.body for e in events if isinstance(e, ResponseReceived) and e.stream == stream]
+    return b"".join(whole + pieces)
 
 
 def frame(kind: int, stream: int, payload: bytes = b"", number: int = 0) -> bytes:

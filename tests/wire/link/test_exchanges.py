@@ -110,8 +110,9 @@ def test_the_same_answer_gives_the_same_fields(both: Both) -> None:
 def test_answers_without_a_body(
     both: Both, method: str, status: int, fields: Fields, body: bytes, length: bytes | None, twice: bool
 ) -> None:
+    request = asking(method)
     for _ in range(1 + twice):
-        stream = both.asked(asking(method))
+        stream = both.asked(request)
         both.server.respond(stream, status, fields, body)
         both.run()
         (head,) = both.at_client
@@ -157,6 +158,8 @@ def test_a_large_answer_comes_as_it_is_taken() -> None:
     assert len(body_of(both.at_client, stream)) == WINDOW
     with pytest.raises(LocalError):
         both.server.data(stream, b"x")
+    with pytest.raises(LocalError):
+        both.server.end(stream)
     both.take = True
     both.client.consumed(stream, WINDOW)
     both.run()
@@ -249,7 +252,8 @@ def test_a_reset_says_why(both: Both, why: str) -> None:
 
 @pytest.mark.parametrize("end", [True, False], ids=["HTTP/1 upgrade", "extended CONNECT"])
 def test_a_tunnel(both: Both, end: bool) -> None:
-    stream = both.asked(asking("GET" if end else "CONNECT", "/ws", protocol="websocket"), end=end)
+    empty = Fields([(b"content-length", b"0")])  # of the request, not of the tunnel
+    stream = both.asked(asking("GET" if end else "CONNECT", "/ws", empty, protocol="websocket"), end=end)
     assert arrived(both).protocol == "websocket"
     both.server.accept(stream, Fields([(b"sec-websocket-protocol", b"chat")]))
     both.server.data(stream, b"down")

@@ -133,6 +133,15 @@ def test_an_application_that_breaks_a_rule_loses_its_link(lie: str, step: int) -
     assert client.closing and client.available == 0 and client.feed(answer(1), 0.0) == []
 
 
+@pytest.mark.parametrize("lie", [b"", b"a", b"abc"])
+def test_a_head_that_is_known_does_not_make_a_wrong_length_right(lie: bytes) -> None:
+    client, fields = asked(), b"content-length\x002"
+    again = client.request(asking(), end=True)
+    client.feed(answer(1, 200, fields, b"ab"), 0.0)
+    (closed,) = client.feed(answer(again, 200, fields, lie), 0.0)
+    assert isinstance(closed, ConnectionClosed) and closed.reason is reason("bad_response")
+
+
 def test_a_length_is_not_needed() -> None:
     client = asked()
     assert len(client.feed(answer(1, 200, b"x\x001", b"abc") + answer(2, 200, b"content-length\x005"), 0.0)) == 2
