@@ -26,7 +26,7 @@ async def app(scope, receive, send):
         scope["state"]["greeting"] = "hello from the lifespan"
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        print("shut down", flush=True)
+        print("shut down")
         await send({"type": "lifespan.shutdown.complete"})
         return
     await PATHS[scope["path"]](scope, receive, send)
@@ -55,12 +55,12 @@ async def slow(scope, receive, send):
     try:
         await asyncio.sleep(3600)
     finally:
-        print("cancelled", flush=True)
+        print("cancelled")
 
 async def listen(scope, receive, send):
     await receive()
     await say(send, "begun", more=True)
-    print((await receive())["type"], flush=True)
+    print((await receive())["type"])
 
 GO = None
 async def wait(scope, receive, send):
@@ -110,7 +110,7 @@ async def websocket(scope, receive, send):
             await send({"type": "websocket.close", "code": 4001, "reason": "as you like"})
         else:
             await send({**message, "type": "websocket.send"})
-    print("closed", message["code"], message["reason"], flush=True)
+    print("closed", message["code"], message["reason"])
 
 PATHS = {"/" + f.__name__: f for f in
          (hello, facts, upper, slow, listen, wait, go, raises, python, large, file, fork, websocket)}
@@ -334,7 +334,7 @@ def test_an_application_that_cannot_start_says_why(start: Start, source: str, sp
 
 @pytest.mark.parametrize("path", ["/hello", "/facts?a=b"])
 def test_it_is_warm_before_it_is_ready(start: Start, path: str) -> None:
-    program = start(ASGI.replace("async def say(", "print('asked', flush=True)\n\nasync def say("), warm_up=path)
+    program = start(ASGI.replace("async def say(", "print('asked')\n\nasync def say("), warm_up=path)
     program.ready()
     assert program.log.read_text().startswith("asked\n")
 

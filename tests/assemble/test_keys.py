@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -17,6 +18,7 @@ from enfilade.assemble.sites import Sites, engine_body_limit
 from enfilade.config import schema
 from enfilade.config.schema import Config, Table
 from enfilade.process.board import Board
+from enfilade.process.plan import AppSpec
 from enfilade.wire.http1.limits import Http1Limits
 from enfilade.wire.http2.limits import Http2Limits
 
@@ -42,6 +44,18 @@ def site(lines: str) -> str:
 
 def route(text: str, pattern: str = "/*") -> str:
     return f'[sites."*"]\n"{pattern}" = {{ {text} }}\n[apps.main]\ntarget = "m:app"\n'
+
+
+def isolated(lines: str) -> str:
+    return f'[sites."*"]\n"/*" = {{ app = "main" }}\n[apps.main]\ntarget = "m:app"\ninline = false\n{lines}\n'
+
+
+def spec(config: Config) -> AppSpec:
+    return plan(config).apps[0]
+
+
+def started(key: str) -> Look:
+    return lambda config: spec(config).start[key]
 
 
 def status(config: Config) -> object:
@@ -133,6 +147,29 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     "Fixed.status": (route("respond = { status = 202 }"), status, 202),
     "Fixed.body": (route('respond = { body = "b" }'), body, b"b"),
     "Fixed.type": (route('respond = { body = "b", type = "text/x" }'), field(b"content-type"), b"text/x"),
+    "App.inline": (isolated(""), lambda c: [app.name for app in plan(c).apps], ["main"]),
+    "App.workers": (isolated("workers = 3"), lambda c: (spec(c).minimum, spec(c).maximum), (3, 3)),
+    "WorkerRange.min": (isolated("workers = { min = 2 }"), lambda c: spec(c).minimum, 2),
+    "WorkerRange.max": (isolated("workers = { max = 5 }"), lambda c: (spec(c).minimum, spec(c).maximum), (1, 5)),
+    "App.concurrency": (isolated("concurrency = 4"), started("concurrency"), 4),
+    "App.venv": (
+        isolated('venv = "HERE"'), lambda c: (Path(spec(c).command[0]).parts[-2:], "VIRTUAL_ENV" in spec(c).env),
+        (("bin", "python"), True),
+    ),
+    "App.python": (isolated('python = "HERE/bin/python"'), lambda c: Path(spec(c).command[0]).name, "python"),
+    "App.user": (isolated('user = "root"'), lambda c: getattr(spec(c).identity, "uid", None), 0),
+    "App.group": (isolated('group = "0"'), lambda c: getattr(spec(c).identity, "gid", None), 0),
+    "App.cwd": (isolated('cwd = "/"'), lambda c: spec(c).cwd, "/"),
+    "App.limits": (isolated("limits = { files = 9 }"), lambda c: spec(c).files, 9),
+    "AppLimits.memory": (isolated('limits = { memory = "1GB" }'), lambda c: spec(c).memory, 1 << 30),
+    "AppLimits.files": (isolated("limits = { files = 9 }"), lambda c: spec(c).files, 9),
+    "App.warm_up": (isolated('warm_up = "/up"'), started("warm_up"), "/up"),
+    "App.max_requests": (isolated("max_requests = 9"), lambda c: spec(c).max_requests, 9),
+    "App.max_memory": (isolated('max_memory = "1KB"'), lambda c: spec(c).max_memory, 1024),
+    "App.idle_stop": (isolated("idle_stop = 9"), lambda c: spec(c).idle_stop, 9.0),
+    "App.queue": (isolated("queue = 9"), lambda c: c.apps["main"].queue, 9),
+    "App.queue_timeout": (isolated("queue_timeout = 9"), lambda c: c.apps["main"].queue_timeout, 9.0),
+    "App.live": (isolated('live = "/live"'), lambda c: c.apps["main"].live, "/live"),
     "App.target": (route('app = "main"'), lambda c: c.apps["main"].target, "m:app"),
 }  # fmt: skip
 
@@ -184,6 +221,8 @@ def test_every_key_does_something(key: str, tmp_path: Path) -> None:
         return
     for name, text in (("a.txt", "text"), ("a.txt.gz", "gz"), ("index.html", "index")):
         (tmp_path / name).write_text(text)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
     text, look, expected = LOOKS[key]
     assert look(config_of(text.replace("HERE", str(tmp_path)))) == expected
 

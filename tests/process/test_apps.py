@@ -15,6 +15,10 @@ import pytest
 from tests.process.conftest import PATIENCE, Server, fetch
 from tests.process.test_supervisor import alive, wait_refused
 
+from enfilade.assemble.app_specs import app_specs
+from enfilade.config import App, Config
+from enfilade.process.board import Board
+
 Launch = Callable[..., Server]
 
 
@@ -254,6 +258,62 @@ def test_what_it_writes_is_logged_with_its_name(launch: Launch) -> None:
     server = launch(shop({"out": "hello\n", "err": "ERROR shop.orders: no stock\n  at line 3\nplain\n"})).started()
     lines = [server.expect(text) for text in ("hello", "no stock", "at line 3", "plain")]
     assert sorted(lines) == ["ERROR   at line 3", "ERROR shop.orders: no stock", "INFO hello", "WARNING plain"]
+
+
+# -- the real program (appworker/)
+
+
+def real(tmp_path: Path, source: str, **config: Any) -> dict[str, Any]:
+    """A plan with the application "shop", made of `source`, as a configuration has it."""
+    (tmp_path / "shop_main.py").write_text(source)
+    app = App(target="shop_main:app", path=str(tmp_path), inline=False, workers=1, **config)
+    (spec,) = app_specs(Config(apps={"shop": app}), Board(rows=2048, columns=2))
+    return {"workers": 1, "apps": {"shop": {"script": dict(spec.start), "options": {"command": list(spec.command)}}}}
+
+
+ASGI = """
+import sys
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        print("opens")
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        print("closes")
+        await send({"type": "lifespan.shutdown.complete"})
+    else:
+        await send({"type": "http.response.start", "status": 500 if scope["path"] == "/bad" else 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x"})
+"""
+
+
+def test_the_program_starts_an_application_says_what_it_prints_and_ends_it_well(launch: Launch, tmp_path: Path) -> None:
+    server = launch(real(tmp_path, ASGI, warm_up="/"), {"PYTHONUNBUFFERED": ""}).started()
+    assert server.expect("opens") == "INFO opens"
+    assert [app["state"] for app in server.get("/status")["apps"]] == ["serving"]
+    server.reload(real(tmp_path, ASGI.replace("closes", "closes the second")))
+    server.expect("closes")
+    server.wait_for(lambda s: [app["generation"] for app in s["apps"]] == [2])
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    server.expect("closes the second")
+
+
+@pytest.mark.parametrize(
+    ("source", "config", "reason"),
+    [
+        ("import no_such_module", {}, "no_such_module"),
+        ("1 / 0", {}, "ZeroDivisionError"),
+        (ASGI, {"warm_up": "/bad"}, "GET /bad was answered with 500"),
+    ],
+)
+def test_the_program_says_why_it_cannot_start(
+    launch: Launch, tmp_path: Path, source: str, config: dict[str, Any], reason: str
+) -> None:
+    server = launch(real(tmp_path, source, **config))
+    assert server.wait() == 1
+    assert reason in server.expect("cannot start: the application shop cannot be started")
 
 
 # -- more and fewer workers

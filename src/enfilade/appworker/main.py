@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import io
 import os
 import signal
 import socket
@@ -28,6 +29,8 @@ def main(fd: int) -> NoReturn:
     """Do what the supervisor says over the channel `fd`."""
     overhear(signal.SIGINT, signal.SIGHUP)
     os.set_inheritable(fd, False)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a pipe: a line is to be logged when it is printed
+        sys.stdout.reconfigure(line_buffering=True)
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
     code = 1

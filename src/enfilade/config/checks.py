@@ -287,10 +287,10 @@ def _check_isolated(app: App, path: Path, report: Report) -> None:
     if isinstance(workers, WorkerRange) and workers.min > workers.max:
         where = (*path, "workers")
         report(where, False, f"{dotted(where)}: min is {workers.min}, and max {workers.max}", "")
+    program = app.interpreter
     if app.venv is not None and app.python is not None:
         report((*path, "python"), True, f"{dotted(path)} has venv and python, but one interpreter runs it", "")
-    program = app.interpreter
-    if program is not None and not os.access(program, os.X_OK):
+    elif program is not None and not os.access(program, os.X_OK):
         where = (*path, "venv" if app.python is None else "python")
         report(where, False, f'{dotted(where)}: there is no "{program}" that can be run', _similar_entry(program))
     if app.cwd is not None:
