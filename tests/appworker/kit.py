@@ -96,13 +96,14 @@ class Program:
 
 
 class Link:
-    """An edge worker. `events`: what was heard and not looked at."""
+    """An edge worker. `events`: what was heard and not looked at; `takes`: whether it takes the bodies that come."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.settimeout(PATIENCE)
         self.sock = sock
         self.codec = LinkClient(1000)
         self.events: list[Event] = []
+        self.takes = True
 
     def ask(
         self, path: str = "/", *, method: str = "GET", fields: tuple[Pair, ...] = (), body: bytes | None = None,
@@ -130,12 +131,17 @@ class Link:
                     return self.events.pop(i)
             data = self.sock.recv(65536)
             events = self.codec.feed(data, 0.0)
-            for event in events:
-                if isinstance(event, DataReceived):
-                    self.codec.consumed(event.stream, event.cost)
             self.events += events
-            self.flush()
+            if self.takes:
+                self.take(events)
             assert data or events, "the link has ended"
+
+    def take(self, events: list[Event] | None = None) -> None:
+        """Make room for what comes behind `events`, or behind all that were not looked at."""
+        for event in self.events if events is None else events:
+            if isinstance(event, DataReceived):
+                self.codec.consumed(event.stream, event.cost)
+        self.flush()
 
     def head(self, stream: int) -> ResponseReceived:
         event = self.next(lambda e: isinstance(e, ResponseReceived) and e.stream == stream)

@@ -26,7 +26,7 @@ async def app(scope, receive, send):
         scope["state"]["greeting"] = "hello from the lifespan"
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        print("shut down", flush=True)
+        print("shut down")
         await send({"type": "lifespan.shutdown.complete"})
         return
     await PATHS[scope["path"]](scope, receive, send)
@@ -55,12 +55,12 @@ async def slow(scope, receive, send):
     try:
         await asyncio.sleep(3600)
     finally:
-        print("cancelled", flush=True)
+        print("cancelled")
 
 async def listen(scope, receive, send):
     await receive()
     await say(send, "begun", more=True)
-    print((await receive())["type"], flush=True)
+    print((await receive())["type"])
 
 GO = None
 async def wait(scope, receive, send):
@@ -82,6 +82,23 @@ async def python(scope, receive, send):
     ours = [name for name in ("click", "msgspec", "websockets", "cryptography") if name in sys.modules]
     await say(send, repr((sys.version_info[:2], sys.path[0], ours, sys.modules["enfilade"].__file__)))
 
+async def large(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    for i in range(100):
+        await send({"type": "http.response.body", "body": bytes([i]) * 40_000, "more_body": i < 99})
+
+async def file(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.pathsend", "path": os.path.abspath("file")})
+
+async def fork(scope, receive, send):
+    child = os.fork()
+    if not child:
+        os.close(os.open("forked", os.O_WRONLY))
+        open("forked").read()
+        os._exit(0)
+    await say(send, str(child))
+
 async def websocket(scope, receive, send):
     assert (await receive())["type"] == "websocket.connect"
     if scope["query_string"] == b"refuse":
@@ -93,10 +110,10 @@ async def websocket(scope, receive, send):
             await send({"type": "websocket.close", "code": 4001, "reason": "as you like"})
         else:
             await send({**message, "type": "websocket.send"})
-    print("closed", message["code"], message["reason"], flush=True)
+    print("closed", message["code"], message["reason"])
 
 PATHS = {"/" + f.__name__: f for f in
-         (hello, facts, upper, slow, listen, wait, go, raises, python, websocket)}
+         (hello, facts, upper, slow, listen, wait, go, raises, python, large, file, fork, websocket)}
 """
 
 WSGI = """
@@ -221,6 +238,21 @@ def test_two_links_are_served_at_once(start: Start) -> None:
     assert one.rest(stream) == b", done"
 
 
+def test_bodies_flow_as_fast_as_they_are_taken_and_hold_nobody_up(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(os.urandom(1 << 20))
+    program = start(ASGI)
+    program.ready()
+    link = program.link()
+    link.takes = False
+    large, file = link.ask("/large"), link.ask("/file")
+    assert link.head(large).status == link.head(file).status == 200
+    assert link.get("/hello")[0] == 200
+    link.takes = True
+    link.take()
+    assert link.rest(file) == (tmp_path / "file").read_bytes()
+    assert link.rest(large) == b"".join(bytes([i]) * 40_000 for i in range(100))
+
+
 # -- clients that go away (FAILURES 24)
 
 
@@ -250,6 +282,21 @@ def test_an_edge_worker_that_dies_takes_only_its_own_requests(start: Start) -> N
     dead.sock.close()
     assert alive.get("/go")[0] == 200
     assert alive.rest(stream) == b", done"
+
+
+def test_a_process_that_it_has_forked_does_not_hold_its_ends(start: Start, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "forked")
+    program = start(ASGI)
+    program.ready()
+    link = program.link()
+    stream = link.ask("/fork")
+    with (tmp_path / "forked").open():  # the child is there
+        child = int(link.answer(stream)[1])
+        program.process.kill()
+        program.ends()
+        assert link.sock.recv(1) == b"" and program.hear() == {}
+        os.kill(child, 0)
+        os.kill(child, signal.SIGKILL)
 
 
 # -- the start
@@ -287,7 +334,7 @@ def test_an_application_that_cannot_start_says_why(start: Start, source: str, sp
 
 @pytest.mark.parametrize("path", ["/hello", "/facts?a=b"])
 def test_it_is_warm_before_it_is_ready(start: Start, path: str) -> None:
-    program = start(ASGI.replace("async def say(", "print('asked', flush=True)\n\nasync def say("), warm_up=path)
+    program = start(ASGI.replace("async def say(", "print('asked')\n\nasync def say("), warm_up=path)
     program.ready()
     assert program.log.read_text().startswith("asked\n")
 

@@ -29,4 +29,4 @@ if __name__ == "__main__":
     if sys.path and os.path.abspath(sys.path[0]) == HERE:  # Python puts it there unless it is told not to
         del sys.path[0]
     find_package("enfilade", os.path.dirname(HERE))
-    importlib.import_module("enfilade.appworker.main").main(int(sys.argv[1]))
+    importlib.import_module("enfilade.appworker.main").main(int(sys.argv.pop(1)))

@@ -72,6 +72,11 @@ class Links(Service):
         if not await self._emptied(FAREWELL):
             self.abort()
 
+    def descriptors(self) -> list[int]:
+        """Of their sockets."""
+        connections = cast("set[HttpConnection]", self.connections)
+        return [connection.transport.get_extra_info("socket").fileno() for connection in connections]
+
     def abort(self) -> None:
         """End everything now."""
         for connection in list(self.connections):

@@ -28,13 +28,16 @@ GOODBYE = 1.0
 def main(fd: int) -> NoReturn:
     """Do what the supervisor says over the channel `fd`."""
     overhear(signal.SIGINT, signal.SIGHUP)
+    os.set_inheritable(fd, False)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a pipe: a line is to be logged when it is printed
         sys.stdout.reconfigure(line_buffering=True)
     loop = new_event_loop()
     asyncio.set_event_loop(loop)
     code = 1
     try:
-        code = loop.run_until_complete(AppWorker(Channel(socket.socket(fileno=fd)), loop).run())
+        worker = AppWorker(Channel(socket.socket(fileno=fd)), loop)
+        os.register_at_fork(after_in_child=worker.disown)
+        code = loop.run_until_complete(worker.run())
         _end_tasks(loop)
         loop.run_until_complete(loop.shutdown_asyncgens())
         atexit._run_exitfuncs()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -59,6 +60,15 @@ class AppWorker:
         if self._links is not None:
             self._links.abort()
         return living.result() if living.done() else 0
+
+    def disown(self) -> None:
+        """In a child that the application forks: whoever is at the other ends must see when this process ends, not that one."""
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (self._channel.fileno(), *(self._links.descriptors() if self._links is not None else ())):
+            os.dup2(
+                null, fd, inheritable=False
+            )  # the numbers stay taken: objects that nobody uses here still hold them
+        os.close(null)
 
     async def _live(self) -> int:
         spec = await self._spec

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from tests.handlers.app.support import run
+from websockets.protocol import Protocol, Side
 
 from enfilade.exchange.bodies import HIGH_WATER, Stream
 from enfilade.handlers.app.message_pipe import CLOSED, OPEN, QUEUE, MessagePipe
 from enfilade.http.reasons import reason
+from enfilade.wire.websocket.frames import Frames
 from enfilade.wire.websocket.plain import PIECE, PlainFrames
 
 LIMIT = 1 << 20
@@ -60,16 +62,33 @@ def test_what_nobody_takes_is_bounded_in_size() -> None:
     run(main())
 
 
-def test_messages_that_came_while_the_peer_did_not_read_are_heard_when_it_reads() -> None:
+def test_a_peer_that_does_not_read_is_heard_all_the_same() -> None:
     async def main() -> None:
         ends = Ends()
         assert ends.pipe.send(bytes(HIGH_WATER)) is not None
         ends.say(b"hello")
-        assert ends.changes == 0
-        while ends.outbound.size:
-            ends.outbound.take()
-        await settle()
         assert ends.changes == 1 and ends.pipe.take() == b"hello"
+
+    run(main())
+
+
+def test_a_peer_that_does_not_read_our_answers_is_not_heard_until_it_does() -> None:
+    async def main() -> None:
+        inbound, outbound = Stream(), Stream()
+        pipe = MessagePipe(Frames(), 0)
+        pipe.opened(inbound, outbound)
+        client = Protocol(Side.CLIENT)
+        for _ in range(2000):
+            client.send_ping(bytes(100))
+            inbound.write(b"".join(client.data_to_send()))
+        client.send_binary(b"hello")
+        inbound.write(b"".join(client.data_to_send()))
+        assert pipe.take() is None and outbound.size < HIGH_WATER + 200
+        while pipe.take() != b"hello":
+            assert outbound.size
+            while outbound.size:
+                outbound.take()
+            await settle()
 
     run(main())
 

@@ -47,24 +47,29 @@ class WebSocketBridge:
         if isinstance(handshake, Reason):
             return refusing(handshake)
         answer = self._forward(x)
-        if isinstance(answer, Response):
-            return self._accepted(x, handshake, answer)
-        return self._wait(x, handshake, answer)
+        return self._bridge(x, handshake, answer) if isinstance(answer, Response) else self._wait(x, handshake, answer)
 
     async def _wait(self, x: Exchange, handshake: Handshake, answer: Awaitable[Response]) -> Response:
-        return self._accepted(x, handshake, await answer)
+        return self._bridge(x, handshake, await answer)
 
-    def _accepted(self, x: Exchange, handshake: Handshake, answer: Response) -> Response:
-        if not isinstance(answer.body, Tunnel):
-            return answer  # the application refuses
-        client = MessagePipe(handshake.frames(), self._ping_interval)
-        bridge = Bridge(x, client, MessagePipe(self._plain(), 0), answer.body.pipe)
-        # The process is not trusted with what the client reads as facts about the tunnel.
-        fields = answer.fields.without(*WIRE_FIELDS).adding(*handshake.fields.pairs)
-        subprotocol = answer.fields.get(b"sec-websocket-protocol")
-        if subprotocol is not None and subprotocol.decode("latin-1") in handshake.subprotocols:
-            fields = fields.adding((b"sec-websocket-protocol", subprotocol))
-        return accepting(x, fields, bridge)
+    def _bridge(self, x: Exchange, handshake: Handshake, answer: Response) -> Response:
+        return bridge(x, handshake, answer, self._plain(), self._ping_interval)
+
+
+def bridge(
+    x: Exchange, handshake: Handshake, answer: Response, plain: Frames, ping_interval: float = PING_INTERVAL
+) -> Response:
+    """What the client is answered where the application's process answers `answer`: the same, unless that accepts the WebSocket.
+    See WebSocketBridge for `plain`."""
+    if not isinstance(answer.body, Tunnel):
+        return answer
+    pipe = Bridge(x, MessagePipe(handshake.frames(), ping_interval), MessagePipe(plain, 0), answer.body.pipe)
+    # The process is not trusted with what the client reads as facts about the tunnel.
+    fields = answer.fields.without(*WIRE_FIELDS).adding(*handshake.fields.pairs)
+    subprotocol = answer.fields.get(b"sec-websocket-protocol")
+    if subprotocol is not None and subprotocol.decode("latin-1") in handshake.subprotocols:
+        fields = fields.adding((b"sec-websocket-protocol", subprotocol))
+    return accepting(x, fields, pipe)
 
 
 class Bridge:

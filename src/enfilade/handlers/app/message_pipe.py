@@ -157,13 +157,10 @@ class MessagePipe:
 
     def _read(self) -> None:
         """Take what the connection has, as long as the queue has room and our own answers to it (pongs) are taken, too."""
-        inbound, outbound, frames = self._inbound, self._outbound, self._frames
-        assert inbound is not None and outbound is not None
+        inbound, frames = self._inbound, self._frames
+        assert inbound is not None
         try:
-            while not self._full and self.state != CLOSED:
-                if outbound.size >= outbound.limit:
-                    self._read_later(outbound)
-                    break
+            while not (self._full or self._waits or self.state == CLOSED):
                 data = inbound.take()
                 if data is None:
                     break
@@ -171,19 +168,16 @@ class MessagePipe:
                 if self.state == OPEN:
                     self._inbox.extend(messages)
                     self._size += sum(map(len, messages))
-                self._flush()
+                wait = self._flush()
+                if wait is not None:
+                    self._waits = True
+                    asyncio.ensure_future(wait).add_done_callback(self._answers_taken)
                 if frames.over:
                     self._end()
         except BodyAborted:
             self.lost()
 
-    def _read_later(self, outbound: Stream) -> None:
-        room = outbound.write(b"")
-        if room is not None and not self._waits:
-            self._waits = True
-            asyncio.ensure_future(room).add_done_callback(self._has_room)
-
-    def _has_room(self, _: object) -> None:
+    def _answers_taken(self, _: object) -> None:
         self._waits = False
         self._arrived()
 
