@@ -197,11 +197,19 @@ def test_failures_before_the_first_tick_count() -> None:
 
 
 def test_the_failures_of_an_opening_are_not_held_against_it_twice() -> None:
-    breaker = Breaker(RATE)
+    breaker = Breaker(Tolerance(failures=0, failure_rate=0.5, window=60.0, volume=20, base=10.0))
     fed(breaker, NOW, 1, 0, 20)
     assert breaker.admits(breaker.until)
     breaker.succeeded(breaker.until)
     breaker.tick(breaker.until + 1)
+    assert breaker.state is CLOSED
+
+
+def test_who_is_trusted_again_begins_at_no_failures() -> None:
+    breaker = opened()
+    breaker.close(NOW)
+    breaker.failed(NOW)
+    breaker.failed(NOW)
     assert breaker.state is CLOSED
 
 

@@ -262,6 +262,15 @@ def test_a_trial_is_one_exchange_at_a_time_until_one_succeeds() -> None:
     assert peer.up, "the trial is over"
 
 
+def test_a_trial_has_its_full_share_so_that_it_is_taken_soon() -> None:
+    g = Group(2)
+    peer = g.peers[0]
+    starting(g, peer)
+    assert peer.share < 1.0
+    on_offer(g, peer)
+    assert peer.share == 1.0
+
+
 def test_a_trial_that_ended_without_a_word_is_made_up_for() -> None:
     g = Group(2)
     peer = g.peers[0]
@@ -366,6 +375,15 @@ def test_a_trial_that_bad_checks_broke_off_is_offered_again_after_good_ones() ->
     assert peer.trial
 
 
+def test_a_client_that_goes_away_does_not_end_bad_checks() -> None:
+    g = Group(2)
+    peer = g.peers[0]
+    trying(g, peer)
+    g.check(peer, False, 3)
+    g.health.failed(peer, GONE, g.now)
+    assert not peer.up
+
+
 # -- never all
 
 
@@ -422,6 +440,17 @@ def test_who_is_ejected_comes_back_when_the_last_other_fails_its_checks() -> Non
     g.fail(a, times=5)
     g.check(b, False, 3)
     assert g.up == "a"
+
+
+def test_who_fails_its_checks_stays_ejected() -> None:
+    g = Group(3)
+    a, b, c = g.peers
+    g.fail(a, times=5)
+    for peer in (a, b, c):
+        g.check(peer, False, 3)
+    for peer in (c, b, a):
+        g.check(peer, True, 2)
+    assert g.conditions() == [EJECTED, STARTING, STARTING]
 
 
 def test_a_peer_that_fails_its_checks_leaves_less_room_for_ejections() -> None:
@@ -618,8 +647,30 @@ def test_different_ejections_at_the_same_time_do_not_add_up_to_all() -> None:
     for n in (0, 1):
         one.fail(one.peers[n], times=5)
         two.fail(two.peers[n + 2], times=5)
-    w.pass_time(3)
+    w.pass_time(15)
     assert w.up == ["cd", "ab"]
+    assert [worker.peers[n].share for worker, n in ((one, 2), (one, 3), (two, 0), (two, 1))] == [1.0] * 4
+
+
+def test_who_another_worker_ejected_comes_back_when_others_leave() -> None:
+    w = Workers(2, 4)
+    one, two = w.workers
+    for n in (0, 1):
+        one.fail(one.peers[n], times=5)
+    w.pass_time(1)
+    assert two.up == "cd"
+    for peer in two.peers[2:]:
+        two.health.left(peer, two.now)
+    assert len(two.up.strip("cd")) == 1
+
+
+def test_who_is_ejected_comes_back_when_another_worker_finds_the_rest_failing() -> None:
+    w = Workers(2, 2)
+    one, two = w.workers
+    two.fail(two.peers[0], times=5)
+    one.check(one.peers[1], False, 3)
+    w.pass_time(2)
+    assert w.up == ["a", "a"]
 
 
 def test_what_the_checking_worker_finds_holds_for_all_even_for_all_peers() -> None:
@@ -659,6 +710,5 @@ def test_the_rows_of_a_peer_that_left_are_clean_for_the_next() -> None:
         worker.health.left(worker.peers[0], worker.now)
         worker.peers[0] = Peer("new")
         worker.health.joined(worker.peers[0], worker.now, 0)
-    w.pass_time(1)
-    assert w.up == ["newbcd", "newbcd"]
-    assert two.conditions()[0] is STARTING
+    two.pass_time(1)
+    assert two.up == "newbcd"

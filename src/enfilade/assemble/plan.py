@@ -10,6 +10,7 @@ from enfilade.assemble.apps import negotiator
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import route_names
+from enfilade.assemble.upstreams import register_upstreams
 from enfilade.assemble.worker import EdgeWorker, Prepared
 from enfilade.config.schema import Config
 from enfilade.config.units import address
@@ -52,6 +53,7 @@ class EdgePlan:
             {names: register_route(board, *names) for names in route_names(config)},
             register_connections(board),
             {app.name: app.rows for app in self.apps},
+            register_upstreams(config, board),
         )
 
     def run(self, sockets: Sockets, column: Column, control: Control) -> None:

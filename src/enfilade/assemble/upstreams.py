@@ -3,50 +3,109 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
-from enfilade.assemble.balance import make_upstream
+from enfilade.assemble.balance import check_of, make_upstream
 from enfilade.config.checks import is_name
-from enfilade.config.schema import Config
+from enfilade.config.schema import Config, Proxy
 from enfilade.config.schema import Peer as PeerTable
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.net.client import CallLimits, ClientContext, Engine
 from enfilade.net.context import ConnectionLimits, Tracked
 from enfilade.net.dialer import Dialer, client_tls
 from enfilade.observe.metrics import ConnectionMeter
+from enfilade.process.board import Board
 from enfilade.upstream.addresses import Address, parse_address
+from enfilade.upstream.health import ROWS as HEALTH_ROWS
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pool import Pool
+from enfilade.upstream.prober import Prober
+from enfilade.upstream.shared import SharedTimes
 from enfilade.upstream.upstream import Upstream
 from enfilade.wire.codec import ClientCodec
 from enfilade.wire.http1.client import Http1Client
 from enfilade.wire.http1.limits import Http1Limits
 
+SLOTS = 64
+"""Peers of an upstream with rows of their own on the board; beyond, some share theirs."""
+
+
+class UpstreamRows(NamedTuple):
+    """First rows of what workers tell each other of an upstream's peers, by their slots."""
+
+    in_flight: int
+    requests: int
+    health: int
+
+
+def register_upstreams(config: Config, board: Board) -> dict[str, UpstreamRows]:
+    """The rows of all upstreams that routes of `config` name. Raises BoardFull."""
+    names = [find_table(config, to, balance)[0] for to, balance in references(config)]
+    return {name: _register(name, board) for name in names}
+
+
+def _register(name: str, board: Board) -> UpstreamRows:
+    labels = (("upstream", name),)
+    return UpstreamRows(
+        board.rows("upstream_in_flight", labels, SLOTS, gauge=True),
+        board.rows("upstream_requests", labels, SLOTS),
+        board.rows("upstream_health", labels, SLOTS * HEALTH_ROWS, gauge=True),
+    )
+
+
+def references(config: Config) -> list[tuple[str | Sequence[str], str | None]]:
+    """What routes hand requests on to, and how they say it is balanced."""
+    found: list[tuple[str | Sequence[str], str | None]] = []
+    for site in config.sites.values():
+        for route in site.routes.values():
+            said = route.proxy
+            if isinstance(said, Proxy):
+                found += [(to, route.balance) for to in (said.to, *(branch.to for branch in said.split)) if to]
+                found += [(said.mirror.to, None)] if said.mirror is not None else []
+            elif said is not None:
+                found.append((said, route.balance))
+    return found
+
+
+def find_table(config: Config, to: str | Sequence[str], balance: str | None) -> tuple[str, UpstreamTable]:
+    """The upstream called `to`, or one of the servers with these URLs; and how it is called."""
+    if isinstance(to, str) and is_name(to):
+        return to, config.upstreams[to]
+    peers = [to] if isinstance(to, str) else list(to)
+    balance = balance or "round_robin"
+    return f"{', '.join(peers)} ({balance})", UpstreamTable(peers=list(peers), balance=balance)
+
 
 class Upstreams:
-    """The upstreams of a configuration in one worker; `connections` are all that they have open."""
+    """The upstreams of a configuration in one worker. `cells` are its own on the board, `others` those of all other workers.
+    `probes`: whether it makes the active checks for all."""
 
-    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, meter: ConnectionMeter) -> None:
+    def __init__(
+        self, config: Config, rows: Mapping[str, UpstreamRows], loop: asyncio.AbstractEventLoop, meter: ConnectionMeter,
+        cells: memoryview[int], others: Sequence[memoryview[int]], *, probes: bool,
+    ) -> None:  # fmt: skip
         self._config = config
+        self._rows = rows
         self._loop = loop
         self._meter = meter
-        self._made: dict[object, Upstream] = {}
+        self._cells = cells
+        self._others = others
+        self._probes = probes
+        self._made: dict[str, Upstream] = {}
+        self._probers: list[Prober] = []
         self.connections: set[Tracked] = set()
 
     def of(self, to: str | Sequence[str], balance: str | None) -> Upstream:
         """The upstream called `to`, or of the servers with these URLs; whoever says the same shares one."""
-        if isinstance(to, str) and is_name(to):
-            name, table = to, self._config.upstreams[to]
-        else:
-            peers = [to] if isinstance(to, str) else list(to)
-            name, table = ", ".join(peers), UpstreamTable(peers=list(peers), balance=balance or "round_robin")
-        key = (name, table.balance)
-        made = self._made.get(key)
+        name, table = find_table(self._config, to, balance)
+        made = self._made.get(name)
         if made is None:
-            made = self._made[key] = self._make(name, table)
+            made = self._made[name] = self._make(name, table)
         return made
 
     def sweep(self, now: float) -> None:
@@ -55,13 +114,19 @@ class Upstreams:
             connection.sweep(now)
         for upstream in self._made.values():
             upstream.tick(now)
+        for prober in self._probers:
+            prober.tick(now)
 
     def close(self) -> None:
         for connection in list(self.connections):
             connection.close()
 
     def _make(self, name: str, table: UpstreamTable) -> Upstream:
-        upstream = make_upstream(name, table, self._loop.call_later, time.monotonic)
+        shared = SharedTimes(self._cells, self._others)
+        upstream = make_upstream(name, table, self._loop.call_later, time.monotonic, shared)
+        check = check_of(table)
+        if check is not None and self._probes:
+            self._probers.append(Prober(upstream, check, random.random))
         context = ClientContext(
             loop=self._loop, limits=ConnectionLimits(), meter=self._meter, connections=self.connections
         )
@@ -71,9 +136,15 @@ class Upstreams:
             total=table.total_timeout,
             keep_alive=table.keep_alive,
         )
-        for said in table.peers:
-            upstream.join(_peer(PeerTable(url=said) if isinstance(said, str) else said, table, context))
+        for slot, said in enumerate(table.peers):
+            peer = _peer(PeerTable(url=said) if isinstance(said, str) else said, table, context)
+            self._join(upstream, peer, slot)
         return upstream
+
+    def _join(self, upstream: Upstream, peer: Peer, slot: int) -> None:
+        rows, slot = self._rows[upstream.name], slot % SLOTS
+        peer.share_counts(self._cells, rows.in_flight + slot, rows.requests + slot, self._others)
+        upstream.join(peer, rows.health + slot * HEALTH_ROWS)
 
 
 def _peer(said: PeerTable, table: UpstreamTable, context: ClientContext) -> Peer:

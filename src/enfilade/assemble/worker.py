@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from enfilade.assemble.app_links import AppLinks
 from enfilade.assemble.apps import start_app
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import Sites
-from enfilade.assemble.upstreams import Upstreams
+from enfilade.assemble.upstreams import UpstreamRows, Upstreams
 from enfilade.config.schema import Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
@@ -31,7 +32,7 @@ from enfilade.net.service import Service
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import CONTENT_TYPE, ConnectionMeter, ConnectionRows, RouteMeter, render
 from enfilade.process.app_rows import AppRows
-from enfilade.process.board import Board, Column
+from enfilade.process.board import SUPERVISOR, Board, Column
 from enfilade.process.control import Control, Wish
 from enfilade.process.plan import Sockets, StartError
 from enfilade.process.status import read_status
@@ -54,6 +55,7 @@ class Prepared(NamedTuple):
     route_rows: dict[tuple[str, str], int]
     connection_rows: ConnectionRows
     app_rows: dict[str, AppRows]
+    upstream_rows: dict[str, UpstreamRows]
 
 
 class EdgeWorker:
@@ -69,18 +71,25 @@ class EdgeWorker:
         self._apps: dict[str, RunningApp] = {}
         self._date = DateStamp()
         meter = ConnectionMeter(column.cells, prepared.connection_rows)
-        self._upstreams = Upstreams(prepared.config, loop, meter)
+        self._others: list[memoryview[int]] = []
+        self._upstreams = Upstreams(
+            prepared.config, prepared.upstream_rows, loop, meter, column.cells, self._others, probes=control.slot == 0
+        )
+        self._app_links = AppLinks(
+            prepared.config.isolated_apps, prepared.app_rows, loop, meter, control.links, column.cells, self._others
+        )
         self._edge = Edge(loop, self._date)
+        self._edge.on_tick += [self._look_around, self._upstreams.sweep, self._app_links.tick]
         self._over = loop.create_future()
 
     async def serve(self, sockets: Sockets) -> None:
         """Start the applications, serve until the supervisor says drain, drain, and stop the applications."""
         self._control.attach(self._loop)
+        self._control.links.attach(self._loop)
         self._control.on_drain(lambda: self._end(now=False))
         self._control.on_stop_now(lambda: self._end(now=True))
         await self._start_apps()
         sites = Sites(self._config, self)
-        self._edge.on_tick.append(self._upstreams.sweep)
         for sink in self._sinks.values():
             self._edge.on_tick.append(sink.flush)
         self._control.on_reopen_logs(self._reopen_logs)
@@ -95,6 +104,7 @@ class EdgeWorker:
         if not now:
             await self._drain()
         self._upstreams.close()
+        self._app_links.close()
         self._edge.close()
         for sink in self._sinks.values():
             sink.close()
@@ -118,6 +128,12 @@ class EdgeWorker:
         deadline = time.monotonic() + timeout
         await self._edge.drain(timeout, close_idle=lambda: self._control.stopping)
         await self._stop_apps(deadline)
+
+    def _look_around(self, now: float) -> None:
+        """Who else has a column on the board?"""
+        own = self._column.index
+        columns = self._prepared.board.columns()
+        self._others[:] = [column.cells for column in columns if column.index not in (SUPERVISOR, own)]
 
     def _end(self, *, now: bool) -> None:
         if self._over.done():
@@ -146,7 +162,8 @@ class EdgeWorker:
         sink.flush(time.monotonic())
 
     def app(self, name: str) -> Handler:
-        return self._apps[name].handler
+        running = self._apps.get(name)
+        return self._app_links.handler(name) if running is None else running.handler
 
     def upstream(self, to: str | Sequence[str], balance: str | None) -> Upstream:
         return self._upstreams.of(to, balance)

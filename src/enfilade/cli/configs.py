@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from enfilade.assemble.trial import try_out
-from enfilade.config import App, Config, Route, Server, Site, Tls, validate
+from enfilade.config import App, Config, Proxy, Route, Server, Site, Tls, validate
 
 HTTP, HTTPS = "127.0.0.1:8000", "127.0.0.1:8443"
 NAME = "command line"
@@ -35,10 +35,21 @@ class Listen(NamedTuple):
         return "internal" if self.tls or self.https else None
 
 
-def run_config(app: App, listen: Listen, *, workers: int | Literal["auto"], root_path: str, log: bool) -> Config:
-    """Everything to one application. Raises ConfigError."""
+def run_config(app: App, listen: Listen, *, root_path: str, log: bool) -> Config:
+    """Everything to one application, whose workers are edge workers too where it runs inline. Raises ConfigError."""
     route = Route(app="app", mount=root_path or True)
+    workers: int | Literal["auto"] = app.workers if isinstance(app.workers, int) else "auto"
+    if isinstance(workers, int) and not app.inline:
+        workers = -(-workers // 4)  # an application has more to do for a request than the edge in front of it
     return _config(route, listen, workers, log, {"app": app})
+
+
+def proxy_config(
+    to: Sequence[str], listen: Listen, *, workers: int | Literal["auto"], balance: str, host: str, log: bool
+) -> Config:
+    """Everything to the servers at these URLs. Raises ConfigError."""
+    route = Route(proxy=Proxy(to=list(to), host=host), balance=balance)
+    return _config(route, listen, workers, log, {})
 
 
 def serve_config(

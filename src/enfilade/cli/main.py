@@ -12,6 +12,7 @@ from enfilade import __version__
 COMMANDS = {
     "run": ("enfilade.cli.serve", "Serve an ASGI or WSGI application."),
     "serve": ("enfilade.cli.serve", "Serve a directory of files."),
+    "proxy": ("enfilade.cli.serve", "Hand requests on to other servers."),
     "up": ("enfilade.cli.serve", "Serve what enfilade.toml says."),
     "check": ("enfilade.cli.check", "Say whether a configuration can be used."),
     "explain": ("enfilade.cli.explain", "Show the way of a request through the rooms, without making it."),

@@ -11,7 +11,7 @@ import click
 from enfilade.assemble.plan import EdgePlan
 from enfilade.assemble.trial import try_out
 from enfilade.cli.common import config_file, config_option, fail, load_or_fail
-from enfilade.cli.configs import HTTP, HTTPS, Listen, run_config, serve_config
+from enfilade.cli.configs import HTTP, HTTPS, Listen, proxy_config, run_config, serve_config
 from enfilade.config import App, Config, ConfigError, load
 from enfilade.observe.log import set_up_logging
 from enfilade.process.board import Board
@@ -53,7 +53,11 @@ def listen_options(function: F) -> F:
 @click.command()
 @click.argument("target")
 @listen_options
-@click.option("--inline", is_flag=True, help="Run the application inside the edge workers; today that is the only way.")
+@click.option(
+    "--inline",
+    is_flag=True,
+    help="Run the application inside the edge workers: the lowest overhead, but what blocks it blocks them.",
+)
 @click.option(
     "--reload", is_flag=True, help="Take new workers whenever a .py file under --app-dir changes (for development)."
 )
@@ -78,11 +82,40 @@ def run(
       enfilade run shop.main:app --https :443 --cert cert.pem --key key.pem
     """
     listen = _listen(http, https, tls, cert, key)
-    app = App(target=target, path=app_dir, factory=factory, interface=interface)
+    app = App(target=target, path=app_dir, factory=factory, interface=interface, inline=inline, workers=workers)
     launch(
-        lambda: run_config(app, listen, workers=workers, root_path=root_path, log=log),
+        lambda: run_config(app, listen, root_path=root_path, log=log),
         watch=[app_dir] if reload else [],
     )
+
+
+@click.command()
+@click.option(
+    "--to",
+    multiple=True,
+    required=True,
+    metavar="URL",
+    help='"http://host:port", "https://host", "unix:/path"; may be repeated.',
+)
+@listen_options
+@click.option("--balance", default="round_robin", show_default=True, help="How several URLs share the work.")
+@click.option(
+    "--host", default="client", show_default=True, help='The Host they are told: "client", "peer", or this one.'
+)
+def proxy(
+    to: tuple[str, ...], http: tuple[str, ...], https: tuple[str, ...], tls: bool, cert: str | None, key: str | None,
+    workers: Workers, log: bool, balance: str, host: str,
+) -> None:  # fmt: skip
+    """Hand every request on to the servers at the URLs.
+
+    \b
+    Examples:
+      enfilade proxy --to http://127.0.0.1:3000
+      enfilade proxy --to http://10.0.0.1:80 --to http://10.0.0.2:80 --balance least_connections --http :80
+      enfilade proxy --to https://example.com --host peer
+    """
+    listen = _listen(http, https, tls, cert, key)
+    launch(lambda: proxy_config(to, listen, workers=workers, balance=balance, host=host, log=log))
 
 
 @click.command()

@@ -309,7 +309,7 @@ class Site(Policies, frozen=True):
         return self.tls not in (None, "off")
 
 
-INLINE = True
+INLINE = False
 """Whether an application runs inside the edge workers that does not say."""
 
 

@@ -162,7 +162,9 @@ class ClientConnection(Connection):
         whole = body.ended and not body.size
         call.channel = self
         try:
-            stream = call.stream = self.codec.request(call.request, end=whole)
+            # An upgrade is a request without a body in HTTP/1, and the beginning of the tunnel where streams are many.
+            end = whole and (call.request.protocol is None or not self.batched)
+            stream = call.stream = self.codec.request(call.request, end=end)
         except LocalError as e:
             log.error("%r cannot be sent: %s", call.request, e)
             call.caller.over(call, _INTERNAL)

@@ -44,7 +44,7 @@ class RetryBudget:
 
     def left(self, now: float) -> float:
         """How many retries could be paid now."""
-        age = max(0.0, now - self._since) / _MEMORY
+        age = (now - self._since) / _MEMORY
         # What was deposited since we last looked came evenly, and the earlier of it has leaked more.
         lasting = -expm1(-age) / age if age else 1.0
         earned = self._deposits * self._ratio * lasting

@@ -202,7 +202,7 @@ class Health:
             record.tick(now)
             if self._shared is not None:
                 self._exchange_news(record, self._shared, now)
-            if record.state is not _CLOSED and not record.checked_out:
+            if record.state is not _CLOSED:
                 self._offer_trial(record, now)
             self._settle(record, now)
             if record.peer.latency and not record.peer.in_flight:  # so that a slow peer is asked again one day
@@ -221,7 +221,7 @@ class Health:
     def _offer_trial(self, record: _Record, now: float) -> None:
         """Let the peer take one exchange, if it is time. An exchange that ended without a word is made up for, too."""
         peer = record.peer
-        if record.admits(now) or (record.trying and not peer.in_flight):
+        if not record.checked_out and (record.admits(now) or (record.trying and not peer.in_flight)):
             peer.up = peer.trial = True
             peer.share = 1.0  # it is one exchange, whatever its share
 

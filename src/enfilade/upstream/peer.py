@@ -22,8 +22,8 @@ class Peer:
     """
 
     __slots__ = (
-        "_cells", "_others", "_row", "authority", "http2", "in_flight", "latency", "limit", "name", "pool", "share", "tier",
-        "tls", "trial", "turn", "up", "upgrades", "weight",
+        "_cells", "_others", "_requests", "_row", "authority", "http2", "in_flight", "latency", "limit", "name", "pool",
+        "share", "tier", "tls", "trial", "turn", "up", "upgrades", "weight",
     )  # fmt: skip
 
     def __init__(self, name: str, *, weight: int = 1, tier: int = 0, limit: int = 0) -> None:
@@ -44,11 +44,13 @@ class Peer:
         self.upgrades: Pool
         self._cells: memoryview[int] | None = None
         self._others: Sequence[memoryview[int]] = ()
-        self._row = 0
+        self._row = self._requests = 0
 
-    def share_counts(self, cells: memoryview[int], row: int, others: Sequence[memoryview[int]]) -> None:
-        """Count in `cells[row]` too, where `others` (the same list for good, kept up to date by its owner) count theirs."""
-        self._cells, self._row, self._others = cells, row, others
+    def share_counts(
+        self, cells: memoryview[int], in_flight: int, requests: int, others: Sequence[memoryview[int]]
+    ) -> None:
+        """Count in these rows of `cells` too, as `others` (the same list for good, kept up to date by its owner) do in theirs."""
+        self._cells, self._row, self._requests, self._others = cells, in_flight, requests, others
 
     @property
     def load(self) -> int:
@@ -69,6 +71,7 @@ class Peer:
             self.up = False
         if self._cells is not None:
             self._cells[self._row] += 1
+            self._cells[self._requests] += 1
 
     def let_go(self) -> None:
         """An exchange is over."""

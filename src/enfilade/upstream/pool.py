@@ -16,7 +16,7 @@ class Pool:
     at once, so that one is dialed for all that wait.
     """
 
-    __slots__ = ("_dial", "_dialing", "_free", "_keep", "_many", "_most", "_size", "_waiting")
+    __slots__ = ("_channels", "_dial", "_dialing", "_free", "_keep", "_many", "_most", "_waiting")
 
     def __init__(self, dial: Callable[[Home], None], *, most: int = 0, keep: int = 64, many: bool = False) -> None:
         self._dial = dial
@@ -24,7 +24,7 @@ class Pool:
         self._keep = keep
         self._many = many
         self._free: dict[Channel, None] = {}  # those with room, the one used last at the end
-        self._size = 0
+        self._channels: set[Channel] = set()
         self._dialing = 0
         self._waiting: deque[Call] = deque()
 
@@ -50,30 +50,34 @@ class Pool:
     def retire(self) -> None:
         """Let go of all connections, as soon as they have nothing to do."""
         self._keep = 0
-        for channel in list(self._free):
+        for channel in list(self._channels):
             channel.retire()
 
     @property
     def idle(self) -> bool:
         """No connection carries, or waits to carry, anything."""
-        return not self._waiting and self._size == len(self._free)
+        return not self._waiting and all(channel.idle for channel in self._channels)
+
+    def connect(self) -> None:
+        """Ask for a connection, whether or not anything waits for it."""
+        self._dialing += 1
+        self._dial(self)
 
     def _dial_more(self) -> None:
         wanted = 1 if self._many else len(self._waiting)
-        if self._dialing < wanted and (not self._most or self._size + self._dialing < self._most):
-            self._dialing += 1
-            self._dial(self)
+        if self._dialing < wanted and (not self._most or len(self._channels) + self._dialing < self._most):
+            self.connect()
 
     # -- Home
 
     def opened(self, channel: Channel) -> None:
         self._dialing -= 1
-        self._size += 1
+        self._channels.add(channel)
         self.freed(channel)
 
     def refused(self, why: Reason) -> None:
         self._dialing -= 1
-        hopeless = self._many or not (self._size or self._dialing)
+        hopeless = self._many or not (self._channels or self._dialing)
         for _ in range(len(self._waiting) if hopeless else min(1, len(self._waiting))):
             call = self._waiting.popleft()
             call.caller.over(call, why)
@@ -88,7 +92,7 @@ class Pool:
             channel.retire()
 
     def lost(self, channel: Channel) -> None:
-        self._size -= 1
+        self._channels.discard(channel)
         self._free.pop(channel, None)
         if self._waiting:
             self._dial_more()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from enfilade.exchange.bodies import empty_body
@@ -45,14 +46,19 @@ Later = Callable[[float, Callable[[], None]], Timer]
 
 
 class Queue:
-    """Those who wait for a peer with room, first come first served: `length` of them at most, each `patience` seconds."""
+    """Those who wait for a peer with room, first come first served: `length` of them at most, each `patience` seconds.
+    `expired` is told who has waited for too long, `counted` how many wait."""
 
-    def __init__(self, length: int, patience: float, later: Later) -> None:
+    def __init__(
+        self, length: int, patience: float, later: Later, counted: Callable[[int], None] | None = None
+    ) -> None:
         self.waiting: deque[Errand] = deque()
         self._length = length
         self._patience = patience
         self.later = later
         self._timers: dict[Errand, Timer] = {}
+        self._counted = counted
+        self.expired: Callable[[Errand], None] = _expire
 
     def __len__(self) -> int:
         return len(self.waiting)
@@ -62,7 +68,8 @@ class Queue:
         if len(self.waiting) >= self._length:
             return False
         self.waiting.append(errand)
-        self._timers[errand] = self.later(self._patience, lambda: self._expire(errand))
+        self._timers[errand] = self.later(self._patience, partial(self._expire, errand))
+        self._count()
         return True
 
     def leave(self, errand: Errand) -> bool:
@@ -72,23 +79,35 @@ class Queue:
             return False
         timer.cancel()
         self.waiting.remove(errand)
+        self._count()
         return True
 
     def _expire(self, errand: Errand) -> None:
         self.leave(errand)
-        errand.give_up(_BUSY)
+        self.expired(errand)
+
+    def _count(self) -> None:
+        if self._counted is not None:
+            self._counted(len(self.waiting))
+
+
+def _expire(errand: Errand) -> None:
+    errand.give_up(_BUSY)
 
 
 class Policy(NamedTuple):
     """`retries`: how often a failed request is tried again, paid from a `budget`, as is asking twice what is later than `hedge`
-    says. `breaker`: leaves all of the peers alone for a while. `patient`: peers come by themselves (an
-    application's workers, which are still starting), so that it is worth waiting while there is none."""
+    says. `breaker`: leaves all of the peers alone for a while. `wake`: called when a
+    request waits and there is no peer at all, because peers come by themselves (an application's workers, which are still
+    starting): without it, such a request has no chance. `busy`, `nobody`: why a request is given up."""
 
     retries: int = 1
     budget: RetryBudget | None = None
     breaker: Breaker | None = None
     hedge: Percentile | None = None
-    patient: bool = False
+    wake: Callable[[], None] | None = None
+    busy: Reason = _BUSY
+    nobody: Reason = _NO_PEER
 
 
 class Upstream:
@@ -113,6 +132,7 @@ class Upstream:
         self._balancer = balancer
         self._queue = queue
         self._policy = policy
+        queue.expired = self._expired
 
     # -- who belongs to it
 
@@ -235,10 +255,16 @@ class Upstream:
         return usable[0] if usable else None
 
     def _enqueue(self, errand: Errand) -> None:
-        if not self._policy.patient and not any(peer.up or peer.trial for peer in self.peers):
-            errand.give_up(_NO_PEER)
+        policy = self._policy
+        if policy.wake is None and not any(peer.up or peer.trial for peer in self.peers):
+            errand.give_up(policy.nobody)
         elif not self._queue.enter(errand):
-            errand.give_up(_BUSY)
+            errand.give_up(policy.busy)
+        elif policy.wake is not None and not self.peers:
+            policy.wake()
+
+    def _expired(self, errand: Errand) -> None:
+        errand.give_up(self._policy.busy if self.peers else self._policy.nobody)
 
     def _serve_queue(self) -> None:
         while self._queue.waiting:

@@ -14,7 +14,7 @@ from enfilade.http.reasons import REASONS, reason
 from enfilade.wire.codec import LocalError
 from enfilade.wire.events import ConnectionClosed, Drained, RequestReceived, ResponseReceived
 from enfilade.wire.link import LinkClient, LinkedRequest, LinkServer
-from enfilade.wire.link.frames import DATA_SIZE, WINDOW
+from enfilade.wire.link.frames import DATA_SIZE, HEAD_SIZE, WINDOW
 
 SUM = Fields([(b"x-sum", b"1")])
 
@@ -433,6 +433,20 @@ def test_what_the_state_does_not_allow_is_a_local_error() -> None:
     both.server.data(stream, b"abc", end=True)
     both.run()
     assert both.idle() and len(both.at_client) == 3 and body_of(both.at_server, stream) == b"abc"
+
+
+def test_the_largest_head_that_can_be_sent_arrives() -> None:
+    both = Both()
+    size = HEAD_SIZE
+    stream = both.asked(asking())
+    while True:
+        try:
+            both.server.respond(stream, 200, Fields([(b"x", b"y" * size)]), b"body")
+            break
+        except LocalError:
+            size -= 1
+    both.run()
+    assert size > HEAD_SIZE - 100 and len(both.at_client) == 3 and both.idle()
 
 
 def test_credit_is_not_given_for_a_body_that_has_ended() -> None:

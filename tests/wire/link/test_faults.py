@@ -210,7 +210,8 @@ def test_what_is_remembered_is_bounded() -> None:
     assert both.idle()
     for memory, most in (
         (both.server._known, 512 * 1024),
-        (both.server._ends, 65536),
+        (both.server._ends, 64 * 1024),
+        (both.server._fields, 128 * 1024),
         (both.client._known, 256 * 1024),
     ):
         assert 0 < sum(map(len, memory)) == memory._size <= most

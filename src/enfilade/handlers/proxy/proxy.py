@@ -17,7 +17,7 @@ from enfilade.handlers.proxy.fields import outgoing_fields, returned_fields
 from enfilade.handlers.proxy.target import Rewrite
 from enfilade.handlers.proxy.upgrade import accepted, handshake
 from enfilade.http.field_rules import FieldRules
-from enfilade.http.fields import Fields
+from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
 from enfilade.upstream.peer import Peer
@@ -26,6 +26,7 @@ from enfilade.upstream.upstream import Timer, Upstream
 _BAD_RESPONSE = reason("bad_response")
 _CLIENT_GONE = reason("client_gone")
 _NOTHING: Any = None, None
+_RETRY = Fields([(b"retry-after", b"1")])
 INTERNAL_FILE = b"x-accel-redirect"
 """The field by which an application leaves it to us to send a file (nginx's name for it)."""
 
@@ -145,7 +146,7 @@ class Forwarding(Pending):
     def give_up(self, why: Reason) -> None:
         """See `Errand.give_up`."""
         if not self._under_way:
-            self.resolve(error_response(why, self.x))
+            self.resolve(error_response(why, self.x, _RETRY if why.status == 503 else NO_FIELDS))
 
     def _ask_another(self, but: Peer) -> None:
         """The answer is late: who else may be quicker?"""

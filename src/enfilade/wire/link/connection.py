@@ -122,6 +122,8 @@ class Connection:
 
     def _incomplete(self, data: bytes, offset: int) -> bytes:
         """What is left from `offset` on, where no whole frame stands."""
+        if offset == len(data):
+            return b""
         rest = data[offset:]
         if len(rest) >= HEADER_SIZE and unpack_header(rest)[1] & SIZE_MASK > _FRAME_SIZE:
             raise Fault

@@ -23,6 +23,7 @@ from enfilade.wire.link.frames import HEAD_SIZE
 
 _SIZES = Struct(">HI")
 _STATUS = Struct(">H")
+_FIELDS_SIZE = HEAD_SIZE - 64  # a status and a Content-Length go with them
 _ENDS_PARTS = 9
 _LINE_PARTS = 10
 
@@ -82,13 +83,13 @@ def encoded(fields: Fields) -> EncodedFields:
     known: EncodedFields | None = fields.encoded_link  # type: ignore[assignment]  # nobody else writes it
     if known is None:
         pairs = fields.pairs
-        if not _valid.issuperset(pairs) and not _all_valid(pairs):
+        if not _are_valid(pairs):
             raise LocalError(f"not fields that can be sent: {fields!r}")
         length = content_length(fields)
         if isinstance(length, Reason):
             raise LocalError(f"Content-Length is {fields.get(b'content-length')!r}")
         block = b"\0".join(chain.from_iterable(pairs))
-        if len(block) > HEAD_SIZE:
+        if len(block) > _FIELDS_SIZE:
             raise LocalError(f"{len(block)} bytes of fields")
         known = fields.encoded_link = EncodedFields(block, -1 if length is None else length)
     return known
@@ -102,15 +103,14 @@ def decode_fields(block: bytes) -> Fields:
     if len(texts) & 1:
         raise Malformed
     pairs = tuple(zip(texts[::2], texts[1::2]))
-    if not _valid.issuperset(pairs) and not _all_valid(pairs):
+    if not _are_valid(pairs):
         raise Malformed
     return Fields(pairs)
 
 
-def _all_valid(pairs: tuple[Pair, ...]) -> bool:
-    for pair in pairs:
-        if pair in _valid:
-            continue
+def _are_valid(pairs: tuple[Pair, ...]) -> bool:
+    """Most were seen before: only new ones are looked at."""
+    for pair in set(pairs) - _valid:
         name, value = pair
         if not (is_field_name(name) and is_field_value(value)):
             return False
@@ -150,8 +150,8 @@ def encode_request(request: LinkedRequest) -> bytes:
     return block
 
 
-def decode_request(block: bytes, known_ends: Blocks[Ends]) -> LinkedRequest:
-    """The same back; what `known_ends` holds is the same object again. Raises Malformed."""
+def decode_request(block: bytes, known_ends: Blocks[Ends], known_fields: Blocks[Fields]) -> LinkedRequest:
+    """The same back; what was known before is the same object again, and what is new becomes known. Raises Malformed."""
     if len(block) < _SIZES.size:
         raise Malformed
     ends_size, line_size = _SIZES.unpack_from(block)
@@ -171,7 +171,11 @@ def decode_request(block: bytes, known_ends: Blocks[Ends]) -> LinkedRequest:
         target = raw_path.encode("latin-1"), query.encode("latin-1")
     except UnicodeEncodeError:
         raise Malformed from None
-    fields = decode_fields(block[fields_at:])
+    lines = block[fields_at:]
+    fields = known_fields.get(lines)
+    if fields is None:
+        fields = decode_fields(lines)
+        known_fields.keep(lines, fields)
     return LinkedRequest(
         method, scheme, authority, host, path, *target, fields, version, protocol or None, ends, mount
     )  # fmt: skip

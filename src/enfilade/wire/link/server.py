@@ -33,6 +33,8 @@ from enfilade.wire.link.states import Half, Kind, Way
 KNOWN_BYTES = 512 * 1024
 """Bytes of heads whose requests are remembered: some hundred clients with a page's worth of paths each."""
 _ENDS_BYTES = 64 * 1024
+_FIELDS_BYTES = 128 * 1024
+"""The same of their parts: clients ask for other paths on the same connection, with the same fields."""
 _REQUEST = int(Kind.REQUEST)
 
 
@@ -49,12 +51,14 @@ class LinkServer(Connection):
         super().__init__()
         self._known: Blocks[Stream] = Blocks(KNOWN_BYTES)
         self._ends: Blocks[Ends] = Blocks(_ENDS_BYTES)
+        self._fields: Blocks[Fields] = Blocks(_FIELDS_BYTES)
         self._draining = False
 
     def forget(self) -> None:
         """See `ServerCodec.forget`."""
         self._known.forget()
         self._ends.forget()
+        self._fields.forget()
 
     # -- bytes in
 
@@ -114,7 +118,7 @@ class LinkServer(Connection):
     def _stream(self, block: bytes) -> Stream:
         if len(block) > HEAD_SIZE:
             raise Fault
-        s = Stream(decode_request(block, self._ends))
+        s = Stream(decode_request(block, self._ends, self._fields))
         length = declared_length(s.request.fields)
         if length is not None and s.request.protocol is None:
             s.expected = length
@@ -130,13 +134,7 @@ class LinkServer(Connection):
         """See `ServerCodec.respond`. Date is left to the edge."""
         s = self._streams.get(stream)
         known: EncodedFields | None = fields.encoded_link  # type: ignore[assignment]  # nobody else writes it
-        if (
-            s is not None
-            and s.fresh
-            and known is not None
-            and known.status == status
-            and known.size == len(body)
-        ):  # fmt: skip
+        if s is not None and s.fresh and known is not None and known.status == status and known.size == len(body):
             self._out += (pack_header(stream, known.word, len(known.head)), known.head, body)
             del self._streams[stream]
             if self._final:
