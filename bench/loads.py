@@ -56,10 +56,11 @@ def _fields() -> list[str]:
     return [part for line in [*lines, f"Cookie: {browser.COOKIE}"] for part in ("-H", line)]
 
 
-def wrk(server: Running, seconds: float, connections: int = 64, varied: bool = False) -> Load:
+def wrk(server: Running, seconds: float, connections: int = 64, varied: bool = False, post: int = 0) -> Load:
+    """`varied`: all requests differ; `post`: they are POSTs with so many bytes."""
     command = ["wrk", f"-t{THREADS}", f"-c{connections}", f"-d{seconds:.0f}s", "-s", "bench/wrk.lua"]
     command += ["-H", f"Host: {browser.HOST}", *_fields(), server.url]
-    return _json(_run(command, seconds, **({"VARIED": "1"} if varied else {})))
+    return _json(_run(command, seconds, **({"VARIED": "1"} if varied else {}), POST=str(post)))
 
 
 def h2load(server: Running, seconds: float, connections: int = 16, streams: int = 1) -> Load:

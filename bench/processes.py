@@ -15,10 +15,12 @@ SERVER_CORES = set(CORES[:1])
 LOAD_CORES = set(CORES[1:])
 
 
-def spawn(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """A process group of its own on the server's core; its output goes to `log`."""
+def spawn(
+    command: list[str], environment: dict[str, str], log: Path, cores: set[int] = SERVER_CORES
+) -> subprocess.Popen[bytes]:
+    """A process group of its own on `cores`; its output goes to `log`."""
     here = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, SERVER_CORES)
+    os.sched_setaffinity(0, cores)
     try:
         with log.open("wb") as out:
             return subprocess.Popen(

@@ -12,6 +12,9 @@ from pathlib import Path
 from bench.servers import OURS
 from bench.works import Sample, Work
 
+LESS = ("ms", "KB", "s")
+"""Units of which less is better."""
+
 HEADINGS = [
     "work",
     "server",
@@ -70,8 +73,11 @@ def verdict(row: Row, ours: Row) -> tuple[float | None, str, bool | None]:
         return None, "" if limit is None else f"<= {limit:g} {row.work.unit}", met
     target = row.work.targets.get(row.server)
     ratio = ours.median / row.median if valid else None
-    met = ratio >= target if ratio is not None and target is not None else None
-    return ratio, "" if target is None else f">= {target:g}", met
+    less = row.work.unit in LESS
+    met = None
+    if ratio is not None and target is not None:
+        met = ratio <= target if less else ratio >= target
+    return ratio, "" if target is None else f"{'<' if less else '>'}= {target:g}", met
 
 
 def cells(row: Row, ours: Row) -> list[str]:

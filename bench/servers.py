@@ -14,6 +14,9 @@ TARGETS = {
     "wsgi": "bench.apps.wsgi:app",
     "api": "bench.apps.api:app",
     "mixed": "bench.apps.mixed:app",
+    "isolated": "bench.apps.asgi:app",
+    "isolated-mixed": "bench.apps.mixed:app",
+    "burn": "bench.apps.burn:app",
 }
 OURS = "enfilade"
 
@@ -84,7 +87,85 @@ log = false
 
 [apps.bench]
 target = "$target"
+%s
 """
+INLINE = "inline = true"
+
+ENFILADE_PROXY = """
+[server]
+http = "127.0.0.1:$port"
+workers = 1
+[server.limits]
+body = 0
+
+[sites."*"]
+log = false
+"/*" = { proxy = "http://127.0.0.1:$origin" }
+"""
+NGINX_ORIGIN = """
+daemon off; worker_processes 1; pid $scratch/origin.pid; error_log stderr warn; worker_rlimit_nofile 20000;
+$nginx_user
+events { worker_connections 8192; }
+http {
+    types { text/html html; }
+    access_log off; sendfile on; tcp_nodelay on; server_tokens off;
+    keepalive_timeout 300s; keepalive_requests 1000000000; client_max_body_size 0;
+    open_file_cache max=1000 inactive=300s; open_file_cache_valid 60s; open_file_cache_min_uses 1;
+    client_body_temp_path $scratch/obody; proxy_temp_path $scratch/oproxy; fastcgi_temp_path $scratch/ofastcgi;
+    uwsgi_temp_path $scratch/ouwsgi; scgi_temp_path $scratch/oscgi;
+    server { listen 127.0.0.1:$origin; root $files; location /post { return 200 "Hello, World!"; } }
+}
+"""
+NGINX_PROXY = """
+daemon off; worker_processes 1; pid $scratch/nginx.pid; error_log stderr error; worker_rlimit_nofile 20000;
+$nginx_user
+events { worker_connections 8192; }
+http {
+    access_log off; tcp_nodelay on; server_tokens off;
+    keepalive_timeout 300s; keepalive_requests 1000000000; client_max_body_size 0; client_body_buffer_size 128k;
+    client_body_temp_path $scratch/body; proxy_temp_path $scratch/proxy; fastcgi_temp_path $scratch/fastcgi;
+    uwsgi_temp_path $scratch/uwsgi; scgi_temp_path $scratch/scgi;
+    upstream origin { server %s; keepalive 128; keepalive_requests 1000000000; }
+    server {
+        listen 127.0.0.1:$port;
+        location / {
+            proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_set_header Host $$host; proxy_set_header X-Forwarded-For $$remote_addr;
+            proxy_set_header X-Forwarded-Proto $$scheme; proxy_buffers 32 64k;
+        }
+    }
+}
+"""
+HAPROXY = """
+global
+    nbthread 1
+    maxconn 8192
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 300s
+    timeout server 300s
+    option http-keep-alive
+    option forwardfor
+    http-reuse always
+frontend front
+    bind 127.0.0.1:$port
+    default_backend back
+backend back
+    server origin 127.0.0.1:$origin maxconn 0
+"""
+CADDY_PROXY = """
+{
+    admin off
+    auto_https off
+}
+http://:$port {
+    bind 127.0.0.1
+    reverse_proxy 127.0.0.1:$origin
+}
+"""
+ORIGINS = {"proxy": ("nginx -p $scratch -e stderr -c $origin_config", NGINX_ORIGIN)}
+"""Kind of work -> the server behind the servers, which runs on the cores of the load, and its configuration."""
 
 GRANIAN = (
     "granian --host 127.0.0.1 --port $port --workers 1 --backlog 8192 --no-access-log --log-level warning "
@@ -102,35 +183,62 @@ SERVERS = {
         Server(
             OURS,
             "$python -m enfilade --version",
-            apps("$python -m enfilade up -c $config", "files", "tls", "asgi", "wsgi", "api", "mixed")
+            apps(
+                "$python -m enfilade up -c $config",
+                "files",
+                "tls",
+                "asgi",
+                "wsgi",
+                "api",
+                "mixed",
+                "proxy",
+                "isolated",
+                "isolated-mixed",
+                "burn",
+            )
             | {"start": "$python -m enfilade run bench.apps.asgi:app --http 127.0.0.1:$port --workers 1"},
             {
                 "files": ENFILADE_FILES % ("http", '"off"'),
                 "tls": ENFILADE_FILES % ("https", '{ certificate = "$certificate", key = "$key" }'),
             }
-            | apps(ENFILADE_APP, "asgi", "wsgi", "api", "mixed"),
+            | apps(ENFILADE_APP % INLINE, "asgi", "wsgi", "api", "mixed")
+            | apps(ENFILADE_APP % "workers = 1", "isolated", "isolated-mixed")
+            | {"burn": ENFILADE_APP % "workers = 4", "proxy": ENFILADE_PROXY},
         ),
         Server(
             "nginx",
             "nginx -v",
-            apps("nginx -p $scratch -e stderr -c $config", "files", "tls"),
-            {"files": NGINX % "", "tls": NGINX % NGINX_TLS},
+            apps("nginx -p $scratch -e stderr -c $config", "files", "tls", "proxy"),
+            {"files": NGINX % "", "tls": NGINX % NGINX_TLS, "proxy": NGINX_PROXY % "127.0.0.1:$origin"},
         ),
         Server(
             "caddy",
             "caddy version",
-            apps("caddy run --adapter caddyfile --config $config", "files", "tls"),
-            {"files": CADDY % ("http", ""), "tls": CADDY % ("https", "tls $certificate $key")},
+            apps("caddy run --adapter caddyfile --config $config", "files", "tls", "proxy"),
+            {"files": CADDY % ("http", ""), "tls": CADDY % ("https", "tls $certificate $key"), "proxy": CADDY_PROXY},
+        ),
+        Server("haproxy", "haproxy -v", {"proxy": "haproxy -db -f $config"}, {"proxy": HAPROXY}),
+        Server(
+            "nginx+uvicorn",
+            "uvicorn --version",
+            {
+                "isolated": "bash -c 'uvicorn --uds $scratch/app.sock --loop uvloop --http httptools --no-access-log "
+                "--log-level warning $target & exec nginx -p $scratch -e stderr -c $config'"
+            },
+            {"isolated": NGINX_PROXY % "unix:$scratch/app.sock"},
         ),
         Server(
             "granian",
             "granian --version",
-            apps(GRANIAN.format("asgi"), "asgi", "api", "mixed") | {"wsgi": GRANIAN.format("wsgi")},
+            apps(GRANIAN.format("asgi"), "asgi", "api", "mixed", "isolated")
+            | {"wsgi": GRANIAN.format("wsgi"), "burn": GRANIAN.format("asgi").replace("--workers 1", "--workers 4")},
         ),
         Server(
             "uvicorn",
             "uvicorn --version",
-            apps(UVICORN, "asgi", "api", "mixed") | {"start": UVICORN.replace("$target", TARGETS["asgi"])},
+            apps(UVICORN, "asgi", "api", "mixed", "isolated")
+            | {"burn": f"{UVICORN} --workers 4"}
+            | {"start": UVICORN.replace("$target", TARGETS["asgi"])},
         ),
         Server(
             "hypercorn",

@@ -41,7 +41,7 @@ class Work:
     unit: str
     peers: tuple[str, ...]
     targets: dict[str, float] = field(default_factory=dict)
-    """Peer -> the least ratio of our median to the peer's."""
+    """Peer -> the least ratio of our median to the peer's; the largest, where less is better (`report.LESS`)."""
     limit: float | None = None
     """The most our own median may be."""
     path: str = "/"
@@ -147,6 +147,19 @@ WORKS = {
              ("uvicorn", "granian"), {"uvicorn": 1.0}),
         Work("mix", "99th percentile of quick requests among slow clients, slow answers and errors", "mixed",
              under(partial(loads.client, name="mix"), by_p99), "ms", ("granian", "uvicorn")),
+        Work("proxy", "reverse proxy to nginx, 1 KB, HTTP/1.1", "proxy", under(loads.wrk), "requests/s",
+             ("nginx", "haproxy", "caddy"), {"nginx": 0.9, "haproxy": 0.9, "caddy": 3.0}, path="/1k.html", body=1024),
+        Work("proxy-varied", "the same, 20,000 different requests", "proxy", under(partial(loads.wrk, varied=True)),
+             "requests/s", ("nginx", "haproxy", "caddy"), path="/varied/000.html", body=1024),
+        Work("proxy-1m", "reverse proxy, 1 MB answers", "proxy", under(partial(loads.wrk, connections=16), by_megabytes),
+             "MB/s", ("nginx", "haproxy", "caddy"), {"nginx": 0.9}, path="/1m.bin", body=1024 * 1024),
+        Work("proxy-post", "reverse proxy, POST of 64 KB", "proxy", under(partial(loads.wrk, post=65536)), "requests/s",
+             ("nginx", "haproxy", "caddy"), {"nginx": 0.9}, path="/post"),
+        Work("isolated", "ASGI hello in a process of its own, edge and application on one core", "isolated", under(loads.wrk),
+             "requests/s", ("nginx+uvicorn", "granian", "uvicorn"), {"nginx+uvicorn": 2.0, "granian": 1.0}),
+        Work("burn", "99th percentile of quick requests, one in ten beside them burns 50 ms of CPU; 4 workers", "burn",
+             under(partial(loads.client, name="burn"), by_p99), "ms", ("granian", "uvicorn"),
+             {"granian": 0.5, "uvicorn": 0.5}),
         Work("idle", "memory for each of 5,000 idle keep-alive connections", "asgi", idle_memory, "KB",
              ("uvicorn", "granian", "floor"), limit=5.0),
         Work("start", "start to first answer", "start", start_time, "s", ("uvicorn",), limit=0.4, rounds=5),

@@ -7,6 +7,11 @@ function done(summary, latency, requests)
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end
 
+local size = tonumber(os.getenv("POST") or "0")
+if size > 0 then
+  wrk.method, wrk.body = "POST", string.rep("x", size)
+end
+
 if os.getenv("VARIED") then
   local all, n = {}, 0
 
