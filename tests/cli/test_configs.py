@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.assemble.kit import write_pem
@@ -16,7 +17,7 @@ DEFAULT = Listen()
 
 
 def run(listen: Listen = DEFAULT, root_path: str = "") -> Config:
-    return run_config(APP, listen, workers=1, root_path=root_path, log=True)
+    return run_config(APP, listen, root_path=root_path, log=True)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,17 @@ def test_run_mounts_the_application() -> None:
     assert run(root_path="/shop").sites["*"].routes["/*"].mount == "/shop"
 
 
+@pytest.mark.parametrize(
+    ("inline", "workers", "edges", "own"),
+    [(False, 1, 1, 1), (False, 8, 2, 8), (False, "auto", "auto", "auto"), (True, 3, 3, "auto")],
+)
+def test_workers_are_the_applications_own_or_edge_workers(
+    inline: bool, workers: Any, edges: int | str, own: int | str
+) -> None:
+    config = run_config(App(target="m:app", inline=inline, workers=workers), Listen(), root_path="", log=True)
+    assert (config.server.workers, config.apps["app"].workers) == (edges, own)
+
+
 def test_run_imports_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run().apps["app"].path == str(tmp_path)
@@ -54,7 +66,7 @@ def test_run_imports_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_is_wrong_has_the_name_of_its_place() -> None:
     with pytest.raises(ConfigError, match=r'^command line: apps.app.target: "m:" is not a target'):
-        run_config(App(target="m:"), Listen(), workers=1, root_path="", log=True)
+        run_config(App(target="m:"), Listen(), root_path="", log=True)
 
 
 def test_serve(tmp_path: Path) -> None:

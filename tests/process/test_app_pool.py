@@ -260,11 +260,13 @@ def test_it_grows_with_its_work_and_shrinks_again() -> None:
 
 
 def test_the_processor_tells_where_any_number_is_taken() -> None:
-    stage = Stage(maximum=3).ready(1, concurrency=0)
-    stage.host.processes[0].cpu = 0.5
+    stage = Stage(maximum=3)
+    stage.host.processes[0].cpu = 9.0  # for its start
+    stage.ready(1, concurrency=0)
+    stage.host.processes[0].cpu = 9.5
     stage.look(Work(100, 0, 0))
     assert stage.live == [1]
-    stage.host.processes[0].cpu = 1.4
+    stage.host.processes[0].cpu = 10.4
     stage.look(Work(100, 0, 0))
     assert stage.live == [1, 2]
 

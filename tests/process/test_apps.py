@@ -70,7 +70,7 @@ def test_a_process_runs_as_its_user_and_the_edges_do_not(launch: Launch) -> None
     if os.geteuid() != 0:
         pytest.skip("only root has something to drop")
     # What it imports must be readable for everybody, which a checkout below /root is not: so it has a shell instead.
-    server = launch(shop(user="nobody", command=["/bin/sh", "-c", "id -u; exit 3"]))
+    server = launch(shop(user="nobody", command=["/bin/sh", "-c", "id -u > /dev/stdout; exit 3"]))
     assert server.wait() == 1
     server.expect("cannot start: the application shop cannot be started: worker")
     assert server.lines[-1].endswith(f"ended with exit code 3: {pwd.getpwnam('nobody').pw_uid}")
@@ -172,6 +172,16 @@ def test_no_descriptor_leaks_with_reloads_and_restarts(launch: Launch) -> None:
     until(lambda: ask(server) != "none")
     server.wait_for(lambda s: len(s["workers"]) == 1)
     assert len(os.listdir(f"/proc/{server.process.pid}/fd")) == descriptors
+
+
+def test_neither_reloads_nor_a_kill_leave_a_moment_without_the_application(launch: Launch) -> None:
+    server = launch(shop(minimum=2, maximum=2, plan={"workers": 2})).started()
+    for generation in (2, 3, 4):
+        server.reload()
+        until(lambda g=generation: ask(server)["pid"] and server.get()["generation"] == g)
+    victim = ask(server)["pid"]
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: ask(server)["pid"] and len(found := pids(server)) == 2 and victim not in found)
 
 
 # -- ends

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from msgspec import structs
+
 from enfilade.assemble.trial import try_out
 from enfilade.config import App, Config, Proxy, Route, Server, Site, Tls, validate
 
@@ -39,7 +41,9 @@ def run_config(app: App, listen: Listen, *, root_path: str, log: bool) -> Config
     """Everything to one application, whose workers are edge workers too where it runs inline. Raises ConfigError."""
     route = Route(app="app", mount=root_path or True)
     workers: int | Literal["auto"] = app.workers if isinstance(app.workers, int) else "auto"
-    if isinstance(workers, int) and not app.inline:
+    if app.inline:
+        app = structs.replace(app, workers="auto")
+    elif isinstance(workers, int):
         workers = -(-workers // 4)  # an application has more to do for a request than the edge in front of it
     return _config(route, listen, workers, log, {"app": app})
 

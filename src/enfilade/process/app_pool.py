@@ -138,6 +138,7 @@ class AppPool:
         elif "ready" in message and worker.state is State.STARTING:
             worker.concurrency = int(message["ready"]["concurrency"])
             worker.ready = True
+            worker.cpu = worker.process.cpu  # what the start took says nothing about its work
             worker.kill_at = worker.speak_at = None
             self._enter(worker, State.SERVING)
             self._host.serves(self, worker)
@@ -171,16 +172,15 @@ class AppPool:
         """Look what the workers do: `work` without its `cpu`, the requests `served` by slot, and the time since the last look."""
         spec = self.spec
         cpu = 0.0
-        for worker in self.workers:
+        for worker in self.serving:
             used, worker.cpu = worker.cpu, worker.process.cpu
             cpu += worker.cpu - used
             memory = worker.process.memory
             worker.rows.memory(memory)
-            if worker.state is State.SERVING and not any(other.worn for other in self.workers):
-                why = why_worn(served[worker.slot] - worker.rows.base, worker.limit, memory, spec.max_memory)
-                if why:
-                    worker.worn = True
-                    log.info("the application %s: %s is replaced, as %s", spec.name, worker, why)
+            why = why_worn(served[worker.slot] - worker.rows.base, worker.limit, memory, spec.max_memory)
+            if why and not any(other.worn for other in self.workers):
+                worker.worn = True
+                log.info("the application %s: %s is replaced, as %s", spec.name, worker, why)
         concurrency = max((worker.concurrency for worker in self.serving), default=0)
         self._scale.look(now, work._replace(cpu=cpu / seconds), concurrency)
         self._fit(now)

@@ -110,6 +110,8 @@ def _become(spec: AppSpec, channel: int, out: int, err: int) -> NoReturn:
         _limit(resource.RLIMIT_AS, spec.memory)
         _limit(resource.RLIMIT_NOFILE, spec.files)
         if spec.identity is not None:
+            for pipe in (1, 2):  # so that it can open /dev/stdout and /dev/stderr, as many a log is told to
+                os.fchown(pipe, spec.identity.uid, spec.identity.gid)
             drop_privileges(spec.identity)
         if spec.cwd is not None:
             os.chdir(spec.cwd)
@@ -129,7 +131,10 @@ def _arrange_descriptors(channel: int, out: int, err: int) -> None:
     high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ABOVE) for fd in (null, out, err, channel)]
     for number, fd in enumerate(high):
         os.dup2(fd, number)
-    os.closerange(CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
+    for fd in map(int, os.listdir("/dev/fd")):
+        if fd > CHANNEL:
+            with suppress(OSError):  # that of the listing is closed by now
+                os.close(fd)
 
 
 def _limit(what: int, limit: int) -> None:

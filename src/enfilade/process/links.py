@@ -45,8 +45,10 @@ class Links:
         self._heard["failed"] = lambda said, fd: callback(said["app"], said["why"])
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Listen on `loop`."""
+        """Hear what was said so far, at once, and listen on `loop`."""
         loop.add_reader(self._channel.fileno(), self._receive, loop)
+        while self._receive(loop):
+            pass
 
     def wake(self, app: str) -> None:
         """A request waits for `app`, which has no worker."""
@@ -55,12 +57,14 @@ class Links:
         except OSError:  # the supervisor is gone: `Control` hears of it
             pass
 
-    def _receive(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _receive(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether there was something."""
         try:
             messages = self._channel.receive()
         except EOFError:
             loop.remove_reader(self._channel.fileno())
-            return
+            return False
         for message, fd in messages:
             for word, said in message.items():
                 self._heard[word](said, fd)
+        return bool(messages)
