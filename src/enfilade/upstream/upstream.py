@@ -14,6 +14,7 @@ from enfilade.upstream.budget import IDEMPOTENT, RetryBudget, may_retry
 from enfilade.upstream.health import Health
 from enfilade.upstream.key import Key
 from enfilade.upstream.latency import Percentile
+from enfilade.upstream.later import Later, Timer
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import Balancer, Tiers, candidates, tiers
 from enfilade.upstream.sticky import Sticky
@@ -34,14 +35,6 @@ class Errand(Protocol):
 
     def give_up(self, why: Reason) -> None:
         """There is none."""
-
-
-class Timer(Protocol):
-    def cancel(self) -> None: ...
-
-
-Later = Callable[[float, Callable[[], None]], Timer]
-"""`later(seconds, what)`: call `what` then, unless it is cancelled."""
 
 
 class Queue:
@@ -127,6 +120,7 @@ class Upstream:
         self._regroup(tuple(p for p in self.peers if p is not peer))
         self.health.left(peer, self.clock())
         peer.pool.retire()
+        peer.upgrades.retire()
 
     def tick(self, now: float) -> None:
         """About once a second."""
