@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 
 class Transport(asyncio.Transport):
@@ -11,6 +12,7 @@ class Transport(asyncio.Transport):
         self.wrote = b""
         self.backlog = 0
         self.closed = self.aborted = self.half_closed = False
+        self.reading = True
         self.options: list[tuple[object, ...]] = []
         self.protocol = asyncio.Protocol()
 
@@ -23,6 +25,15 @@ class Transport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.half_closed, "nothing is written behind the end"
         self.wrote += bytes(data)
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.write(b"".join(list_of_data))
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
     def get_write_buffer_size(self) -> int:
         return self.backlog

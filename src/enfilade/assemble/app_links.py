@@ -28,6 +28,7 @@ from enfilade.upstream.breaker import Tolerance
 from enfilade.upstream.budget import RetryBudget
 from enfilade.upstream.health import Health
 from enfilade.upstream.health import Policy as HealthPolicy
+from enfilade.upstream.later import Later
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import BALANCERS
 from enfilade.upstream.pool import Pool
@@ -122,7 +123,7 @@ class AppLinks:
         peer = Peer(f"{app}/{identifier}", limit=concurrency)
         peer.share_counts(self._cells, rows.in_flight + slot, rows.requests + slot, self._others)
         sock.setblocking(False)
-        pool = _LinkPool(partial(self._connect, sock), partial(self._leave, identifier))
+        pool = _LinkPool(partial(self._connect, sock), self._loop.call_later, partial(self._leave, identifier))
         peer.pool = peer.upgrades = pool
         self._workers[identifier] = upstream, peer
         pool.connect()
@@ -157,8 +158,8 @@ class _LinkPool(Pool):
 
     __slots__ = ("_lost",)
 
-    def __init__(self, dial: Callable[[Home], None], lost: Callable[[], None]) -> None:
-        super().__init__(dial, many=True)
+    def __init__(self, dial: Callable[[Home], None], later: Later, lost: Callable[[], None]) -> None:
+        super().__init__(dial, later, shared=True)
         self._lost = lost
 
     def refused(self, why: Reason) -> None:

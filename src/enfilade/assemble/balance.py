@@ -16,11 +16,12 @@ from enfilade.upstream.health import Health
 from enfilade.upstream.health import Policy as HealthPolicy
 from enfilade.upstream.key import Key, client_ip, parse_key
 from enfilade.upstream.latency import Percentile
+from enfilade.upstream.later import Later
 from enfilade.upstream.pick import BALANCERS
 from enfilade.upstream.probe import Check, parse_statuses
 from enfilade.upstream.shared import Shared
 from enfilade.upstream.sticky import Sticky
-from enfilade.upstream.upstream import Later, Policy, Queue
+from enfilade.upstream.upstream import Policy, Queue
 
 NO_EJECTION = Tolerance(failures=0)
 

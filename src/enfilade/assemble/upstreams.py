@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import NamedTuple
 
 from enfilade.assemble.balance import check_of, make_upstream
@@ -117,6 +118,13 @@ class Upstreams:
         for prober in self._probers:
             prober.tick(now)
 
+    def drain(self) -> None:
+        """Keep no connection that has nothing to do."""
+        for upstream in self._made.values():
+            for peer in upstream.peers:
+                peer.pool.retire()
+                peer.upgrades.retire()
+
     def close(self) -> None:
         for connection in list(self.connections):
             connection.close()
@@ -156,9 +164,12 @@ def make_peer(said: str | PeerTable, table: UpstreamTable, context: ClientContex
     peer = Peer(address.name, weight=said.weight, tier=said.tier, limit=said.limit)
     peer.authority, peer.tls, peer.http2 = address.authority, address.tls, address.protocol == "h2c"
     dial = partial(_dialer, address, table, context)
-    pool = partial(Pool, most=table.connections, keep=table.keep)
+    pool = partial(
+        Pool, later=context.loop.call_later, most=table.connections, length=table.queue, patience=table.queue_timeout,
+        keep=table.keep,
+    )  # fmt: skip
     tls = tls_context(table) if address.tls else None
-    peer.pool = peer.upgrades = pool(dial(tls), many=peer.http2)
+    peer.pool = peer.upgrades = pool(dial(tls), shared=peer.http2)
     if tls is not None:  # whatever the peer prefers, an upgrade is asked for in HTTP/1.1
         peer.upgrades = pool(dial(tls_context(table, ("http/1.1",))))
     return peer
@@ -168,7 +179,7 @@ def _dialer(address: Address, table: UpstreamTable, context: ClientContext, tls:
     return Dialer(
         context,
         address.path or (address.at or address.host, address.port),
-        _engine(address.protocol == "h2c", h2=tls is not None),
+        _engine(address.protocol == "h2c", h2=tls is not None, timeout=table.connect_timeout),
         timeout=table.connect_timeout,
         tls=tls,
         server_name=table.tls.name or address.host,
@@ -184,10 +195,11 @@ def tls_context(table: UpstreamTable, protocols: tuple[str, ...] = ("h2", "http/
     )
 
 
-def _engine(prior_knowledge: bool, *, h2: bool) -> Engine:
-    """What makes engines for connections to a peer: `prior_knowledge` of HTTP/2, or whatever TLS agrees on."""
+def _engine(prior_knowledge: bool, *, h2: bool, timeout: float) -> Engine:
+    """What makes engines for connections to a peer: `prior_knowledge` of HTTP/2, or whatever TLS agrees on; `timeout`: for its
+    first frame."""
     limits = Http1Limits()
-    http2 = _http2_client() if prior_knowledge or h2 else None
+    http2 = _http2_client(timeout) if prior_knowledge or h2 else None
 
     def make(alpn: str | None) -> tuple[ClientCodec, bool]:
         if http2 is not None and (prior_knowledge or alpn == "h2"):
@@ -197,8 +209,14 @@ def _engine(prior_knowledge: bool, *, h2: bool) -> Engine:
     return make
 
 
-def _http2_client() -> Callable[[], ClientCodec]:
+def _http2_client(timeout: float) -> Callable[[], ClientCodec]:
     # The tables of HTTP/2 and HPACK cost 10 ms, which only those pay whose peers may speak it.
     from enfilade.wire.http2 import Http2Client, Http2Limits  # noqa: PLC0415
 
-    return partial(Http2Client, Http2Limits())
+    # Answers may be as slow and as silent as they like: the time-outs of calls are others. One that is not read must not hold
+    # up those beside it, and peers may do more often what would be a flood from a stranger: gRPC pings and resets a lot.
+    limits = Http2Limits(
+        settings_timeout=timeout or inf, idle_timeout=inf, body_timeout=inf, min_rate=0, connection_window=32 << 20,
+        budget=100_000, refill=33_000,
+    )  # fmt: skip
+    return partial(Http2Client, limits)

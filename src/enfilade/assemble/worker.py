@@ -124,6 +124,7 @@ class EdgeWorker:
             await running.stop(left)
 
     async def _drain(self) -> None:
+        self._upstreams.drain()
         timeout = self._config.server.drain_timeout
         deadline = time.monotonic() + timeout
         await self._edge.drain(timeout, close_idle=lambda: self._control.stopping)

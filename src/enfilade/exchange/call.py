@@ -53,7 +53,9 @@ class Caller(Protocol):
 
 
 class Channel(Protocol):
-    """A connection to a peer. `room`: how many calls it can take now; `idle`: it carries none."""
+    """A connection to a peer. `shared`: it carries many calls at once; `room`: how many it can take now; `idle`: it has none."""
+
+    shared: bool
 
     @property
     def room(self) -> int: ...

@@ -38,14 +38,28 @@ _ANSWER_TIMEOUT = reason("answer_timeout")
 _BAD_RESPONSE = reason("bad_response")
 _CLIENT_GONE = reason("client_gone")
 _INTERNAL = reason("internal")
+_NO_TUNNEL = reason("no_tunnel")
 _RESET = reason("upstream_reset")
 _SHUTTING_DOWN = reason("shutting_down")
 _SILENCE = reason("silence_timeout")
 _TOTAL = reason("total_timeout")
+_UNASKED = reason("unasked_response")
 _UPSTREAM_GONE = reason("upstream_gone")
 
 _UNPROCESSED = (reason("too_many_streams"), reason("shutting_down"))
 """A peer that closes a stream so says that it has done nothing with the request (RFC 9113 sections 6.8 and 8.7)."""
+
+# What engines, whose reasons are those of a server, say where it was the peer who did it. Anything else is a bad response.
+_MEANING = {
+    "body_cut": _UPSTREAM_GONE,
+    "client_gone": _UPSTREAM_GONE,
+    "idle_timeout": _UPSTREAM_GONE,
+    "head_timeout": reason("connect_timeout"),  # HTTP/2's SETTINGS, which come before any answer
+    "read_timeout": reason("upload_timeout"),
+    "reset_by_peer": _RESET,
+    "too_many_streams": _RESET,
+    "shutting_down": _UPSTREAM_GONE,
+}
 
 EXPECT_PATIENCE = 1.0
 """Seconds that the peer is waited for with 100 (Continue), before the body is sent anyway (RFC 9110 section 10.1.1; as curl)."""
@@ -84,6 +98,10 @@ Engine = Callable[[str | None], tuple[ClientCodec, bool]]
 """Makes the engine of a connection by the protocol that TLS agreed on (ALPN); and says whether many calls can share it."""
 
 
+def _meaning(why: Reason) -> Reason:
+    return why if why.source is Source.UPSTREAM else _MEANING.get(why.name, _BAD_RESPONSE)
+
+
 class Flow:
     """What of a call does not come or go in one piece: its request's body, its answer's, or a tunnel.
     `expected_at`: since when the body waits for 100 (Continue); None if it does not."""
@@ -98,9 +116,9 @@ class Flow:
 
 
 class ClientConnection(Connection):
-    """A `Channel`. `batched`: many calls share it, so what they have to say is written together, at the end of the turn."""
+    """A `Channel`. What the calls that share one have to say is written together, at the end of the turn."""
 
-    __slots__ = ("_engine", "_flows", "_home", "_idle_since", "_now", "_retired", "batched")
+    __slots__ = ("_at_home", "_engine", "_flows", "_home", "_idle_since", "_now", "_retired", "shared")
 
     codec: ClientCodec
     open: dict[int, Call]
@@ -113,41 +131,45 @@ class ClientConnection(Connection):
         self._home = home
         self._engine = engine
         self._flows: dict[int, Flow] = {}
-        self._retired = False
+        self._at_home = self._retired = False
         self._now = self._idle_since = context.clock()
-        self.batched = False
+        self.shared = False
 
     # -- what the transport calls
 
     def make_codec(self, now: float) -> ClientCodec:
-        codec, self.batched = self._engine(self.ends.alpn)
+        codec, self.shared = self._engine(self.ends.alpn)
         return codec
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if self.batched:
-            self.flush()  # its preface
-        self._home.opened(self)
+        self.flush()  # the preface of HTTP/2
+        self._come_home()
 
     def data_received(self, data: bytes) -> None:
         now = self._now = self.service.clock()
         self.received += len(data)
         self.dispatch(self.codec.feed(data, now))
+        if not self._at_home:
+            self._come_home()
         self.flush()
 
     def eof_received(self) -> bool:
         self._eof = True
         self._now = self.service.clock()
+        self._leave_home(_UPSTREAM_GONE)
         self.dispatch(self.codec.feed(b"", self._now))
-        half_open = any(flow.tunnel for flow in self._flows.values())
-        if not half_open:
-            self._leave_home()
         self.flush()
-        return half_open and self.ends.tls is None
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._leave_home()
+        self._leave_home(_UPSTREAM_GONE)
         super().connection_lost(exc)
+
+    @property
+    def made(self) -> bool:
+        """Whether there was a connection at all."""
+        return hasattr(self, "transport")
 
     # -- Channel
 
@@ -163,21 +185,32 @@ class ClientConnection(Connection):
         call.channel = self
         try:
             # An upgrade is a request without a body in HTTP/1, and the beginning of the tunnel where streams are many.
-            end = whole and (call.request.protocol is None or not self.batched)
+            end = whole and (call.request.protocol is None or not self.shared)
             stream = call.stream = self.codec.request(call.request, end=end)
         except LocalError as e:
-            log.error("%r cannot be sent: %s", call.request, e)
-            call.caller.over(call, _INTERNAL)
+            self._refuse(call, e)
             return
         call.sent = True
         call.began = call.heard_at = self._now = self.service.clock()
         self.open[stream] = call
         if not whole:
             self._begin_body(call)
-        if self.batched:
+        if self.shared:
             self.flush_soon()
         else:
             self.flush()
+
+    def _refuse(self, call: Call, e: LocalError) -> None:
+        """The engine cannot say this to this peer, and has said nothing."""
+        call.channel = None
+        if call.request.protocol is not None and self.shared:
+            why = _NO_TUNNEL
+        else:
+            why = _INTERNAL
+            log.error("%r cannot be sent: %s", call.request, e)
+        call.caller.over(call, why)
+        if self.room:
+            self._home.freed(self)
 
     def cancel(self, call: Call, why: Reason) -> None:
         """See `Channel.cancel`."""
@@ -189,17 +222,25 @@ class ClientConnection(Connection):
 
     def retire(self) -> None:
         """See `Channel.retire`."""
-        self._leave_home()
+        self._leave_home(_UPSTREAM_GONE)
         self.codec.drain()
-        if self.open:
-            self.flush()
-        else:
-            self.transport.close()
+        self.flush()
 
-    def _leave_home(self) -> None:
-        if not self._retired:
-            self._retired = True
+    def _come_home(self) -> None:
+        """HTTP/2 says in its first frame how many calls it takes, and of which kind: until then it takes none."""
+        if not self._retired and self.codec.available:
+            self._at_home = True
+            self._home.opened(self)
+
+    def _leave_home(self, why: Reason) -> None:
+        if self._retired:
+            return
+        self._retired = True
+        if self._at_home:
             self._home.lost(self)
+        else:
+            log.warning("%s: %s (%s)", self.ends.client[0], why.text, why.name)
+            self._home.refused(why)
 
     # -- events of the engine
 
@@ -227,7 +268,7 @@ class ClientConnection(Connection):
             return
         flow = self._flow(event.stream)
         if call.request.protocol is not None and (status == 101 or (status < 300 and call.request.method == "CONNECT")):
-            flow.tunnel, flow.inbound = True, Stream()
+            flow.tunnel, flow.inbound = True, Stream(on_taken=partial(self._taken, event.stream))
             body = Tunnel(PeerPipe(self, call, flow))
         else:
             body = flow.inbound = Stream(on_taken=partial(self._taken, event.stream))
@@ -258,30 +299,30 @@ class ClientConnection(Connection):
         flow = self._flows.get(event.stream)
         if call is None or flow is None or flow.inbound is None:
             return
-        if flow.tunnel:
-            flow.inbound.end()
-            if flow.outbound is None:  # our half has ended, too
-                self._release(call)
-                call.caller.over(call, None)
-            return
-        self._release(call)
+        self._release(call)  # a tunnel too: nothing comes back any more (RFC 8441 section 5: as TCP's end)
         flow.inbound.end(event.trailers)
         call.caller.over(call, None)
 
     def _stream_closed(self, event: StreamClosed) -> None:
         call = self.open.get(event.stream)
         if call is not None:
-            call.sent = event.reason not in _UNPROCESSED
-            self._break(call, event.reason if event.reason.source is Source.UPSTREAM else _RESET)
+            flow = self._flows.get(event.stream)
+            begun = flow is not None and flow.expected_at is None  # a body that was read cannot be read again
+            call.sent = begun or event.reason not in _UNPROCESSED
+            self._tell(event.reason)
+            self._break(call, _meaning(event.reason))
             self._freed()
 
     def _connection_closed(self, event: ConnectionClosed) -> None:
         why = event.reason or _UPSTREAM_GONE
-        if why.source is not Source.UPSTREAM:
-            if self.open and why.name != "body_cut":
-                log.warning("%s: %s (%s)", self.ends.client[0], why.text, why.name)
-            why = _BAD_RESPONSE if why.status else _UPSTREAM_GONE
-        self.end_all(why)
+        if self.open or why is _UNASKED:
+            self._tell(why)
+        self.end_all(_meaning(why))
+
+    def _tell(self, why: Reason) -> None:
+        """What exactly the peer did wrong, where the reason of the call's end does not say."""
+        if why is _UNASKED or _meaning(why) is _BAD_RESPONSE:
+            log.warning("%s: %s (%s)", self.ends.client[0], why.text, why.name)
 
     def _window_opened(self, event: WindowOpened) -> None:
         if event.stream == 0:
@@ -292,7 +333,7 @@ class ClientConnection(Connection):
             flow.outbound.pump()
 
     def _drained(self, event: Drained) -> None:
-        self._leave_home()
+        self._leave_home(_UPSTREAM_GONE)
 
     # -- bodies
 
@@ -341,8 +382,9 @@ class ClientConnection(Connection):
             return
         flow.outbound = None
         call.heard_at = self.service.clock()  # the peer's time begins now
-        if flow.tunnel and flow.inbound is not None and flow.inbound.ended:
+        if flow.tunnel and self.codec.closing and flow.inbound is not None:  # HTTP/1 has no half to end
             self._release(call)
+            flow.inbound.end()
             call.caller.over(call, None)
 
     def cut(self, sender: Sender, why: Reason) -> None:
@@ -370,8 +412,8 @@ class ClientConnection(Connection):
         if not self.open:
             self._idle_since = self._now
         if self.codec.closing:
-            self._leave_home()
-        elif not self._retired and (not self.batched or self.codec.available):
+            self._leave_home(_UPSTREAM_GONE)
+        elif not self._retired and (not self.shared or self.codec.available):
             self._home.freed(self)
 
     def _break(self, call: Call, why: Reason) -> None:
@@ -388,7 +430,7 @@ class ClientConnection(Connection):
         call.caller.over(call, why)
 
     def end_all(self, why: Reason) -> None:
-        self._leave_home()
+        self._leave_home(why)
         for call in list(self.open.values()):
             self._break(call, why)
 
@@ -437,11 +479,12 @@ class PeerPipe:
         connection, stream = self._connection, self._call.stream
         early = self._flow.inbound  # what came before we were told
         assert early is not None
-        while piece := early.take():
-            outbound.write(piece)
-        if early.ended:
-            outbound.end()
-        outbound.on_taken = partial(connection._taken, stream)
+        outbound.on_taken, early.on_taken = early.on_taken, None
+        while early.size:
+            outbound.write(early.take() or b"")
+        if connection.open.get(stream) is not self._call:  # it is over meanwhile
+            outbound.fail(early.failure) if early.failure is not None else outbound.end()
+            return
         self._flow.inbound = outbound
         self._flow.outbound = sender = StreamSender(connection, stream, inbound)
         sender.pump()

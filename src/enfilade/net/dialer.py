@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import ssl
 from collections.abc import Callable
-from functools import partial
 
 from enfilade.exchange.call import Home
 from enfilade.http.reasons import reason
@@ -53,18 +51,20 @@ class Dialer:
         task.add_done_callback(self._tasks.discard)
 
     async def _dial(self, home: Home) -> None:
+        connection = ClientConnection(self._context, home, self._engine)
         try:
             async with asyncio.timeout(self._timeout or None):
-                await self._connect(partial(ClientConnection, self._context, home, self._engine))
+                await self._connect(lambda: connection)
             return
         except TimeoutError:
             why, error = _TIMEOUT, f"not within {self._timeout:g} s"
         except ssl.SSLError as e:
             why, error = _TLS, getattr(e, "verify_message", "") or e.reason or str(e)
-        except OSError as e:
-            why, error = _FAILED, e.strerror or str(e)
-        log.warning("%s: %s (%s)", self._name, error, why.name)
-        home.refused(why)
+        except (OSError, UnicodeError) as e:  # the latter: a name that cannot be one in DNS
+            why, error = _FAILED, getattr(e, "strerror", None) or str(e)
+        if not connection.made:  # otherwise its home knows it, and hears from it that it is lost
+            log.warning("%s: %s (%s)", self._name, error, why.name)
+            home.refused(why)
 
     async def _connect(self, make: Callable[[], ClientConnection]) -> None:
         loop = self._context.loop
@@ -73,12 +73,9 @@ class Dialer:
             return
         host, port = self._where
         if self._tls is None:
-            transport, _ = await loop.create_connection(make, host, port)
+            await loop.create_connection(make, host, port)
         else:
-            transport, _ = await loop.create_connection(
-                make, host, port, ssl=self._tls, server_hostname=self._server_name
-            )
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.create_connection(make, host, port, ssl=self._tls, server_hostname=self._server_name)
 
 
 def client_tls(

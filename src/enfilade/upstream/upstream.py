@@ -15,6 +15,7 @@ from enfilade.upstream.budget import IDEMPOTENT, RetryBudget, may_retry
 from enfilade.upstream.health import Health
 from enfilade.upstream.key import Key
 from enfilade.upstream.latency import Percentile
+from enfilade.upstream.later import Later, Timer
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import Balancer, Tiers, candidates, tiers
 from enfilade.upstream.sticky import Sticky
@@ -38,14 +39,6 @@ class Errand(Protocol):
 
     def give_up(self, why: Reason) -> None:
         """There is none."""
-
-
-class Timer(Protocol):
-    def cancel(self) -> None: ...
-
-
-Later = Callable[[float, Callable[[], None]], Timer]
-"""`later(seconds, what)`: call `what` then, unless it is cancelled."""
 
 
 class Queue:
@@ -150,6 +143,7 @@ class Upstream:
         self._regroup(tuple(p for p in self.peers if p is not peer))
         self.health.left(peer, self.clock())
         peer.pool.retire()
+        peer.upgrades.retire()
 
     def tick(self, now: float) -> None:
         """About once a second."""
@@ -228,7 +222,7 @@ class Upstream:
         pool.cancel(call, why)
 
     def answered(self, peer: Peer, call: Call) -> None:
-        """The head of the answer is here; how long the rest takes says more about its size, and its reader, than about the peer."""
+        """The head of the answer is here. How long the rest takes says more of its size, and of its reader, than of the peer."""
         now, status = call.heard_at, call.status
         seconds = now - call.began
         self.health.succeeded(peer, status, seconds, now)

@@ -104,7 +104,7 @@ class ServerCodec(Codec, Protocol):
 class ClientCodec(Codec, Protocol):
     @property
     def available(self) -> int:
-        """How many more requests may be made now."""
+        """How many more requests may be made now. 0 as long as the peer has not said how many it takes."""
 
     def request(self, request: Request, *, end: bool) -> int:
         """The head of a request; returns its stream. `end`: no body follows; otherwise `data` and `end` do. With `protocol`

@@ -6,30 +6,47 @@ from __future__ import annotations
 from enfilade.http.ends import Ends
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.grammar import CONNECTION_FIELDS, list_members
+from enfilade.http.memory import remember
 from enfilade.http.request import Request
 
 PSEUDONYM = b"enfilade"
 """What Via calls us (section 7.6.3): whoever wants to know more about a server should not learn it here."""
 
 # Besides CONNECTION_FIELDS; Host and Via are written anew. HTTP2-Settings belongs to `Upgrade: h2c`, which goes no further.
-_ENDS_HERE = CONNECTION_FIELDS | {b"host", b"http2-settings", b"proxy-authorization", b"te", b"via"}
-_ON_THE_WAY = {
-    b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto", b"x-real-ip",
+_ENDS_HERE = CONNECTION_FIELDS | {
+    b"forwarded", b"host", b"http2-settings", b"proxy-authorization", b"te", b"via", b"x-real-ip",
 }  # fmt: skip
 _BACK_ENDS_HERE = CONNECTION_FIELDS | {b"proxy-authenticate", b"te"}
 
 _VIA = {version: version.encode() + b" " + PSEUDONYM for version in ("1.0", "1.1", "2")}
 
 
+class _GoesOn(dict[bytes, bool]):
+    """Whether a field of this name goes on to the peer. A name with an underscore does not: many applications take it for one
+    with a hyphen, and so for one of ours."""
+
+    def __missing__(self, name: bytes) -> bool:
+        goes_on = not (name in _ENDS_HERE or name.startswith(b"x-forwarded-") or b"_" in name)
+        if len(name) <= _KEPT_BYTES:
+            remember(self, name, goes_on, _KEPT)
+        return goes_on
+
+
+_KEPT = 1024
+_KEPT_BYTES = 64
+_goes_on = _GoesOn()
+
+
 def outgoing_fields(request: Request, ends: Ends) -> list[Pair]:
-    """The fields for the peer, less Host. A name with an underscore is dropped: many applications take it for one with a
-    hyphen, and so for one of ours (FAILURES: underscore aliases)."""
+    """The fields for the peer, less Host."""
     fields = request.fields
-    ended = _ENDS_HERE | _ON_THE_WAY
+    pairs = [pair for pair in fields.pairs if _goes_on[pair[0]]]
     named = fields.get(b"connection")
     if named is not None:
-        ended = ended.union(list_members(named))
-    pairs = [pair for pair in fields.pairs if pair[0] not in ended and b"_" not in pair[0]]
+        ended = list_members(named)
+        pairs = [pair for pair in pairs if pair[0] not in ended]
+    if request.method == "OPTIONS":
+        pairs = _count_down(pairs)
     if request.version == "2":
         pairs = _join_cookies(pairs)
     if (fields.get(b"te") or b"").strip().lower() == b"trailers":
@@ -54,17 +71,42 @@ def returned_fields(fields: Fields) -> Fields:
 def _forwarding(request: Request, ends: Ends) -> list[Pair]:
     """Who asks, how and for whom. Where a trusted proxy has sent the request to us (then the client is not who is connected),
     its list goes on."""
-    connected = ends.client[0]
-    address = ends.client_ip
-    if address != connected:
-        known = request.fields.get(b"x-forwarded-for")
-        hops = [known.decode("latin-1")] if known is not None else [address]
-        address = ", ".join([*hops, connected])
-    pairs = [(b"x-forwarded-for", address.encode("latin-1"))] if address else []
+    connected = ends.client[0].encode("latin-1")
+    host, scheme = request.authority.encode("ascii"), ends.scheme.encode("ascii")
+    if ends.client_ip == ends.client[0]:
+        said = (connected, host, scheme)
+        forwarded = None
+    else:
+        known = request.fields.get
+        hops = known(b"x-forwarded-for") or ends.client_ip.encode("latin-1")
+        said = (
+            hops + b", " + connected if connected else hops,
+            known(b"x-forwarded-host") or host,
+            known(b"x-forwarded-proto") or scheme,
+        )
+        forwarded = known(b"forwarded")
+    pairs = [pair for pair in zip(_SAID, said, strict=True) if pair[1]]
+    if forwarded is not None:
+        pairs.append((b"forwarded", forwarded + b", " + _element(connected, host, scheme)))
+    return pairs
+
+
+_SAID = (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto")
+
+
+def _element(address: bytes, host: bytes, scheme: bytes) -> bytes:
+    """What we add to Forwarded (RFC 7239 section 4)."""
+    node = b'"[%s]"' % address if b":" in address else address or b"unknown"
+    return b'for=%s;host="%s";proto=%s' % (node, host, scheme)
+
+
+def _count_down(pairs: list[Pair]) -> list[Pair]:
+    """Section 7.6.2: one step fewer may follow."""
     return [
-        *pairs,
-        (b"x-forwarded-host", request.authority.encode("ascii")),
-        (b"x-forwarded-proto", ends.scheme.encode("ascii")),
+        (name, b"%d" % (int(value) - 1))
+        if name == b"max-forwards" and value.isdigit() and value != b"0"
+        else (name, value)
+        for name, value in pairs
     ]
 
 

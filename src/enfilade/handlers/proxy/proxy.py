@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from enfilade.exchange.bodies import Stream, empty_body
+from enfilade.exchange.bodies import empty_body
 from enfilade.exchange.call import Call
 from enfilade.exchange.errors import error_response
-from enfilade.exchange.exchange import Exchange, Handler, Match
+from enfilade.exchange.exchange import Exchange, Handler
 from enfilade.exchange.pending import Pending
 from enfilade.exchange.response import Response, Tunnel
 from enfilade.handlers.proxy.fields import outgoing_fields, returned_fields
+from enfilade.handlers.proxy.internal import INTERNAL_FILE, answer_by_file
 from enfilade.handlers.proxy.target import Rewrite
 from enfilade.handlers.proxy.upgrade import accepted, handshake
 from enfilade.http.field_rules import FieldRules
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
+from enfilade.upstream.later import Timer
 from enfilade.upstream.peer import Peer
-from enfilade.upstream.upstream import Timer, Upstream
+from enfilade.upstream.upstream import Upstream
 
 _BAD_RESPONSE = reason("bad_response")
 _CLIENT_GONE = reason("client_gone")
 _NOTHING: Any = None, None
+_NOT_STORED = (b"cache-control", b"no-store")
 _RETRY = Fields([(b"retry-after", b"1")])
-INTERNAL_FILE = b"x-accel-redirect"
-"""The field by which an application leaves it to us to send a file (nginx's name for it)."""
 
 
 class Proxy:
@@ -60,7 +60,9 @@ class Proxy:
         self._rules = rules
         self._instead = instead
 
-    def __call__(self, x: Exchange) -> Pending:
+    def __call__(self, x: Exchange) -> Response | Pending:
+        if x.request.method == "OPTIONS" and x.request.fields.get(b"max-forwards") == b"0":
+            return Response(204)  # meant for us (RFC 9110 section 7.6.2)
         forwarding = Forwarding(self, x)
         x.on_abort = forwarding.aborted
         upstream = self.upstream
@@ -98,18 +100,25 @@ class Proxy:
 
     def answer_of(self, x: Exchange, call: Call, answer: Response) -> Response:
         """What the client is answered where the peer answers `answer`."""
-        if type(answer.body) is Tunnel:
-            fields = accepted(x.request.fields, call.request.fields, answer.fields)
-            if fields is None:
-                let_go(answer, _BAD_RESPONSE)
-                return error_response(_BAD_RESPONSE, x)
-            return Response(answer.status, fields, answer.body)
-        if self._instead:
-            other = self._instead.get(answer.status) or self._instead.get(answer.status // 100)
-            if other is not None:
-                let_go(answer, _CLIENT_GONE)
-                return Response(answer.status, other.fields, other.body)
-        return Response(answer.status, returned_fields(answer.fields), answer.body)
+        fields = returned_fields(answer.fields)
+        if call.request.protocol is not None and answer.status < 300:
+            # To a client that speaks HTTP/2, any 2xx means that its tunnel is open.
+            agreed = type(answer.body) is Tunnel and accepted(x.request.fields, call.request.fields, fields)
+            return Response(answer.status, agreed, answer.body) if agreed else self.failure(x, _BAD_RESPONSE)
+        page = self._page(answer.status)
+        return Response(answer.status, fields, answer.body) if page is None else page
+
+    def failure(self, x: Exchange, why: Reason) -> Response:
+        """What the client is answered where no peer has answered."""
+        answer = error_response(why, x, _RETRY if why.status == 503 else NO_FIELDS)
+        page = self._page(answer.status)
+        return answer if page is None else Response(page.status, page.fields.adding(_NOT_STORED), page.body, why)
+
+    def _page(self, status: int) -> Response | None:
+        if not self._instead:
+            return None
+        page = self._instead.get(status) or self._instead.get(status // 100)
+        return None if page is None else Response(status, page.fields, page.body)
 
 
 class Forwarding(Pending):
@@ -146,7 +155,7 @@ class Forwarding(Pending):
     def give_up(self, why: Reason) -> None:
         """See `Errand.give_up`."""
         if not self._under_way:
-            self.resolve(error_response(why, self.x, _RETRY if why.status == 503 else NO_FIELDS))
+            self.resolve(self._proxy.failure(self.x, why))
 
     def _ask_another(self, but: Peer) -> None:
         """The answer is late: who else may be quicker?"""
@@ -167,14 +176,18 @@ class Forwarding(Pending):
         peer = self._under_way[call]
         proxy.upstream.answered(peer, call)
         if self.response is not None:
-            let_go(response, _CLIENT_GONE)
+            self._cancel([call], _CLIENT_GONE)
             return
         if len(self._under_way) > 1:
             self._cancel([other for other in self._under_way if other is not call], _CLIENT_GONE)
         if proxy.internal is not None and INTERNAL_FILE in response.fields:
-            self._answer_by_file(proxy.internal, response)
+            answer_by_file(self, self.x, proxy.internal, response.fields)
+            self._cancel([call], _CLIENT_GONE)
             return
+        theirs = response.body
         response = proxy.answer_of(self.x, call, response)
+        if response.body is not theirs:
+            self._cancel([call], _CLIENT_GONE)
         sticky = proxy.upstream.sticky
         if sticky is not None and peer is not self.wanted:
             cookie = sticky.cookie(peer, self.x.ends.scheme == "https")
@@ -192,14 +205,13 @@ class Forwarding(Pending):
         if why is None or call.status or self.response is not None or self._under_way:
             return
         if not upstream.again(self, call, why, peer, self._tries - 1):
-            self.resolve(error_response(why, self.x))
+            self.resolve(self._proxy.failure(self.x, why))
 
     # -- the client
 
     def aborted(self, why: Reason) -> None:
         """The client went away: so does what is done for it."""
-        if self.response is None:
-            self.response = Response(499, reason=why)  # whoever fails now need not answer
+        self.resolve(Response(499, reason=why))  # whoever fails now need not answer
         if not self._proxy.upstream.dismiss(self):
             self._cancel(list(self._under_way), why)
 
@@ -208,39 +220,5 @@ class Forwarding(Pending):
 
     def _cancel(self, calls: list[Call], why: Reason) -> None:
         for call in calls:
-            self._proxy.upstream.cancel(self._under_way[call], call, why)
-
-    # -- files
-
-    def _answer_by_file(self, files: Handler, answer: Response) -> None:
-        """The file that the application names, with the fields that it has said besides."""
-        x = self.x
-        let_go(answer, _CLIENT_GONE)
-        path = (answer.fields.get(INTERNAL_FILE) or b"").decode("utf-8", "replace")
-        asked = x.request
-        request = Request(
-            "HEAD" if asked.method == "HEAD" else "GET", asked.scheme, asked.authority, asked.host, path, path.encode(), b"",
-            asked.fields, asked.version,
-        )  # fmt: skip
-        inner = Exchange(request, empty_body(), x.ends, x.carrier, x.stream, x.started, Match(x.match.route, {}, ""))
-        said = returned_fields(answer.fields).without(
-            INTERNAL_FILE, b"content-length", b"content-type", b"etag", b"last-modified", b"accept-ranges"
-        )
-
-        def send(found: Response) -> None:
-            self.resolve(found.with_fields(found.fields.adding(*said.pairs)))
-
-        found = files(inner)
-        if isinstance(found, Response):
-            send(found)
-        else:
-            task = asyncio.ensure_future(found)
-            task.add_done_callback(lambda done: send(done.result()))
-
-
-def let_go(answer: Response, why: Reason) -> None:
-    """Nobody will read the answer's body."""
-    if isinstance(answer.body, Stream):
-        answer.body.cancel(why)
-    elif isinstance(answer.body, Tunnel):
-        answer.body.pipe.leave()
+            if call in self._under_way:
+                self._proxy.upstream.cancel(self._under_way[call], call, why)

@@ -8,7 +8,7 @@ from enfilade.exchange.bodies import empty_body
 from enfilade.exchange.call import Call
 from enfilade.exchange.exchange import Exchange, Handler
 from enfilade.exchange.response import Response
-from enfilade.handlers.proxy.proxy import Proxy, let_go
+from enfilade.handlers.proxy.proxy import Proxy
 from enfilade.http.fields import Fields
 from enfilade.http.reasons import Reason, reason
 from enfilade.upstream.peer import Peer
@@ -63,7 +63,8 @@ class _Shadow:
     def answered(self, call: Call, response: Response) -> None:
         assert self._peer is not None
         self._proxy.upstream.answered(self._peer, call)
-        let_go(response, _CLIENT_GONE)
+        if type(response.body) is not bytes:
+            self._proxy.upstream.cancel(self._peer, call, _CLIENT_GONE)
 
     def over(self, call: Call, why: Reason | None) -> None:
         assert self._peer is not None

@@ -227,6 +227,8 @@ def _encode(request: Request, end: bool) -> _Head:
         parts.append(b"content-length: 0\r\n")
     if protocol is not None:
         parts.append(b"upgrade: " + protocol.encode("ascii") + b"\r\nconnection: upgrade\r\n")
+    elif b"te" in fields:  # RFC 9110 section 10.1.4
+        parts.append(b"connection: te\r\n")
     parts.append(b"\r\n")
     return _Head(b"".join(parts), end, framing)
 

@@ -58,7 +58,11 @@ class Http2Client(TimedConnection):
 
     @property
     def available(self) -> int:
-        """How many more requests may be made now."""
+        """See `ClientCodec.available`."""
+        return self._left if self._greeted else 0
+
+    @property
+    def _left(self) -> int:
         if self._drain or self.closing or self._next > MAX_STREAM:
             return 0
         return max(0, int(min(self._allowed, self.limits.streams)) - len(self._streams))
@@ -71,7 +75,7 @@ class Http2Client(TimedConnection):
     def request(self, request: Request, *, end: bool) -> int:
         """See `ClientCodec.request`."""
         method, authority, fields, protocol = request.method, request.authority, request.fields, request.protocol
-        if not self.available:
+        if not self._left:
             raise LocalError("no more streams can be opened")
         if protocol is not None and not (self._connect_protocol and method == "CONNECT"):
             raise LocalError("extended CONNECT was not offered")
