@@ -10,7 +10,7 @@ from typing import Any
 from cryptography import x509
 
 from enfilade.assemble.sites import Sites
-from enfilade.assemble.trial import NoWorker, try_out
+from enfilade.assemble.trial import NoTimer, NoWorker, try_out
 from enfilade.config import Config, loads
 from enfilade.exchange.call import Call
 from enfilade.exchange.dispatch import Dispatcher
@@ -47,7 +47,7 @@ class Telling(Pool):
     """Answers each call at once."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(lambda home: None)
+        super().__init__(lambda home: None, lambda seconds, what: NoTimer())
         self._name = name
 
     def carry(self, call: Call) -> None:

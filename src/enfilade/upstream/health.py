@@ -28,7 +28,7 @@ _DECAY = 10.0
 
 _FIRST_SHARE = 0.1
 
-_NOT_ITS_FAULT = frozenset(map(reason, ("no_peer", "upstream_broken", "upstream_busy", "total_timeout")))
+_NOT_ITS_FAULT = frozenset(map(reason, ("no_peer", "no_tunnel", "total_timeout", "upstream_broken", "upstream_busy")))
 """Of the upstream as a whole; and an exchange may take too long in all because its client reads slowly."""
 
 _CLOSED = State.CLOSED
