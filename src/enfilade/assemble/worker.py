@@ -24,11 +24,14 @@ from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Handler, Match, Meter, Route
 from enfilade.handlers.admin import Admin
 from enfilade.handlers.app.running import RunningApp
+from enfilade.http.addresses import Networks
 from enfilade.http.ends import Ends
 from enfilade.http.request import Request
 from enfilade.net.context import ConnectionLimits
-from enfilade.net.edge import Edge
+from enfilade.net.edge import Edge, serving
+from enfilade.net.http import HttpConnection
 from enfilade.net.service import Service
+from enfilade.net.trusted import TrustedProxies
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import CONTENT_TYPE, ConnectionMeter, ConnectionRows, RouteMeter, render
 from enfilade.process.app_rows import AppRows
@@ -81,6 +84,9 @@ class EdgeWorker:
         self._edge = Edge(loop, self._date)
         self._edge.on_tick += [self._look_around, self._upstreams.sweep, self._app_links.tick]
         self._over = loop.create_future()
+        server = prepared.config.server
+        self._senders = Networks(server.proxy_protocol)
+        self._proxies = TrustedProxies(Networks(server.trusted_proxies)) if server.trusted_proxies else None
 
     async def serve(self, sockets: Sockets) -> None:
         """Start the applications, serve until the supervisor says drain, drain, and stop the applications."""
@@ -196,9 +202,11 @@ class EdgeWorker:
             # Whoever wants to know why a server is full must get in.
             max_connections=0 if name == "admin" else limits.connections,
             unix_path=str(sock.getsockname()) if sock.family == socket.AF_UNIX else None,
+            proxies=None if name == "admin" else self._proxies,
             h2c=self._config.server.h2c and tls is None and name == "http",
         )
-        await self._edge.listen(sock, service, tls)
+        senders = None if name == "admin" else self._senders
+        await self._edge.listen(sock, serving(service, partial(HttpConnection, service), tls=tls, senders=senders))
 
     def _admin(self) -> Match:
         board = self._prepared.board

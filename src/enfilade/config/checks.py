@@ -27,6 +27,7 @@ from enfilade.config.schema import (
     Upstream,
     WorkerRange,
 )
+from enfilade.http.addresses import Networks
 from enfilade.http.field_texts import field_name, field_value
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import RouteError, compile_routes
@@ -85,6 +86,9 @@ def _check_server(config: Config, report: Report) -> None:
         needs_token = path == ("server", "admin") and not address.is_local
         if needs_token and not server.admin_token and report.complete(("server",)):
             report(path, False, f'{dotted(path)}: "{text}" is open to other machines, so it needs admin_token', "")
+    for key in ("proxy_protocol", "trusted_proxies"):
+        for i, text in enumerate(getattr(server, key)):
+            _check_text(lambda text: Networks([text]), text, ("server", key, i), report)
     with_tls = [name for name, site in config.sites.items() if site.over_tls]
     if server.https and config.sites and not with_tls and _know_sites(config, report):
         report(

@@ -113,6 +113,22 @@ class Server(Table, frozen=True):
         default_factory=list
     )
     h2c: Annotated[bool, Text("HTTP/2 by prior knowledge on `http` addresses.")] = False
+    proxy_protocol: Annotated[
+        list[str],
+        Text(
+            "Load balancers that send a header of the PROXY protocol (version 1 or 2) in front of each connection, on `http` and "
+            '`https`: networks such as `"10.0.0.0/8"`, addresses, or `"unix"` for Unix sockets. From them it is required; all '
+            "others are served as without it."
+        ),
+    ] = []
+    trusted_proxies: Annotated[
+        list[str],
+        Text(
+            "Proxies that are believed who the client is, by which scheme it came and which host it asked for, as they say in "
+            "`X-Forwarded-For`, `-Proto` and `-Host`, or in `Forwarded`: networks as in `proxy_protocol`. The right-most address "
+            "that is none of theirs is the client's."
+        ),
+    ] = []
     workers: Annotated[Positive | Literal["auto"], Text('Edge workers; `"auto"`: one a core.')] = "auto"
     admin: Annotated[
         str | None,
