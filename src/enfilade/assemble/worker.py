@@ -17,6 +17,7 @@ from enfilade.assemble.apps import start_app
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import Sites
+from enfilade.assemble.streams import PreparedStream, Streams
 from enfilade.assemble.upstreams import UpstreamRows, Upstreams
 from enfilade.config.schema import Config
 from enfilade.exchange.dispatch import Dispatcher
@@ -59,6 +60,7 @@ class Prepared(NamedTuple):
     connection_rows: ConnectionRows
     app_rows: dict[str, AppRows]
     upstream_rows: dict[str, UpstreamRows]
+    streams: list[PreparedStream]
 
 
 class EdgeWorker:
@@ -73,7 +75,7 @@ class EdgeWorker:
         self._sinks: dict[str, LogSink] = {}
         self._apps: dict[str, RunningApp] = {}
         self._date = DateStamp()
-        meter = ConnectionMeter(column.cells, prepared.connection_rows)
+        meter = self._meter = ConnectionMeter(column.cells, prepared.connection_rows)
         self._others: list[memoryview[int]] = []
         self._upstreams = Upstreams(
             prepared.config, prepared.upstream_rows, loop, meter, column.cells, self._others, probes=control.slot == 0
@@ -96,6 +98,7 @@ class EdgeWorker:
         self._control.on_stop_now(lambda: self._end(now=True))
         await self._start_apps()
         sites = Sites(self._config, self)
+        streams = Streams(self._prepared.streams, self._config, self._edge, self._column, self._meter, self.sink)
         for sink in self._sinks.values():
             self._edge.on_tick.append(sink.flush)
         self._control.on_reopen_logs(self._reopen_logs)
@@ -104,10 +107,14 @@ class EdgeWorker:
         gc.freeze()
         for spec, bound in sockets.items():
             for sock in bound:
-                await self._listen(spec.name, sock, sites)
+                if spec in streams:
+                    await streams.listen(spec, sock)
+                else:
+                    await self._listen(spec.name, sock, sites)
         self._control.ready()
         now = await self._over
         if not now:
+            streams.stop()
             await self._drain()
         self._upstreams.close()
         self._app_links.close()
@@ -197,7 +204,7 @@ class EdgeWorker:
             error=error_response,
             make_codec=self._prepared.engines.maker("https" if tls else "http", self._date),
             limits=connection_limits(self._config),
-            meter=ConnectionMeter(self._column.cells, self._prepared.connection_rows),
+            meter=self._meter,
             connections=self._edge.connections,
             # Whoever wants to know why a server is full must get in.
             max_connections=0 if name == "admin" else limits.connections,

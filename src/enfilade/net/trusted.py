@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from enfilade.exchange.exchange import Ends
 from enfilade.http.addresses import Networks
+from enfilade.http.ends import Ends
 from enfilade.http.forwarded import Told, client_of
 from enfilade.http.request import Request
 
