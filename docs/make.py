@@ -37,6 +37,8 @@ TITLES = {
     "App": "[apps.NAME]",
     "AppLimits": "limits = {...}",
     "WorkerRange": "workers = {...}",
+    "Stream": "[streams.NAME]",
+    "StreamLog": "log = {...} of a stream",
 }
 INTRO = """\
 # Configuration

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "config": {"http", "route", "upstream"},
     "net": {"http", "wire", "exchange", "observe"},
     "appworker": {"exchange", "handlers", "http", "net", "observe", "process", "wire"},
+    "stream": {"http", "wire", "route", "exchange", "observe", "upstream", "net"},
     "process": {"assemble", "config", "exchange", "http", "net", "observe"},
     "cli": {"assemble", "config", "observe", "process"},
     "testing": {"http", "wire", "exchange", "route"},

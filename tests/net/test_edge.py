@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from pathlib import Path
-from typing import Any
 
 from enfilade.net.edge import Edge, EdgeLoop
 from enfilade.wire.codec import DateStamp
@@ -14,13 +13,12 @@ from enfilade.wire.codec import DateStamp
 def test_the_file_of_a_unix_socket_outlives_the_worker_that_listens_on_it(tmp_path: Path) -> None:
     """The next generation listens on the same one: it is the supervisor that removes it."""
     path = tmp_path / "web.sock"
-    no_service: Any = None  # nobody connects
 
     async def main() -> None:
         edge = Edge(asyncio.get_running_loop(), DateStamp())
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(str(path))
-            await edge.listen(listening, no_service, None)
+            await edge.listen(listening, asyncio.Protocol)
             await edge.stop_accepting()
             await asyncio.sleep(0)  # the server's handle is closed in the loop's next turn
             assert path.exists()

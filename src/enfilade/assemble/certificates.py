@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 
 from enfilade.config.schema import Config, Tls
-from enfilade.net.tls import Certificate, context_for, listener_context
+from enfilade.net.tls import ALPN, Certificate, context_for, listener_context
 from enfilade.route.hosts import compile_hosts
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -27,7 +28,7 @@ class Certificates:
         key = (tls.certificate, tls.key) if isinstance(tls, Tls) else tls
         context = self._shared.get(key)
         if context is None:
-            context = read_context(tls) if isinstance(tls, Tls) else context_for(_internal(config))
+            context = read_context(tls) if isinstance(tls, Tls) else context_for(internal(_names(config)))
             self._shared[key] = context
         return context
 
@@ -37,15 +38,19 @@ class Certificates:
         return listener_context(default, compile_hosts(self._by_site).find)
 
 
-def read_context(tls: Tls) -> ssl.SSLContext:
+def read_context(tls: Tls, alpn: Sequence[str] = ALPN) -> ssl.SSLContext:
     """The context for a certificate in files. Raises OSError or ssl.SSLError."""
     with open(tls.certificate, "rb") as chain, open(tls.key, "rb") as key:
-        return context_for(Certificate(tls.certificate, chain.read(), key.read()))
+        return context_for(Certificate(tls.certificate, chain.read(), key.read()), alpn)
 
 
-def _internal(config: Config) -> Certificate:
+def _names(config: Config) -> list[str]:
+    return [name for name, site in config.sites.items() if site.tls == "internal" and name != "*"]
+
+
+def internal(names: Sequence[str] = ()) -> Certificate:
+    """A certificate for `names` and for this machine, made here and now."""
     # Importing the X.509 library costs 60 ms, which only those pay who need a certificate made.
     from enfilade.net.selfsigned import self_signed  # noqa: PLC0415
 
-    names = [name for name, site in config.sites.items() if site.tls == "internal" and name != "*"]
     return self_signed([*names, *LOCAL_NAMES])

@@ -10,6 +10,7 @@ from enfilade.assemble.apps import negotiator
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import route_names
+from enfilade.assemble.streams import prepare_streams, stream_listeners
 from enfilade.assemble.upstreams import register_upstreams
 from enfilade.assemble.worker import EdgeWorker, Prepared
 from enfilade.config.schema import Config
@@ -54,6 +55,7 @@ class EdgePlan:
             register_connections(board),
             {app.name: app.rows for app in self.apps},
             register_upstreams(config, board),
+            prepare_streams(config, board),
         )
 
     def run(self, sockets: Sockets, column: Column, control: Control) -> None:
@@ -67,5 +69,7 @@ def listeners_of(config: Config) -> Iterator[ListenSpec]:
     for name, addresses in (("http", server.http), ("https", server.https)):
         for text in [addresses] if isinstance(addresses, str) else addresses:
             yield ListenSpec(name, *address(text))
+    for name, stream in config.streams.items():
+        yield from (spec for spec, _ in stream_listeners(name, stream))
     if server.admin is not None:
         yield ListenSpec("admin", *address(server.admin), mode=ADMIN_SOCKET_MODE)

@@ -12,10 +12,10 @@ from math import inf
 from typing import NamedTuple
 
 from enfilade.assemble.balance import check_of, make_upstream
-from enfilade.config.checks import is_name
 from enfilade.config.schema import Config, Proxy
 from enfilade.config.schema import Peer as PeerTable
 from enfilade.config.schema import Upstream as UpstreamTable
+from enfilade.config.units import is_name
 from enfilade.net.client import CallLimits, ClientContext, Engine
 from enfilade.net.context import ConnectionLimits, Tracked
 from enfilade.net.dialer import Dialer, client_tls

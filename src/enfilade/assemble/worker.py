@@ -17,6 +17,7 @@ from enfilade.assemble.apps import start_app
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import Sites
+from enfilade.assemble.streams import PreparedStream, Streams
 from enfilade.assemble.upstreams import UpstreamRows, Upstreams
 from enfilade.config.schema import Config
 from enfilade.exchange.dispatch import Dispatcher
@@ -24,11 +25,14 @@ from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Handler, Match, Meter, Route
 from enfilade.handlers.admin import Admin
 from enfilade.handlers.app.running import RunningApp
+from enfilade.http.addresses import Networks
 from enfilade.http.ends import Ends
 from enfilade.http.request import Request
 from enfilade.net.context import ConnectionLimits
-from enfilade.net.edge import Edge
+from enfilade.net.edge import Edge, serving
+from enfilade.net.http import HttpConnection
 from enfilade.net.service import Service
+from enfilade.net.trusted import TrustedProxies
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import CONTENT_TYPE, ConnectionMeter, ConnectionRows, RouteMeter, render
 from enfilade.process.app_rows import AppRows
@@ -56,6 +60,7 @@ class Prepared(NamedTuple):
     connection_rows: ConnectionRows
     app_rows: dict[str, AppRows]
     upstream_rows: dict[str, UpstreamRows]
+    streams: list[PreparedStream]
 
 
 class EdgeWorker:
@@ -70,7 +75,7 @@ class EdgeWorker:
         self._sinks: dict[str, LogSink] = {}
         self._apps: dict[str, RunningApp] = {}
         self._date = DateStamp()
-        meter = ConnectionMeter(column.cells, prepared.connection_rows)
+        meter = self._meter = ConnectionMeter(column.cells, prepared.connection_rows)
         self._others: list[memoryview[int]] = []
         self._upstreams = Upstreams(
             prepared.config, prepared.upstream_rows, loop, meter, column.cells, self._others, probes=control.slot == 0
@@ -81,6 +86,9 @@ class EdgeWorker:
         self._edge = Edge(loop, self._date)
         self._edge.on_tick += [self._look_around, self._upstreams.sweep, self._app_links.tick]
         self._over = loop.create_future()
+        server = prepared.config.server
+        self._senders = Networks(server.proxy_protocol)
+        self._proxies = TrustedProxies(Networks(server.trusted_proxies)) if server.trusted_proxies else None
 
     async def serve(self, sockets: Sockets) -> None:
         """Start the applications, serve until the supervisor says drain, drain, and stop the applications."""
@@ -90,6 +98,7 @@ class EdgeWorker:
         self._control.on_stop_now(lambda: self._end(now=True))
         await self._start_apps()
         sites = Sites(self._config, self)
+        streams = Streams(self._prepared.streams, self._config, self._edge, self._column, self._meter, self.sink)
         for sink in self._sinks.values():
             self._edge.on_tick.append(sink.flush)
         self._control.on_reopen_logs(self._reopen_logs)
@@ -98,10 +107,14 @@ class EdgeWorker:
         gc.freeze()
         for spec, bound in sockets.items():
             for sock in bound:
-                await self._listen(spec.name, sock, sites)
+                if spec in streams:
+                    await streams.listen(spec, sock)
+                else:
+                    await self._listen(spec.name, sock, sites)
         self._control.ready()
         now = await self._over
         if not now:
+            streams.stop()
             await self._drain()
         self._upstreams.close()
         self._app_links.close()
@@ -192,14 +205,16 @@ class EdgeWorker:
             error=error_response,
             make_codec=self._prepared.engines.maker("https" if tls else "http", self._date),
             limits=connection_limits(self._config),
-            meter=ConnectionMeter(self._column.cells, self._prepared.connection_rows),
+            meter=self._meter,
             connections=self._edge.connections,
             # Whoever wants to know why a server is full must get in.
             max_connections=0 if name == "admin" else limits.connections,
             unix_path=str(sock.getsockname()) if sock.family == socket.AF_UNIX else None,
+            proxies=None if name == "admin" else self._proxies,
             h2c=self._config.server.h2c and tls is None and name == "http",
         )
-        await self._edge.listen(sock, service, tls)
+        senders = None if name == "admin" else self._senders
+        await self._edge.listen(sock, serving(service, partial(HttpConnection, service), tls=tls, senders=senders))
 
     def _admin(self) -> Match:
         board = self._prepared.board

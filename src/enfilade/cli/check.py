@@ -8,7 +8,7 @@ import click
 
 from enfilade.assemble.trial import try_out
 from enfilade.cli.common import config_file, config_option, fail
-from enfilade.config import Config, ConfigError, Route, load
+from enfilade.config import Config, ConfigError, Route, Stream, load
 from enfilade.config.checks import ACTIONS
 
 
@@ -44,7 +44,14 @@ def summary(config: Config) -> str:
     for name, site in config.sites.items():
         lines.append(f"  site {name}")
         lines += [f"    {pattern}  {describe(route, config)}" for pattern, route in site.routes.items()]
+    lines += [f"  stream {name}  {describe_stream(stream)}" for name, stream in config.streams.items()]
     return "\n".join(lines)
+
+
+def describe_stream(stream: Stream) -> str:
+    """Where `stream` listens, and where it goes."""
+    listen, to = ([value] if isinstance(value, str) else value for value in (stream.listen, stream.to))
+    return f"{', '.join(listen)} to {', '.join(to) if to else 'the server that TLS clients ask for'}"
 
 
 def describe(route: Route, config: Config) -> str:

@@ -179,7 +179,8 @@ def launch(source: Callable[[], Config], watch: Sequence[str] = ()) -> None:
 
 def show_addresses(addresses: Mapping[ListenSpec, list[str]]) -> None:
     for spec, shown in addresses.items():
-        scheme = "https" if spec.name == "https" else "http"
+        of_stream = spec.name.startswith("streams.")
+        scheme = spec.kind if of_stream else "https" if spec.name == "https" else "http"
         for address in shown:
             place = address if spec.kind == "unix" else f"{scheme}://{address}"
             click.echo(f"enfilade: {spec.name} on {place}", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -23,10 +24,13 @@ from enfilade.config.schema import (
     Route,
     Server,
     Site,
+    StreamLog,
     Tls,
     Upstream,
     WorkerRange,
 )
+from enfilade.config.stream_checks import check_stream, listens
+from enfilade.http.addresses import Networks
 from enfilade.http.field_texts import field_name, field_value
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import RouteError, compile_routes
@@ -58,7 +62,7 @@ _FORMATS = ("common", "combined", "json")
 def check(config: Config, report: Report) -> None:
     """Report everything in `config` that cannot work."""
     _check_server(config, report)
-    if not config.sites and report.complete(()) and report.complete(("sites",)):
+    if not (config.sites or config.streams) and report.complete(()) and report.complete(("sites",)):
         report((), True, "there is nothing to serve: no sites", 'write [sites."*"] and a route such as "/*"')
     _check_together(list(config.sites), _compile_hosts, ("sites",), report)
     for name, site in config.sites.items():
@@ -68,23 +72,30 @@ def check(config: Config, report: Report) -> None:
     for name, upstream in config.upstreams.items():
         _check_upstream(upstream, ("upstreams", name), report)
     _check_environment(config.apps, report)
+    _check_streams(config, report)
 
 
 def _check_server(config: Config, report: Report) -> None:
     server = config.server
-    seen: dict[units.Address, Path] = {}
+    seen: dict[tuple[bool, units.Address], Path] = {}
     for path, text in _addresses(server):
         try:
             address = units.address(text)
         except ValueError as error:
             report(path, False, f"{dotted(path)}: {error}", "")
             continue
-        if address in seen and not (address.kind == "tcp" and address.port == 0):
-            report(path, False, f'{dotted(path)}: "{text}" is already the address of {dotted(seen[address])}', "")
-        seen.setdefault(address, path)
+        _check_once(path, text, address, False, seen, report)
         needs_token = path == ("server", "admin") and not address.is_local
         if needs_token and not server.admin_token and report.complete(("server",)):
             report(path, False, f'{dotted(path)}: "{text}" is open to other machines, so it needs admin_token', "")
+    for name, stream in config.streams.items():
+        for path, text in listens(stream, ("streams", name)):
+            with suppress(ValueError):  # reported where the stream is looked at
+                found = units.stream_address(text)
+                _check_once(path, text, found.address, found.kind == "udp", seen, report)
+    for key in ("proxy_protocol", "trusted_proxies"):
+        for i, text in enumerate(getattr(server, key)):
+            _check_text(lambda text: Networks([text]), text, ("server", key, i), report)
     with_tls = [name for name, site in config.sites.items() if site.over_tls]
     if server.https and config.sites and not with_tls and _know_sites(config, report):
         report(
@@ -96,6 +107,20 @@ def _check_server(config: Config, report: Report) -> None:
     if with_tls and not server.https and report.complete(("server",)) and report.complete(()):
         path = ("sites", with_tls[0], "tls")
         report(path, True, f"{dotted(path)}: no address serves TLS", 'add https = ":443" to [server]')
+
+
+def _check_once(
+    path: Path,
+    text: str,
+    address: units.Address,
+    udp: bool,
+    seen: dict[tuple[bool, units.Address], Path],
+    report: Report,
+) -> None:
+    """Report an address that another listener has; a free port is another one each time."""
+    if (udp, address) in seen and not (address.kind == "tcp" and address.port == 0):
+        report(path, False, f'{dotted(path)}: "{text}" is already the address of {dotted(seen[udp, address])}', "")
+    seen.setdefault((udp, address), path)
 
 
 def _know_sites(config: Config, report: Report) -> bool:
@@ -193,7 +218,7 @@ def _check_proxy(route: Route, path: Path, config: Config, report: Report) -> No
     else:
         to = proxy or ""
         _check_to(to, (*path, "proxy"), config, report)
-    if route.balance is not None and isinstance(to, str) and is_name(to):
+    if route.balance is not None and isinstance(to, str) and units.is_name(to):
         report((*path, "balance"), True, f'{dotted((*path, "balance"))} stands in the upstream "{to}"', "")
     if isinstance(proxy, Proxy):
         if proxy.strip and proxy.path is not None:
@@ -206,7 +231,7 @@ def _check_proxy(route: Route, path: Path, config: Config, report: Report) -> No
 
 def _check_to(to: str | list[str], path: Path, config: Config, report: Report) -> None:
     """The name of an upstream, or URLs."""
-    if isinstance(to, str) and is_name(to):
+    if isinstance(to, str) and units.is_name(to):
         if to not in config.upstreams and report.complete(()):
             text = f'{dotted(path)}: there is no upstream "{to}"'
             report(path, False, text, did_you_mean(to, config.upstreams) or 'a URL begins with "http://"')
@@ -215,11 +240,6 @@ def _check_to(to: str | list[str], path: Path, config: Config, report: Report) -
     else:
         for i, url in enumerate(to):
             _check_text(parse_address, url, (*path, i), report)
-
-
-def is_name(text: str) -> bool:
-    """Whether `text` names an upstream: a URL has a colon."""
-    return ":" not in text and "/" not in text
 
 
 def _check_upstream(upstream: Upstream, path: Path, report: Report) -> None:
@@ -299,6 +319,20 @@ def _check_isolated(app: App, path: Path, report: Report) -> None:
         value = getattr(app, key)
         if value is not None and not value.startswith("/"):
             report((*path, key), False, f'{dotted((*path, key))}: "{value}" is not a path', 'it starts with "/"')
+
+
+def _check_streams(config: Config, report: Report) -> None:
+    for name, stream in config.streams.items():
+        path = ("streams", name)
+        check_stream(stream, path, config.upstreams, report)
+        _check_together(list(stream.sni), _compile_hosts, (*path, "sni"), report)
+        if isinstance(stream.tls, Tls):
+            _check_pem(stream.tls.certificate, "CERTIFICATE", (*path, "tls", "certificate"), report)
+            _check_pem(stream.tls.key, "PRIVATE KEY", (*path, "tls", "key"), report)
+        if stream.peer_tls.authority is not None:
+            _check_pem(stream.peer_tls.authority, "CERTIFICATE", (*path, "peer_tls", "authority"), report)
+        if isinstance(stream.log, StreamLog) and stream.log.to not in STREAMS:
+            _check_new_file(stream.log.to, (*path, "log", "to"), report)
 
 
 def _check_environment(apps: Mapping[str, App], report: Report) -> None:

@@ -85,7 +85,7 @@ def _make(
 
 def _with_addresses(config: Config) -> Config:
     """Where no address is named: those of the web, as far as they are of use."""
-    if config.server.http or config.server.https:
+    if config.server.http or config.server.https or (config.streams and not config.sites):
         return config
     with_tls = any(site.over_tls for site in config.sites.values())
     server = msgspec.structs.replace(config.server, http=":80", https=":443" if with_tls else [])

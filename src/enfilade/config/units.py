@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
@@ -40,6 +40,37 @@ class Address(NamedTuple):
     def is_local(self) -> bool:
         """Nobody from another machine gets here: a Unix socket or loopback."""
         return self.kind == "unix" or bool(_LOOPBACK.fullmatch(self.host))
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` names an upstream: a URL has a colon."""
+    return ":" not in text and "/" not in text
+
+
+class StreamAddress(NamedTuple):
+    """Where a stream listens, and what is spoken there. `tls`: TCP with TLS, which ends here."""
+
+    protocol: Literal["tcp", "tls", "udp"]
+    address: Address
+
+    @property
+    def kind(self) -> Literal["tcp", "udp", "unix", "fd", "systemd"]:
+        """As `ListenSpec` has it."""
+        return "udp" if self.protocol == "udp" else self.address.kind
+
+
+def stream_address(text: str) -> StreamAddress:
+    """ "tcp://:5432", "tls://[::1]:993", "udp://127.0.0.1:53", "unix:/path"."""
+    if text.startswith("unix:"):
+        return StreamAddress("tcp", address(text))
+    scheme, mark, rest = text.partition("://")
+    if mark and scheme in ("tcp", "tls", "udp"):
+        found = address(rest)
+        if found.kind == "tcp":
+            return StreamAddress(cast(Literal["tcp", "tls", "udp"], scheme), found)
+    raise ValueError(
+        f'"{text}" is not where a stream can listen; write "tcp://:5432", "tls://:993", "udp://:53" or "unix:/path"'
+    )
 
 
 def address(text: str) -> Address:

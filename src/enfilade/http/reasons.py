@@ -64,6 +64,8 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("idle_timeout", 0, _C, "debug", "The connection was idle for too long."),
     ("read_timeout", 0, _C, "info", "The client reads the answer too slowly."),
     ("handshake_timeout", 0, _C, "info", "The TLS handshake took too long."),
+    ("unknown_server_name", 0, _C, "info", "The TLS client asks for no server that is known here."),
+    ("bad_proxy_header", 0, _C, "notice", "The header of the PROXY protocol is missing, malformed, or too late."),
     ("tls_error", 0, _C, "info", "The TLS handshake failed, or a TLS record is malformed."),
     # -- HTTP/2 (RFC 9113)
     ("protocol_error", 0, _C, "info", "The HTTP/2 connection is out of order."),

@@ -25,7 +25,8 @@ class Request:
       `"websocket"`; None otherwise.
     - `route`: belongs to the router, which remembers here what it found for this request.
     - `scope`: belongs to the handler of applications, which remembers here what it tells them of this request.
-    - `forwarded`: belongs to the proxy, which remembers here what it sends in its place.
+    - `forwarded`: belongs to the proxy, which remembers here what it sends in its place; on a request of a trusted proxy in front
+      of us, which no room sees, to `net/trusted.py`, which remembers what it is.
     - `encoded`: belongs to the engines, which remember here how they sent it.
     """
 

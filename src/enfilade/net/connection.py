@@ -263,9 +263,13 @@ class Connection(asyncio.Protocol):
 def ends_of(transport: asyncio.Transport, unix_path: str | None) -> Ends:
     """Who is at the two ends of `transport`; `unix_path` is where we listen if that is a Unix socket."""
     tls = transport.get_extra_info("ssl_object")
-    if unix_path is not None:
-        client: tuple[str, int | None] = ("", None)
-        server: tuple[str, int | None] = (unix_path, None)
+    client: tuple[str, int | None]
+    server: tuple[str, int | None]
+    introduced = transport.get_extra_info("introduced")  # by a header of the PROXY protocol
+    if introduced is not None:
+        client, server = introduced
+    elif unix_path is not None:
+        client, server = ("", None), (unix_path, None)
     else:
         client = _address(transport.get_extra_info("peername"))
         server = _address(transport.get_extra_info("sockname"))

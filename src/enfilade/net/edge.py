@@ -8,15 +8,15 @@ import ssl
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import uvloop
 
+from enfilade.http.addresses import Networks
 from enfilade.http.dates import format_date
 from enfilade.http.reasons import reason
-from enfilade.net.context import Tracked
-from enfilade.net.http import HttpConnection
-from enfilade.net.service import Service
+from enfilade.net.context import ConnectionContext, Served, Tracked
+from enfilade.net.proxy_header import ProxyHeader
 from enfilade.net.tls_transport import TlsTransport
 from enfilade.wire.codec import DateStamp
 
@@ -61,10 +61,8 @@ class Edge:
         self._ticker: asyncio.TimerHandle | None = None
         self.tick()
 
-    async def listen(self, sock: socket.socket, service: Service, tls: ssl.SSLContext | None) -> None:
-        """Accept connections on `sock`, which is bound already."""
-        plain = partial(HttpConnection, service)
-        make = plain if tls is None else partial(TlsTransport, service, tls, plain)
+    async def listen(self, sock: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
+        """Accept connections on `sock`, which is bound already, and give each to a protocol that `make` makes."""
         if sock.family == socket.AF_UNIX:
             server = await self.loop.create_unix_server(make, sock=sock, backlog=BACKLOG, **_KEEP_FILE)
         else:
@@ -140,6 +138,21 @@ class Edge:
     def close(self) -> None:
         if self._ticker is not None:
             self._ticker.cancel()
+
+
+def serving(
+    service: ConnectionContext,
+    make: Callable[[], Served],
+    *,
+    tls: ssl.SSLContext | None = None,
+    senders: Networks | None = None,
+) -> Callable[[], asyncio.Protocol]:
+    """Makes what stands in front of what `make` makes: TLS, and the PROXY protocol for `senders`."""
+    if tls is not None:
+        make = partial(TlsTransport, service, tls, make)
+    if senders:
+        make = partial(ProxyHeader, service, senders, make)
+    return cast(Callable[[], asyncio.Protocol], make)
 
 
 def run_edge(main: Callable[[asyncio.AbstractEventLoop], Coroutine[Any, Any, None]]) -> None:

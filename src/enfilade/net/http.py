@@ -60,9 +60,9 @@ class Delivery:
 
 
 class HttpConnection(Connection):
-    """One connection of a client, HTTP/1.1 or HTTP/2."""
+    """One connection of a client, HTTP/1.1 or HTTP/2. `_proxies`: as `Service` says, if this client is one of them."""
 
-    __slots__ = ("_begun",)
+    __slots__ = ("_begun", "_proxies")
 
     codec: ServerCodec
     open: dict[int, Delivery]
@@ -72,6 +72,8 @@ class HttpConnection(Connection):
 
     def make_codec(self, now: float) -> ServerCodec:
         self._begun = b"" if self.service.h2c else None
+        proxies = self.service.proxies
+        self._proxies = proxies if proxies is not None and self.ends in proxies else None
         return self.service.make_codec(self.ends.alpn == "h2", now)
 
     def data_received(self, data: bytes) -> None:
@@ -117,13 +119,15 @@ class HttpConnection(Connection):
 
     def _request(self, event: RequestReceived, now: float) -> None:
         stream = event.stream
-        request = event.request
+        request, ends = event.request, self.ends
         match = request.route
         if match is None:
+            if self._proxies is not None:
+                request, ends = self._proxies.behind(request, ends)
             # An engine hands out the same Request again only on the same connection, so what was found stays right.
-            match = request.route = self.service.find(request, self.ends)
+            match = request.route = request.route or self.service.find(request, ends)
         inbound = _NOBODY if event.ended else Stream(on_taken=partial(self._taken, stream))
-        x = Exchange(request, inbound, self.ends, self, stream, now, match)
+        x = Exchange(request, inbound, ends, self, stream, now, match)
         if not event.ended:
             self.open[stream] = Delivery(x, inbound)
         try:
@@ -354,9 +358,11 @@ class HttpConnection(Connection):
         """The engine refuses this request: answer for it, or cut the answer that has begun."""
         delivery = self.open.get(event.stream)
         if delivery is None:
-            request = event.request or _UNREADABLE
+            request, ends = event.request or _UNREADABLE, self.ends
+            if self._proxies is not None and event.request is not None:
+                request, ends = self._proxies.behind(request, ends)
             match = self.service.refused
-            x = Exchange(request, _NOBODY, self.ends, self, event.stream, self.service.clock(), match)
+            x = Exchange(request, _NOBODY, ends, self, event.stream, self.service.clock(), match)
             self._answer(x, self.service.error(event.reason, x))
         elif delivery.sender is None:
             self._refuse(delivery, event.reason)

@@ -12,6 +12,7 @@ from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
 from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked
 from enfilade.net.refusal import HTTP_REFUSAL
+from enfilade.net.trusted import TrustedProxies
 from enfilade.observe.metrics import ConnectionMeter
 from enfilade.wire.codec import ServerCodec
 
@@ -20,10 +21,11 @@ class Service(ConnectionContext):
     """`find` gives the match of a request; `refused` is where requests belong that no route may see; `error` makes error answers.
 
     `make_codec(is_http2, now)` builds the engine for a connection.
+    `proxies`: those whose word on the client of a request is believed; None: nobody's.
     `h2c`: whoever begins with HTTP/2's preface is answered in HTTP/2 without TLS (RFC 9113 section 3.3).
     """
 
-    __slots__ = ("error", "find", "h2c", "make_codec", "refused")
+    __slots__ = ("error", "find", "h2c", "make_codec", "proxies", "refused")
 
     refusal = HTTP_REFUSAL
 
@@ -41,6 +43,7 @@ class Service(ConnectionContext):
         max_connections: int = 0,
         unix_path: str | None = None,
         h2c: bool = False,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         super().__init__(
             loop=loop, limits=limits, meter=meter, connections=connections, max_connections=max_connections,
@@ -51,3 +54,4 @@ class Service(ConnectionContext):
         self.error = error
         self.make_codec = make_codec
         self.h2c = h2c
+        self.proxies = proxies

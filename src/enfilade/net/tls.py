@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 # TLS 1.2 suites with forward secrecy and AEAD only (Mozilla's "intermediate", less DHE); TLS 1.3 chooses its own.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -23,8 +23,8 @@ class Certificate:
         self.key = key
 
 
-def context_for(certificate: Certificate) -> ssl.SSLContext:
-    """A server context with `certificate`, TLS 1.2 or newer, HTTP/2 and HTTP/1.1 by ALPN.
+def context_for(certificate: Certificate, alpn: Sequence[str] = ALPN) -> ssl.SSLContext:
+    """A server context with `certificate`, TLS 1.2 or newer; `alpn`: HTTP/2 and HTTP/1.1.
 
     Raises ssl.SSLError where certificate and key do not belong together or cannot be read.
     """
@@ -32,7 +32,8 @@ def context_for(certificate: Certificate) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    context.set_alpn_protocols(ALPN)
+    if alpn:
+        context.set_alpn_protocols(alpn)
     _load(context, certificate)
     return context
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from enfilade.http.reasons import Reason, reason
-from enfilade.net.connection import Connection
-from enfilade.net.context import ConnectionContext
+from enfilade.net.context import ConnectionContext, Served
 from enfilade.net.refusal import refuse
 
 HANDSHAKE_TIMEOUT = reason("handshake_timeout")
@@ -44,12 +43,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     """Nothing of what has come was meant for a server yet."""
     idle = True
 
-    def __init__(self, service: ConnectionContext, context: ssl.SSLContext, make: Callable[[], Connection]) -> None:
+    def __init__(self, service: ConnectionContext, context: ssl.SSLContext, make: Callable[[], Served]) -> None:
         self._service = service
         self._make = make
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._app: Connection | None = None
+        self._app: Served | None = None
         self._draining = False
         self._due = 0.0
 
@@ -87,7 +86,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if ended:
             self.eof_received()
 
-    def _shake_hands(self) -> Connection | None:
+    def _shake_hands(self) -> Served | None:
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -174,6 +173,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def get_write_buffer_size(self) -> int:
         return self._socket.get_write_buffer_size()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._socket.set_write_buffer_limits(high, low)
 
     def can_write_eof(self) -> bool:
         return False

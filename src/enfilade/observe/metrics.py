@@ -145,6 +145,49 @@ class ConnectionMeter:
         self._cells[self._rows.rejects + reason.index] += 1
 
 
+# -- the rows of a stream: raw TCP connections, or UDP sessions
+
+
+class StreamRows(NamedTuple):
+    opened: int
+    open: int
+    received: int
+    sent: int
+
+
+def register_stream(board: Board, name: str) -> StreamRows:
+    """The rows for `StreamMeter`."""
+    labels = (("stream", bound_label(name)),)
+    return StreamRows(
+        board.rows("enfilade_stream_connections_total", labels),
+        board.rows("enfilade_stream_connections_open", labels, gauge=True),
+        board.rows("enfilade_stream_received_bytes_total", labels),
+        board.rows("enfilade_stream_sent_bytes_total", labels),
+    )
+
+
+class StreamMeter:
+    """Counts the connections of one stream in this worker, and their bytes."""
+
+    __slots__ = ("_cells", "_rows")
+
+    def __init__(self, cells: memoryview[int], rows: StreamRows) -> None:
+        self._cells = cells
+        self._rows = rows
+
+    def opened(self) -> None:
+        self._cells[self._rows.opened] += 1
+        self._cells[self._rows.open] += 1
+
+    def closed(self) -> None:
+        self._cells[self._rows.open] -= 1
+
+    def moved(self, received: int, sent: int) -> None:
+        """So many bytes more came from clients and went to them."""
+        self._cells[self._rows.received] += received
+        self._cells[self._rows.sent] += sent
+
+
 # -- reading
 
 
@@ -163,6 +206,10 @@ FAMILIES = {
     "enfilade_connections_open": _Family("gauge", "Connections open now, by protocol."),
     "enfilade_received_bytes_total": _Family("counter", "Bytes received from clients, inside TLS."),
     "enfilade_sent_bytes_total": _Family("counter", "Bytes sent to clients, inside TLS."),
+    "enfilade_stream_connections_total": _Family("counter", "Connections, or UDP sessions, of streams."),
+    "enfilade_stream_connections_open": _Family("gauge", "Connections, or UDP sessions, of streams that are open now."),
+    "enfilade_stream_received_bytes_total": _Family("counter", "Bytes that streams received from clients."),
+    "enfilade_stream_sent_bytes_total": _Family("counter", "Bytes that streams sent to clients."),
     "enfilade_rejects_total": _Family(
         "counter", "Requests refused and connections cut, by reason and by who caused it."
     ),

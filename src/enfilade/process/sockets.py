@@ -1,6 +1,6 @@
 """Listening sockets: made by the supervisor, kept for as long as any configuration wants them.
 
-A TCP listener has one SO_REUSEPORT socket for each worker slot, so that the kernel spreads the connections. A slot's socket
+A TCP or UDP listener has one SO_REUSEPORT socket for each worker slot, so that the kernel spreads the clients. A slot's socket
 outlives its worker: closing it would reset the connections in its queue. When there are fewer workers than before, the
 spare slots' sockets go to the remaining ones. Unix and inherited sockets are one for all.
 """
@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Literal, NamedTuple
 
 _LISTEN_FDS_START = 3  # sd_listen_fds(3)
+_TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 _TRIES = 10  # a port that is free in IPv4 may be taken in IPv6
 
 
@@ -26,20 +27,20 @@ class BindError(Exception):
 class ListenSpec(NamedTuple):
     """Where to listen. `name` says what for ("http", "https", "admin").
 
-    tcp: `host` ("": every address, IPv4 and IPv6) and `port` (0: a free one, taken once).
+    tcp, udp: `host` ("": every address, IPv4 and IPv6) and `port` (0: a free one, taken once).
     unix: `host` is the path ("@name": abstract).
     fd: `port` is a descriptor that we inherited. systemd: those called `host` in LISTEN_FDNAMES, or all ("").
     """
 
     name: str
-    kind: Literal["tcp", "unix", "fd", "systemd"]
+    kind: Literal["tcp", "udp", "unix", "fd", "systemd"]
     host: str = ""
     port: int = 0
     mode: int = 0o666
     """unix: permissions of the socket file. The directory's permissions are the better fence."""
 
     def __str__(self) -> str:
-        if self.kind == "tcp":
+        if self.kind in _TYPES:
             return f"{_bracket(self.host)}:{self.port}"
         if self.kind == "fd":
             return f"fd:{self.port}"
@@ -94,11 +95,11 @@ class SocketStore:
             self._grown.append((listener, len(listener.slots)))
             addresses = [(sock.family, sock.getsockname()) for sock in listener.slots[0]]
             while len(listener.slots) < workers:
-                listener.slots.append([_bind_tcp(spec, family, address) for family, address in addresses])
+                listener.slots.append([_bind(spec, family, address) for family, address in addresses])
 
     def _open(self, spec: ListenSpec) -> _Listener:
-        if spec.kind == "tcp":
-            return _Listener(spec, [_open_tcp(spec)], shared=False)
+        if spec.kind in _TYPES:
+            return _Listener(spec, [_open_ip(spec)], shared=False)
         if spec.kind == "unix":
             return _Listener(spec, [[_open_unix(spec)]], shared=True)
         return _Listener(spec, [self._inherit(spec)], shared=True)
@@ -145,14 +146,14 @@ class SocketStore:
 
 def _key(spec: ListenSpec) -> tuple[object, ...]:
     """By address, so that a listener can change its purpose; two that ask for a free port are two."""
-    free = spec.kind == "tcp" and spec.port == 0
+    free = spec.kind in _TYPES and spec.port == 0
     return (spec.kind, spec.host, spec.port, spec.name if free else "")
 
 
-# -- TCP
+# -- TCP and UDP
 
 
-def _open_tcp(spec: ListenSpec) -> list[socket.socket]:
+def _open_ip(spec: ListenSpec) -> list[socket.socket]:
     for left in reversed(range(_TRIES)):
         opened: list[socket.socket] = []
         port = spec.port
@@ -173,7 +174,7 @@ def _open_tcp(spec: ListenSpec) -> list[socket.socket]:
 def _open_family(spec: ListenSpec, family: int, address: tuple[str, int], opened: list[socket.socket]) -> None:
     try:
         # SO_REUSEPORT would let us share a port with a stranger's (or our own older) server without a word: ask first.
-        probe = _new_tcp(family)
+        probe = _new(spec, family)
         with probe:
             probe.bind(address)
             address = probe.getsockname()[:2]
@@ -181,7 +182,7 @@ def _open_family(spec: ListenSpec, family: int, address: tuple[str, int], opened
         if opened and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
             return  # a machine without IPv6
         raise _explain(spec, error, f"{_bracket(address[0])}:{address[1]}") from error
-    opened.append(_bind_tcp(spec, family, address))
+    opened.append(_bind(spec, family, address))
 
 
 def _resolve(spec: ListenSpec) -> list[tuple[int, str]]:
@@ -190,7 +191,7 @@ def _resolve(spec: ListenSpec) -> list[tuple[int, str]]:
     try:
         # As bytes: for a text, Python would import the tables of international names first.
         host = spec.host.encode() if spec.host.isascii() else spec.host
-        found = socket.getaddrinfo(host, spec.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(host, spec.port, type=_TYPES[spec.kind], flags=socket.AI_PASSIVE)
     except OSError as error:
         raise BindError(
             f"cannot listen on {spec} ({spec.name}): {spec.host!r} is no address and no known name"
@@ -198,16 +199,17 @@ def _resolve(spec: ListenSpec) -> list[tuple[int, str]]:
     return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
 
 
-def _new_tcp(family: int) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _new(spec: ListenSpec, family: int) -> socket.socket:
+    sock = socket.socket(family, _TYPES[spec.kind])
+    if spec.kind == "tcp":  # for UDP it would let others share the port
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     return sock
 
 
-def _bind_tcp(spec: ListenSpec, family: int, address: tuple[str, int]) -> socket.socket:
-    sock = _new_tcp(family)
+def _bind(spec: ListenSpec, family: int, address: tuple[str, int]) -> socket.socket:
+    sock = _new(spec, family)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(address)

@@ -1,0 +1,130 @@
+"""What all connections of one stream share inside a worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from enfilade.http.ends import Ends
+from enfilade.http.reasons import Reason
+from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked
+from enfilade.observe.log import LogSink
+from enfilade.observe.metrics import ConnectionMeter, StreamMeter
+from enfilade.route.hosts import Hosts
+from enfilade.stream.group import Group, Target
+from enfilade.stream.log import Record
+from enfilade.wire.proxy_protocol import encode_v1, encode_v2
+
+HEADERS = {"v1": encode_v1, "v2": encode_v2}
+
+
+class StreamLimits(NamedTuple):
+    """Seconds: `connect` for one peer, with its TLS handshake; `idle` without a byte either way; `hello` for a ClientHello; 0:
+    no limit. `connections`: of this stream in one worker at once; 0: any number."""
+
+    connect: float
+    idle: float
+    hello: float
+    connections: int
+
+
+class StreamLog(NamedTuple):
+    """Where its lines go, and what makes one of a `stream.log.Record`."""
+
+    sink: LogSink
+    render: Callable[[tuple[Any, ...], float], bytes]
+
+
+class StreamService(ConnectionContext):
+    """`group`: who is connected to; `by_name`: the groups by the server name in the ClientHello (exactly one of both is there).
+    `send_proxy`: the version of the PROXY protocol in which peers are told of the client, if they are."""
+
+    __slots__ = ("by_name", "group", "log", "name", "open", "send_proxy", "stream_limits", "stream_meter")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        meter: ConnectionMeter,
+        stream_meter: StreamMeter,
+        connections: set[Tracked],
+        limits: StreamLimits,
+        group: Group | None = None,
+        by_name: Hosts[Group] | None = None,
+        send_proxy: str | None = None,
+        log: StreamLog | None = None,
+    ) -> None:
+        super().__init__(
+            loop=loop, limits=ConnectionLimits(handshake_timeout=limits.hello), meter=meter, connections=connections,
+            max_connections=limits.connections,
+        )  # fmt: skip
+        self.name = name
+        self.stream_limits = limits
+        self.stream_meter = stream_meter
+        self.group = group
+        self.by_name = by_name
+        self.send_proxy = send_proxy
+        self.log = log
+        self.open = 0
+
+    @property
+    def full(self) -> bool:
+        return 0 < self.max_connections <= self.open
+
+    def began(self, connection: Tracked) -> None:
+        """A connection, or a session, more."""
+        self.open += 1
+        self.connections.add(connection)
+        self.stream_meter.opened()
+
+    def over(
+        self, connection: Tracked, ends: Ends, began: float, name: str | None, peer: str | None, received: int, sent: int,
+        why: Reason | None,
+    ) -> None:  # fmt: skip
+        """It has ended, in whatever way: told exactly once."""
+        self.open -= 1
+        self.connections.discard(connection)
+        self.stream_meter.closed()
+        if why is not None:
+            self.meter.rejected(why)
+        if self.log is not None:
+            self.log.sink.append(
+                Record(
+                    self.log.render,
+                    began,
+                    self.name,
+                    ends.client,
+                    name,
+                    peer,
+                    received,
+                    sent,
+                    self.clock() - began,
+                    why,
+                )
+            )
+
+    def header(self, ends: Ends) -> bytes:
+        """What a peer is told of the client."""
+        return HEADERS[self.send_proxy](ends.client, ends.server) if self.send_proxy else b""
+
+
+async def dial(
+    loop: asyncio.AbstractEventLoop, target: Target, protocol: asyncio.Protocol, header: bytes
+) -> asyncio.Transport:
+    """A connection to `target` for `protocol`; `header` goes in front of all, TLS too. Raises OSError; `protocol` then knows what
+    is left of it."""
+    address = target.address
+    if address.path:
+        transport, _ = await loop.create_unix_connection(lambda: protocol, address.path)
+    else:
+        transport, _ = await loop.create_connection(lambda: protocol, address.at or address.host, address.port)
+    if header:
+        transport.write(header)
+    if target.tls is None:
+        return transport
+    encrypted = await loop.start_tls(transport, protocol, target.tls, server_hostname=target.server_name)
+    if encrypted is None:
+        raise ConnectionResetError("the connection ended within the TLS handshake")
+    return encrypted
