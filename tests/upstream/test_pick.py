@@ -294,6 +294,7 @@ def test_only_the_keys_of_a_peer_that_goes_move_and_only_they_come_back(numbers:
     peers, b = members(numbers), Hash()
     before, after = homes(b, peers), homes(b, peers[1:])
     assert all(old == new for old, new in zip(before, after, strict=True) if old != peers[0].name)
+    assert peers[0].name not in after
     assert homes(b, peers) == before
 
 

@@ -26,7 +26,7 @@ _UNKNOWN = 1e6  # seconds: longer than any peer takes
 
 
 class Balancer(Protocol):
-    """Of one upstream: what it remembers is about its peers."""
+    """Of one upstream: what it remembers is about its peers. A new one is made when their weights change."""
 
     def pick(self, peers: Sequence[Peer], key: bytes) -> Peer:
         """One of `peers`: at least one, of one tier, each of them up and not full. `key`: what those that hash go by; empty where
@@ -184,4 +184,4 @@ BALANCERS: Mapping[str, Callable[[Random], Balancer]] = {
     "ewma": lambda random: TwoChoices(random, expected_wait),
     "first": lambda random: First(),
 }
-"""Each by the name that configurations call it."""
+"""Each by the name that configurations call it. `ip_hash` is `hash` by the client's address, which its key says."""
