@@ -35,7 +35,7 @@ NO_RETRY = UpstreamTable(retries=0, eject=False)
         (b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n", "bad_response", "bad_transfer_encoding"),
         (b"HTTP/1.1 200 OK\r\nx: a\rb\r\n\r\n", "bad_response", "bad_response"),
         (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000, "bad_response", "head_too_large"),
-        (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n", "unasked_response", "unasked_response"),
+        (b"HTTP/1.1 101 S\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n", "unasked_response", "unasked_response"),
         (OK + b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", "unasked_response", "unasked_response"),
         (OK + b"rest", "unasked_response", "unasked_response"),
         (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 40, "bad_response", "bad_response"),
