@@ -14,8 +14,8 @@ import httpx
 import pytest
 from tests.e2e.conftest import Server, Start
 from tests.e2e.processes import APP, ask, command, get, metrics, status, until, write
+from tests.wire.outgoing import outgoing, unjoined
 
-from enfilade.http.fields import NO_FIELDS
 from enfilade.wire.events import ConnectionClosed, MessageEnded, ResponseReceived, StreamClosed
 from enfilade.wire.http2 import Http2Client, Http2Limits
 
@@ -95,13 +95,13 @@ class Load:
                 reader, writer = await asyncio.open_connection(*self.server.address("https"), ssl=_trusting())
                 engine = Http2Client(Http2Limits())
             assert reader is not None and writer is not None
-            engine.request("GET", "https", "localhost", b"/x", NO_FIELDS, end=True)
+            engine.request(outgoing("GET", "https", "localhost", b"/x"), end=True)
             ended = False
             while not ended:
                 writer.writelines(engine.pending())
                 data = await reader.read(65536)
                 assert data, "the connection ended before the answer"
-                for event in engine.feed(data, 0.0):
+                for event in unjoined(engine.feed(data, 0.0), empty=True):
                     assert not isinstance(event, StreamClosed | ConnectionClosed), event
                     if isinstance(event, ResponseReceived):
                         assert event.status == 200
