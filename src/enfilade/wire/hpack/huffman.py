@@ -105,19 +105,3 @@ def decode(data: bytes) -> bytes:
     if at not in _ENDINGS:
         raise HuffmanError("padding is not the beginning of EOS")
     return bytes(out)
-
-
-def encoded_size(data: bytes) -> int:
-    """Bytes that `encode(data)` takes."""
-    return (sum([LENGTHS[byte] for byte in data]) + 7) >> 3
-
-
-def encode(data: bytes) -> bytes:
-    """`data` as a Huffman string, padded with ones."""
-    bits = size = 0
-    for byte in data:
-        length = LENGTHS[byte]
-        bits = bits << length | _CODES[byte]
-        size += length
-    padding = -size % 8
-    return (bits << padding | (1 << padding) - 1).to_bytes((size + padding) // 8, "big")

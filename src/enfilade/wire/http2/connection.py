@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from enfilade.http.fields import NO_FIELDS, Pair
+from enfilade.http.fields import NO_FIELDS, Fields, Pair
 from enfilade.http.reasons import Reason, reason
 from enfilade.wire.events import (
     ConnectionClosed,
@@ -20,7 +20,7 @@ from enfilade.wire.events import (
     StreamClosed,
     WindowOpened,
 )
-from enfilade.wire.hpack import Decoder, HpackError
+from enfilade.wire.hpack import DEFAULT_TABLE_SIZE, Decoder, HpackError, static_block
 from enfilade.wire.http2 import frames
 from enfilade.wire.http2.frames import (
     DEFAULT_WINDOW,
@@ -31,7 +31,7 @@ from enfilade.wire.http2.frames import (
     MAX_WINDOW,
 )
 from enfilade.wire.http2.limits import FREE_TINY, TINY, Cost, Http2Limits
-from enfilade.wire.http2.messages import PSEUDO_FIELDS, Malformed, read_trailers
+from enfilade.wire.http2.messages import PSEUDO_FIELDS, Malformed, read_trailers, sendable
 from enfilade.wire.http2.output import Output, Stream
 from enfilade.wire.http2.states import (
     FRAME_RULES,
@@ -62,6 +62,7 @@ _STREAM_ERROR = reason("stream_error")
 _TOO_MANY = reason("too_many_streams")
 _GOING = reason("shutting_down")
 
+_TABLE_SIZE_ZERO = b"\x20"
 _PLAIN_REQUEST = Flag.END_STREAM | Flag.END_HEADERS
 _DRAIN_PING = b"enfilade"
 
@@ -105,6 +106,8 @@ class Connection(Output):
         self._plain = True  # no block is open and no GOAWAY is final
         self._decoder = Decoder()
         self._known: dict[bytes, Stream] = {}
+        self._prefix = b""
+        self._prefixed = False
         self._tiny = 0
         self._began: float | None = None
         self._pulse = self._idle_since = 0.0
@@ -330,8 +333,7 @@ class Connection(Output):
             self._forget_requests()
         ended = bool(flags & Flag.END_STREAM)
         if VERDICTS[self._state(stream)][Frame.HEADERS] is Verdict.OPEN:
-            same = decoder.generation == generation
-            self._opened(stream, pairs, ended, block if same else None, events)
+            self._opened(stream, pairs, ended, block if decoder.generation == generation else None, events)
             return
         s = self._judged(stream, Frame.HEADERS)
         if s is None:
@@ -340,7 +342,7 @@ class Connection(Output):
         if s.headed:
             self._on_trailers(stream, s, pairs, ended, events)
         else:
-            self._on_response(stream, s, pairs, ended, events)
+            self._on_response(stream, s, pairs, ended, block if decoder.generation == generation else None, events)
 
     def _on_trailers(self, stream: int, s: Stream, pairs: list[Pair], ended: bool, events: list[Event]) -> None:
         if not ended or s.tunnel or self._decoder.size > self.limits.head or self._decoder.count > self.limits.fields:
@@ -435,6 +437,19 @@ class Connection(Output):
         self._out.append(frames.SETTINGS_ACK)
         if Setting.INITIAL_WINDOW_SIZE in values:
             self._set_initial(values[Setting.INITIAL_WINDOW_SIZE], events)
+
+    def _shrink_table(self, values: dict[int, int]) -> None:
+        """We use no dynamic table. RFC 7541 section 4.2 wants to be told so once, if the peer allows less than the default."""
+        if values.get(Setting.HEADER_TABLE_SIZE, DEFAULT_TABLE_SIZE) < DEFAULT_TABLE_SIZE and not self._prefixed:
+            self._prefix, self._prefixed = _TABLE_SIZE_ZERO, True
+
+    def _send_head(self, stream: int, block: bytes, end: bool) -> None:
+        if self._prefix:
+            block, self._prefix = self._prefix + block, b""
+        super()._send_head(stream, block, end)
+
+    def _encode(self, fields: Fields) -> bytes:
+        return static_block(sendable(fields))
 
     def _check_setting(self, identifier: int, value: int) -> None:
         """Section 6.5.2."""
@@ -545,7 +560,10 @@ class Connection(Output):
         """The peer opens `stream`; `block` may be remembered for the same fields."""
         raise NotImplementedError
 
-    def _on_response(self, stream: int, s: Stream, pairs: list[Pair], ended: bool, events: list[Event]) -> None:
+    def _on_response(
+        self, stream: int, s: Stream, pairs: list[Pair], ended: bool, block: bytes | None, events: list[Event]
+    ) -> None:
+        """The peer answers on `stream`; `block` as in `_opened`."""
         raise NotImplementedError
 
     def _apply(self, values: dict[int, int]) -> None:

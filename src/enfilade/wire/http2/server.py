@@ -11,7 +11,6 @@ from enfilade.http.request import Request
 from enfilade.http.uri import UriError, split_target
 from enfilade.wire.codec import DateStamp, LocalError
 from enfilade.wire.events import Event, Rejected, RequestReceived
-from enfilade.wire.hpack import DEFAULT_TABLE_SIZE, static_block
 from enfilade.wire.http2 import frames
 from enfilade.wire.http2.connection import ConnectionFault, StreamFault
 from enfilade.wire.http2.frames import DEFAULT_WINDOW, FRAME_SIZE, pack_word
@@ -25,7 +24,6 @@ from enfilade.wire.http2.messages import (
     encoded,
     length_field,
     read_request,
-    sendable,
     status_field,
 )
 from enfilade.wire.http2.output import NO_REQUEST, Stream
@@ -44,9 +42,6 @@ _KNOWN = 32
 _KNOWN_BLOCK = 1024
 _KNOWN_SIZE = 8192
 """So many requests a connection are remembered by their field blocks, of so many bytes and so many when decoded."""
-
-_TABLE_SIZE_ZERO = b"\x20"
-"""We use no dynamic table. RFC 7541 section 4.2 wants to be told so once, if the peer allows less than the default."""
 
 
 def _has_no_body(s: Stream, status: int) -> bool:
@@ -75,8 +70,6 @@ class Http2Server(TimedConnection):
         self._scheme = scheme
         self._date = date
         self._shape: Shape | None = None
-        self._prefix = b""
-        self._prefixed = False
         self._out.append(
             frames.settings(
                 (
@@ -203,14 +196,6 @@ class Http2Server(TimedConnection):
             raise LocalError(f"no response {status} can be sent now")
         return status_field(status) + known.block + (b"" if known.dated else date_field(self._date.value))
 
-    def _send_head(self, stream: int, block: bytes, end: bool) -> None:
-        if self._prefix:
-            block, self._prefix = self._prefix + block, b""
-        super()._send_head(stream, block, end)
-
-    def _encode(self, fields: Fields) -> bytes:
-        return static_block(sendable(fields))
-
     def _ended(self, stream: int, s: Stream) -> None:
         """An answer that is complete before its request is: the rest of that is not wanted (section 8.1). It is dropped for a
         while: clients that are told so at once, while they still send, throw the answer away (curl 7.88, httpx 0.28)."""
@@ -329,6 +314,4 @@ class Http2Server(TimedConnection):
         return self._last
 
     def _apply(self, values: dict[int, int]) -> None:
-        size = values.get(Setting.HEADER_TABLE_SIZE, DEFAULT_TABLE_SIZE)
-        if size < DEFAULT_TABLE_SIZE and not self._prefixed:
-            self._prefix, self._prefixed = _TABLE_SIZE_ZERO, True
+        self._shrink_table(values)
