@@ -73,9 +73,10 @@ class Links(Service):
             self.abort()
 
     def descriptors(self) -> list[int]:
-        """Of their sockets."""
+        """Of the sockets that are open."""
         connections = cast("set[HttpConnection]", self.connections)
-        return [connection.transport.get_extra_info("socket").fileno() for connection in connections]
+        numbers = [connection.transport.get_extra_info("socket").fileno() for connection in connections]
+        return [fd for fd in numbers if fd >= 0]
 
     def abort(self) -> None:
         """End everything now."""
