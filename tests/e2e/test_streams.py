@@ -356,7 +356,7 @@ def test_haproxy_in_front_says_who_the_client_is(start: Start, tmp_path: Path, v
     assert server.raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") == b"", "from there, a header is required"
 
 
-def test_we_tell_haproxy_who_the_client_is(start: Start, tmp_path: Path) -> None:
+def test_a_peer_is_told_who_the_client_is(start: Start, tmp_path: Path) -> None:
     """Ours in front with send_proxy; behind, our own listener, which believes it."""
     back = start(f'[server]\nhttp = "{HERE}:0"\nproxy_protocol = ["{HERE}"]\n{APPS}', files={"clients.py": APP})
     (tmp_path / "front").mkdir()
