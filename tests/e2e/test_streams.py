@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +130,17 @@ def test_a_reload_keeps_connections_and_takes_new_peers(start: Start) -> None:
                 assert line(new) == b"b\n"
             old.sendall(b"still here\n")
             assert line(old) == b"still here\n"
+
+
+def test_a_stop_ends_connections_that_say_nothing(start: Start) -> None:
+    with tcp_peer(named(b"a")) as a:
+        server = start(f'[streams.db]\nlisten = "tcp://{HERE}:0"\nto = "tcp://{HERE}:{a}"\n', wait=False)
+        with connect(server, "db") as sock:
+            assert line(sock) == b"a\n"
+            server.signal(signal.SIGTERM)
+            assert sock.recv(100) == b""
+            assert server.stop() == 0
+        server.wait_for("db .* shutting_down")
 
 
 def test_large_transfers_arrive_whole_both_ways_at_once(start: Start) -> None:
@@ -346,14 +357,23 @@ def _listens(port: int) -> bool:
 
 
 @pytest.mark.parametrize("version", ["send-proxy", "send-proxy-v2"])
-def test_haproxy_in_front_says_who_the_client_is(start: Start, tmp_path: Path, version: str) -> None:
-    server = start(f'[server]\nhttp = "{HERE}:0"\nproxy_protocol = ["{HERE}"]\n{APPS}', files={"clients.py": APP})
-    with haproxy(tmp_path, server.address()[1], version) as port:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_haproxy_in_front_says_who_the_client_is(start: Start, tmp_path: Path, version: str, scheme: str) -> None:
+    tls = 'tls = "internal"\n' if scheme == "https" else ""
+    server = start(
+        f'[server]\n{scheme} = "{HERE}:0"\nproxy_protocol = ["{HERE}"]\n'
+        + APPS.replace('[sites."*"]\n', f'[sites."*"]\n{tls}'),
+        files={"clients.py": APP},
+    )
+    with haproxy(tmp_path, server.address(scheme)[1], version) as port:
         for path in ("asgi", "wsgi"):
-            done = curl("--interface", "127.0.0.9", f"http://{HERE}:{port}/{path}")
+            done = curl("-k", "--interface", "127.0.0.9", f"{scheme}://{HERE}:{port}/{path}")
             client = json.loads(done.stdout)[0]
             assert (client if path == "wsgi" else client[0]) == "127.0.0.9", done.stderr
-    assert server.raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") == b"", "from there, a header is required"
+    with socket.create_connection(server.address(scheme), timeout=20) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with suppress(ConnectionResetError):
+            assert sock.recv(100) == b"", "from there, a header is required"
 
 
 def test_a_peer_is_told_who_the_client_is(start: Start, tmp_path: Path) -> None:
