@@ -376,6 +376,22 @@ ELSEWHERE = {
     "PeerTls.key": "e2e/test_proxy_tls.py::test_a_peer_may_ask_who_we_are",
     "PeerTls.name": "e2e/test_proxy_tls.py::test_the_name_in_the_certificate_can_be_said",
     "App.start_timeout": "assemble/test_apps.py::test_a_start_that_takes_too_long",
+    "Config.streams": "e2e/test_streams.py::test_connections_are_balanced_counted_and_logged",
+    "Server.proxy_protocol": "e2e/test_streams.py::test_haproxy_in_front_says_who_the_client_is",
+    "Server.trusted_proxies": "e2e/test_streams.py::test_trusted_proxies_say_who_the_client_is_and_strangers_do_not",
+    "Stream.listen": "e2e/test_streams.py::test_connections_are_balanced_counted_and_logged",
+    "Stream.to": "e2e/test_streams.py::test_connections_are_balanced_counted_and_logged",
+    "Stream.sni": "e2e/test_streams.py::test_tls_is_passed_on_by_the_name_that_curl_asks_for",
+    "Stream.balance": "assemble/test_streams.py::test_the_balance_of_a_stream",
+    "Stream.tls": "e2e/test_streams.py::test_tls_ends_here_and_begins_here",
+    "Stream.peer_tls": "e2e/test_streams.py::test_tls_ends_here_and_begins_here",
+    "Stream.connect_timeout": "assemble/test_streams.py::test_the_limits_of_a_stream",
+    "Stream.idle_timeout": "assemble/test_streams.py::test_the_limits_of_a_stream",
+    "Stream.connections": "assemble/test_streams.py::test_the_limits_of_a_stream",
+    "Stream.send_proxy": "e2e/test_streams.py::test_a_peer_is_told_who_the_client_is",
+    "Stream.log": "e2e/test_streams.py::test_connections_are_balanced_counted_and_logged",
+    "StreamLog.format": "e2e/test_streams.py::test_connections_are_balanced_counted_and_logged",
+    "StreamLog.to": "e2e/test_streams.py::test_connections_are_balanced_counted_and_logged",
 }
 """Keys that need more than a look: the test that shows what they do."""
 

@@ -116,6 +116,29 @@ def test_a_listener_keeps_its_socket_when_its_purpose_changes(store: SocketStore
     closing(store)
 
 
+def test_udp_has_a_socket_for_each_slot_beside_tcp_on_the_same_port(store: SocketStore) -> None:
+    tcp = ListenSpec("http", *address("127.0.0.1:0"))
+    store.prepare([tcp], 1)
+    port = store.of_slot([tcp], 0, 1)[tcp][0].getsockname()[1]
+    udp = ListenSpec("streams.dns", "udp", "127.0.0.1", port)
+    store.prepare([tcp, udp], 2)
+    store.commit([tcp, udp])
+    socks = [sock for slot in range(2) for sock in store.of_slot([udp], slot, 2)[udp]]
+    assert [sock.type for sock in socks] == [socket.SOCK_DGRAM] * 2
+    assert {sock.getsockname() for sock in socks} == {("127.0.0.1", port)}
+    assert store.addresses()[udp] == [f"127.0.0.1:{port}"]
+    closing(store)
+
+
+def test_a_port_of_somebody_elses_udp_is_not_shared(store: SocketStore) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs:
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        theirs.bind(("127.0.0.1", 0))
+        spec = ListenSpec("streams.dns", "udp", "127.0.0.1", theirs.getsockname()[1])
+        with pytest.raises(BindError, match="another server listens there"):
+            store.prepare([spec], 1)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

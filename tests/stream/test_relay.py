@@ -156,6 +156,21 @@ def test_a_client_that_became_full_while_we_connected_is_remembered() -> None:
     run(main)
 
 
+def test_a_peer_that_is_gone_before_we_know_that_it_is_there_ends_the_connection() -> None:
+    async def main() -> None:
+        world = World(nobody())
+        near, far = Held(), Held()
+        relay = Relay(world.service)
+        relay.connection_made(near)
+        relay._dialling.cancel()  # type: ignore[union-attr]
+        relay.other.data_received(b"goodbye")
+        relay.other.connection_lost(None)
+        relay._connected(far)
+        assert near.wrote == b"goodbye" and near.closed
+
+    run(main)
+
+
 # -- which peer
 
 

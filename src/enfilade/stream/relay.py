@@ -269,8 +269,9 @@ class Relay(End):
             self._begun = b""
         if self.ended:
             far.finish()
-        if far.lost or far.ended:
-            far.close()
+        if far.lost:
+            self.close()
+        elif far.ended:
             self.finish()
         self._heard_at = self.service.clock()
         self.listen()
