@@ -76,6 +76,11 @@ class Address(NamedTuple):
         return _bracketed(self.host) + ("" if self.port == usual else f":{self.port}")
 
     @property
+    def where(self) -> tuple[str, int] | str:
+        """What to connect to: IP address (or name, where none is known) and port, or the path of a Unix socket."""
+        return self.path or (self.at or self.host, self.port)
+
+    @property
     def is_literal(self) -> bool:
         """Nothing needs to be looked up to connect to it."""
         return bool(self.path or self.at) or (not self.srv and is_ip(self.host))
