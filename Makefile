@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .PHONY: test lint demo bench docs clean
 
 test: $(VENV)/test.stamp
-	@scripts/need curl=curl h2load=nghttp2-client openssl=openssl
+	@scripts/need curl=curl h2load=nghttp2-client openssl=openssl redis-server=redis-server
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest
 

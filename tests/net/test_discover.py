@@ -12,9 +12,8 @@ from tests.net.test_resolver import Script, a
 
 from enfilade.net.discover import Discovery, OnChange, Source
 from enfilade.net.resolver import Reply, ResolveError, Resolver
-from enfilade.upstream.addresses import parse_address
+from enfilade.upstream.addresses import Wanted, parse_address
 from enfilade.upstream.names import MAX_RETRY, MAX_TTL, Record
-from enfilade.upstream.roster import Wanted
 
 
 def wanted(*urls: str) -> list[Wanted]:

@@ -11,9 +11,8 @@ from tests.net.dns_server import DnsServer, dns_server
 from enfilade.net.discover import Discovery
 from enfilade.net.edge import EdgeLoop
 from enfilade.net.resolver import Dns, Kind, Reply, ResolveError, Resolver
-from enfilade.upstream.addresses import parse_address
+from enfilade.upstream.addresses import Wanted, parse_address
 from enfilade.upstream.names import Record
-from enfilade.upstream.roster import Wanted
 
 ZONE = {
     "api.test": {"A": ["10.0.0.1", "10.0.0.2"], "AAAA": ["2001:db8::1"]},

@@ -11,8 +11,7 @@ import pytest
 from tests.net.clock import Clock, rest
 
 from enfilade.net.peer_file import LOOK, PeerFile
-from enfilade.upstream.addresses import parse_address
-from enfilade.upstream.roster import Wanted
+from enfilade.upstream.addresses import Wanted, parse_address
 
 
 def parse(text: str) -> list[Wanted]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from enfilade.upstream.addresses import parse_address
+from enfilade.upstream.addresses import Wanted, parse_address
 from enfilade.upstream.names import MAX_RETRY, MAX_TTL, MIN_TTL, Known, Question, Record, Waits, expand
-from enfilade.upstream.roster import Wanted
 
 
 def peers(known: Known, *urls: str, weight: int = 1, tier: int = 0, limit: int = 0) -> list[tuple[str, int, int, int]]:

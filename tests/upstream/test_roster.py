@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enfilade.upstream.addresses import parse_address
+from enfilade.upstream.addresses import Wanted, parse_address
 from enfilade.upstream.peer import Peer
-from enfilade.upstream.roster import Wanted, merge
+from enfilade.upstream.roster import merge
 
 
 def wanted(*hosts: str, weight: int = 1) -> list[Wanted]:

@@ -11,8 +11,8 @@ from itertools import chain
 from typing import Protocol
 
 from enfilade.net.resolver import ResolveError, Resolver
+from enfilade.upstream.addresses import Wanted
 from enfilade.upstream.names import Question, Record, Waits, expand
-from enfilade.upstream.roster import Wanted
 
 log = logging.getLogger("enfilade.upstream")
 
@@ -24,8 +24,8 @@ class Source(Protocol):
     """Where peers come from."""
 
     async def watch(self, on_change: OnChange) -> None:
-        """Tell who the peers are: soon for the first time (nobody, if that cannot be known yet), and again whenever that
-        changes. Runs until it is cancelled, and fails at nothing that happens outside of this process."""
+        """Tell who the peers are: soon for the first time (nobody, if that cannot be known yet), and again whenever that may
+        have changed. Runs until it is cancelled, and fails at nothing that happens outside of this process."""
 
 
 class Discovery:

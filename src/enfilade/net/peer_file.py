@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from enfilade.net.discover import OnChange, Sleep
-from enfilade.upstream.roster import Wanted
+from enfilade.upstream.addresses import Wanted
 
 log = logging.getLogger("enfilade.upstream")
 

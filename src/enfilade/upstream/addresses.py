@@ -86,6 +86,15 @@ class Address(NamedTuple):
         return bool(self.path or self.at) or (not self.srv and is_ip(self.host))
 
 
+class Wanted(NamedTuple):
+    """A peer that an upstream should have. `weight`, `tier`, `limit`: as in `Peer`."""
+
+    address: Address
+    weight: int = 1
+    tier: int = 0
+    limit: int = 0
+
+
 def parse_address(text: str) -> Address:
     """The peer at `text`:
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from enfilade.upstream.addresses import Address
-from enfilade.upstream.roster import Wanted
+from enfilade.upstream.addresses import Address, Wanted
 
 MIN_TTL = 1.0
 MAX_TTL = 300.0

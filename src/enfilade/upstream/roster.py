@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from enfilade.upstream.addresses import Address
+from enfilade.upstream.addresses import Address, Wanted
 from enfilade.upstream.peer import Peer
-
-
-class Wanted(NamedTuple):
-    """A peer that an upstream should have. `weight`, `tier`, `limit`: as in `Peer`."""
-
-    address: Address
-    weight: int = 1
-    tier: int = 0
-    limit: int = 0
 
 
 class Change(NamedTuple):
