@@ -49,6 +49,9 @@ TITLES = {
     "WorkerRange": "workers = {...}",
     "Stream": "[streams.NAME]",
     "StreamLog": "log = {...} of a stream",
+    "Discover": "[upstreams.NAME.discover]",
+    "Dns": "dns = {...}",
+    "Redis": "redis = {...}",
 }
 INTRO = """\
 # Configuration
