@@ -39,6 +39,9 @@ TITLES = {
     "MirrorTo": "mirror = {...}",
     "Upstream": "[upstreams.NAME]",
     "Peer": "peers = [{...}]",
+    "Discover": "[upstreams.NAME.discover]",
+    "Dns": "dns = {...}",
+    "Redis": "redis = {...}",
     "PeerTls": "tls = {...} of an upstream",
     "Check": "check = {...}",
     "Ejection": "eject = {...}",
@@ -49,9 +52,6 @@ TITLES = {
     "WorkerRange": "workers = {...}",
     "Stream": "[streams.NAME]",
     "StreamLog": "log = {...} of a stream",
-    "Discover": "[upstreams.NAME.discover]",
-    "Dns": "dns = {...}",
-    "Redis": "redis = {...}",
 }
 INTRO = """\
 # Configuration
