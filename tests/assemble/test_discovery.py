@@ -29,11 +29,11 @@ def test_peers_of_every_source_in_their_order(tmp_path: Path) -> None:
 
     async def run() -> None:
         async with dns_server() as dns:
-            dns.zone["api.test"] = {"A": ["10.0.3.1"]}
+            dns.zone["api.test"] = {"A": ["10.0.3.1"], "AAAA": ["2001:db8::1"]}
             discover = Discover(
                 file=str(tmp_path / "peers.txt"),
                 redis=Redis(url=redis.url, prefix="shop"),
-                dns=Dns(servers=[f"127.0.0.1:{dns.port}"]),
+                dns=Dns(family="all", servers=[f"127.0.0.1:{dns.port}"]),
             )
             table = Upstream(peers=["http://api.test", Peer(url="unix:/run/a.sock", weight=2)], discover=discover)
             discovery = discovery_of("api", table, Resolvers())
@@ -43,12 +43,14 @@ def test_peers_of_every_source_in_their_order(tmp_path: Path) -> None:
                 await discovery.settled.wait()
             assert [(one.address.name, one.weight) for one in lists[-1]] == [
                 ("http://api.test:80@10.0.3.1", 1),
+                ("http://api.test:80@2001:db8::1", 1),
                 ("unix:/run/a.sock", 2),
                 ("http://10.0.2.1:80", 1),
                 ("http://api.test:81@10.0.3.1", 1),
+                ("http://api.test:81@2001:db8::1", 1),
                 ("http://10.0.4.1:80", 3),
             ]
-            assert dns.asked == ["api.test. A"]
+            assert sorted(dns.asked) == ["api.test. A", "api.test. AAAA"]
             watching.cancel()
 
     with redis_server(tmp_path) as redis:

@@ -375,6 +375,14 @@ ELSEWHERE = {
     "PeerTls.certificate": "e2e/test_proxy_tls.py::test_a_peer_may_ask_who_we_are",
     "PeerTls.key": "e2e/test_proxy_tls.py::test_a_peer_may_ask_who_we_are",
     "PeerTls.name": "e2e/test_proxy_tls.py::test_the_name_in_the_certificate_can_be_said",
+    "Upstream.discover": "assemble/test_discovery.py::test_peers_of_every_source_in_their_order",
+    "Discover.file": "assemble/test_discovery.py::test_peers_of_every_source_in_their_order",
+    "Discover.redis": "assemble/test_discovery.py::test_peers_of_every_source_in_their_order",
+    "Discover.dns": "assemble/test_discovery.py::test_peers_of_every_source_in_their_order",
+    "Redis.url": "assemble/test_discovery.py::test_peers_of_every_source_in_their_order",
+    "Redis.prefix": "assemble/test_discovery.py::test_peers_of_every_source_in_their_order",
+    "Dns.family": "assemble/test_discovery.py::test_peers_of_every_source_in_their_order",
+    "Dns.servers": "assemble/test_discovery.py::test_peers_of_every_source_in_their_order",
     "App.start_timeout": "assemble/test_apps.py::test_a_start_that_takes_too_long",
 }
 """Keys that need more than a look: the test that shows what they do."""
