@@ -61,7 +61,7 @@ def test_a_url_a_line(name: str) -> None:
         ("p.toml", "peers = []", "it lists no peers"),
         ("p.toml", "", "it lists no peers"),
         ("p.json", "", "line 1, column 1: not JSON: Expecting value"),
-        ("p.json", '[\n"http://a",\n]', "line 3, column 1: not JSON:"),
+        ("p.json", '[\n"http://a"\n"b"]', "line 3, column 1: not JSON:"),
         ("p.json", '["http://a", "b"]', 'peers[1]: "b" is not a peer'),
         ("p.json", '[{"url": "http://a", "weight": 0}, "b"]', "peers[0].weight: expected a whole number of at least 1"),
         ("p.json", "[5, 6]", "peers: expected"),
