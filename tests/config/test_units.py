@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from enfilade.config.units import Address, address, duration, size
+from enfilade.config.units import Address, address, dns_server, duration, redis_url, size
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,45 @@ def test_no_address(text: str) -> None:
 )
 def test_who_gets_to_an_address(text: str, local: bool) -> None:
     assert address(text).is_local is local
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("10.0.0.2", ("10.0.0.2", 53)),
+        ("127.0.0.1:8600", ("127.0.0.1", 8600)),
+        ("::1", ("::1", 53)),
+        ("[2001:DB8::1]", ("2001:db8::1", 53)),
+        ("[::1]:8600", ("::1", 8600)),
+    ],
+)
+def test_dns_server(text: str, expected: tuple[str, int]) -> None:
+    assert dns_server(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "dns.example.com", "10.0.0.300", "10.0.0.2:0", "10.0.0.2:65536", "10.0.0.2:", "::1:"]
+)
+def test_no_dns_server(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a DNS server"):
+        dns_server(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis://localhost", "redis://user:pw@10.0.0.9:6380/1", "rediss://cache.example.com", "unix:///run/redis.sock?db=1",
+        "redis://[::1]:6379/0",
+    ],
+)  # fmt: skip
+def test_redis_url(text: str) -> None:
+    assert redis_url(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "localhost", "redis:", "redis://", "http://pw@localhost", "redis://pw@x:y", "redis://pw@x:0", "unix:"]
+)
+def test_no_redis_url(text: str) -> None:
+    with pytest.raises(ValueError, match="is not the URL of a Redis") as error:
+        redis_url(text)
+    assert "pw" not in str(error.value)

@@ -64,6 +64,12 @@ def test_the_authority_is_without_the_port_that_is_meant_anyway(text: str, autho
     assert parse_address(text).authority == authority
 
 
+def test_where_is_what_the_name_was_found_to_have() -> None:
+    assert parse_address("http://api:81").where == ("api", 81)
+    assert parse_address("http://api:81")._replace(at="10.0.0.1").where == ("10.0.0.1", 81)
+    assert parse_address("unix:/run/app.sock").where == "/run/app.sock"
+
+
 @pytest.mark.parametrize(
     ("text", "literal"),
     [

@@ -178,7 +178,7 @@ def make_peer(said: str | PeerTable, table: UpstreamTable, context: ClientContex
 def _dialer(address: Address, table: UpstreamTable, context: ClientContext, tls: ssl.SSLContext | None) -> Dialer:
     return Dialer(
         context,
-        address.path or (address.at or address.host, address.port),
+        address.where,
         _engine(address.protocol == "h2c", h2=tls is not None, timeout=table.connect_timeout),
         timeout=table.connect_timeout,
         tls=tls,

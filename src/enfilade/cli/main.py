@@ -20,6 +20,7 @@ COMMANDS = {
     "reload": ("enfilade.cli.control", "Make a running server take its configuration anew."),
     "stop": ("enfilade.cli.control", "Stop a running server."),
     "status": ("enfilade.cli.control", "Show a running server and its workers."),
+    "register": ("enfilade.cli.register", "Tell edges that a server is there, as long as it runs."),
     "version": ("enfilade.cli.inspect", "Print the version."),
 }
 """Each command: the module that has it, and a line for the list of commands."""

@@ -6,16 +6,19 @@ import os
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 
 import msgspec
 
 from enfilade.config import units
 from enfilade.config.build import STREAMS
 from enfilade.config.errors import Path, did_you_mean, dotted
+from enfilade.config.peers import read_peers
 from enfilade.config.report import Report
 from enfilade.config.schema import (
     App,
     Config,
+    Discover,
     Fixed,
     HeaderRules,
     Log,
@@ -56,6 +59,8 @@ ISOLATED = (
 
 _DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 _TARGET = re.compile(rf"{_DOTTED}(:{_DOTTED})?")
+_PREFIX = re.compile(r"[A-Za-z0-9_:-]+")
+NO_REDIS = 'needs a library that is not there: pip install "enfilade[redis]"'
 _FORMATS = ("common", "combined", "json")
 
 
@@ -243,13 +248,43 @@ def _check_to(to: str | list[str], path: Path, config: Config, report: Report) -
 
 
 def _check_upstream(upstream: Upstream, path: Path, report: Report) -> None:
-    if not upstream.peers and report.complete(path):
+    discover = upstream.discover
+    if not (upstream.peers or discover.file or discover.redis) and report.complete(path):
         report(path, True, f"{dotted(path)} has no servers", 'write peers = ["http://host:port"]')
+    _check_discover(discover, (*path, "discover"), report)
     for i, peer in enumerate(upstream.peers):
         if isinstance(peer, str):
             _check_text(parse_address, peer, (*path, "peers", i), report)
         else:
             _check_text(parse_address, peer.url, (*path, "peers", i, "url"), report)
+
+
+def _check_discover(discover: Discover, path: Path, report: Report) -> None:
+    if discover.file is not None:
+        _check_peer_file(discover.file, (*path, "file"), report)
+    if discover.redis is not None:
+        where = (*path, "redis", "prefix")
+        if not _PREFIX.fullmatch(discover.redis.prefix):
+            report(
+                where,
+                False,
+                f'{dotted(where)}: "{discover.redis.prefix}" is not a prefix: letters, digits, "_", ":", "-"',
+            )
+        if find_spec("redis") is None:
+            report((*path, "redis"), True, f"{dotted((*path, 'redis'))} {NO_REDIS}")
+    for i, server in enumerate(discover.dns.servers):
+        _check_text(units.dns_server, server, (*path, "dns", "servers", i), report)
+
+
+def _check_peer_file(name: str, path: Path, report: Report) -> None:
+    try:
+        with open(name, encoding="utf-8") as file:
+            read_peers(file.read(), name)
+    except OSError as error:
+        cause = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        report(path, False, f'{dotted(path)}: "{name}" {cause}', _similar_entry(name))
+    except ValueError as error:
+        report(path, False, f'{dotted(path)}: "{name}": {error}')
 
 
 def _know_app(name: str, report: Report) -> bool:

@@ -37,6 +37,9 @@ Size = Annotated[
         },
     ),
 ]
+RedisUrl = Annotated[
+    str, Meta(extra={"parse": units.redis_url, "says": 'the URL of a Redis, such as "redis://host:6379/0"'})
+]
 FilePath = Annotated[str, Meta(extra={"path": True})]
 Positive = Annotated[int, Meta(ge=1, extra={"says": "a whole number of at least 1"})]
 Count = Annotated[int, Meta(ge=0, extra={"says": "a whole number of at least 0"})]
@@ -427,7 +430,13 @@ class App(Table, frozen=True):
 class Peer(Table, frozen=True):
     """One server of an upstream."""
 
-    url: Annotated[str, Text("Where it is: `http://host:port`, `https://host`, `h2c://host:port` or `unix:/path`.")]
+    url: Annotated[
+        str,
+        Text(
+            "Where it is: `http://host:port`, `https://host`, `h2c://host:port`, `unix:/path` or `unix+h2c:/path`. Every address "
+            "of a name is a server; with `srv+` in front, as in `srv+http://_api._tcp.example.com`, SRV records say who they are."
+        ),
+    ]
     weight: Annotated[Positive, Text("How much it gets in comparison to the others.")] = 1
     tier: Annotated[Count, Text("It gets something only where no server of a lower tier can be used.")] = 0
     limit: Annotated[Count, Text("Requests in flight at most; 0: any number.")] = 0
@@ -491,10 +500,51 @@ class StickyCookie(Table, frozen=True):
     max_age: Annotated[Duration | None, Text("How long browsers keep it; without it, until they are closed.")] = None
 
 
+class Dns(Table, frozen=True):
+    """How names of servers are looked up. Their addresses are asked for again when their time to live is over (1 s to 5 min), and
+    kept where nobody answers. `/etc/hosts` comes first."""
+
+    family: Annotated[
+        Literal["auto", "ipv4", "ipv6", "all"],
+        Text(
+            'Which addresses of a name are servers; `"auto"`: the IPv4 ones, or where there are none the IPv6 ones: both mostly '
+            "lead to the same machines."
+        ),
+    ] = "auto"
+    servers: Annotated[
+        list[str],
+        Text(
+            "IP addresses of DNS servers, as in `10.0.0.2` or `127.0.0.1:8600`; without any, those of `/etc/resolv.conf`."
+        ),
+    ] = []
+
+
+class Redis(Table, frozen=True):
+    """Where servers register themselves (`enfilade register`): a Redis or Valkey. Needs `pip install "enfilade[redis]"`."""
+
+    url: Annotated[RedisUrl, Text("`redis://host:6379/0`, `rediss://host` over TLS, or `unix:///path`.")]
+    prefix: Annotated[str, Text("What the keys begin with; the upstream's name comes next.")] = "enfilade"
+
+
+class Discover(Table, frozen=True):
+    """Where an upstream gets servers from besides `peers`, while it runs. What cannot be read or asked changes nothing."""
+
+    file: Annotated[
+        FilePath | None,
+        Text(
+            "A list of servers, read again when it changes: `.toml` with `peers` as in an upstream, `.json` with the same, or "
+            "any other with a URL a line."
+        ),
+    ] = None
+    redis: Annotated[Redis | None, Text("Those that are registered there.")] = None
+    dns: Annotated[Dns, Text("How names are looked up, in URLs wherever they come from.")] = Dns()
+
+
 class Upstream(Table, frozen=True):
     """Servers that answer for us."""
 
     peers: Annotated[list[str | Peer], Text("URLs, or tables with `url`.")] = []
+    discover: Annotated[Discover, Text("Where else servers come from, and how names are looked up.")] = Discover()
     balance: Annotated[
         str,
         Text(

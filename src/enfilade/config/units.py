@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import Literal, NamedTuple, cast
+from urllib.parse import urlsplit
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
@@ -91,3 +93,30 @@ def address(text: str) -> Address:
             f'"{text}" is not an address; write ":80", "host:80", "[::1]:80", "unix:/path", "fd:3" or "systemd"'
         )
     return Address("tcp", host[1:-1] if bracketed else host, int(port))
+
+
+def redis_url(text: str) -> str:
+    """ "redis://host:port/0", "rediss://host" (over TLS), "unix:///path?db=0"; user and password may stand before the host."""
+    try:
+        parts = urlsplit(text)
+        where = parts.path if parts.scheme == "unix" else parts.hostname
+        if parts.scheme in ("redis", "rediss", "unix") and where and parts.port != 0:
+            return text
+    except ValueError:
+        pass
+    # It is not repeated: there may be a password in it.
+    raise ValueError('this is not the URL of a Redis; write "redis://host:6379/0", "rediss://host" or "unix:///path"')
+
+
+def dns_server(text: str) -> tuple[str, int]:
+    """IP address and port of "10.0.0.2", "10.0.0.2:8600", "::1" or "[::1]:8600"; the port is 53 where none is written."""
+    found = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::([0-9]{1,5}))?|([0-9.]+)(?::([0-9]{1,5}))?|([0-9a-fA-F:]+)", text)
+    try:
+        if found is not None:
+            ip = str(ip_address(found[1] or found[3] or found[5]))
+            port = int(found[2] or found[4] or 53)
+            if 0 < port < 65536:
+                return ip, port
+    except ValueError:
+        pass
+    raise ValueError(f'"{text}" is not a DNS server; write its IP address, as in "10.0.0.2" or "10.0.0.2:8600"')

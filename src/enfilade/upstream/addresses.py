@@ -76,9 +76,23 @@ class Address(NamedTuple):
         return _bracketed(self.host) + ("" if self.port == usual else f":{self.port}")
 
     @property
+    def where(self) -> tuple[str, int] | str:
+        """What to connect to: IP address (or name, where none is known) and port, or the path of a Unix socket."""
+        return self.path or (self.at or self.host, self.port)
+
+    @property
     def is_literal(self) -> bool:
         """Nothing needs to be looked up to connect to it."""
         return bool(self.path or self.at) or (not self.srv and is_ip(self.host))
+
+
+class Wanted(NamedTuple):
+    """A peer that an upstream should have. `weight`, `tier`, `limit`: as in `Peer`."""
+
+    address: Address
+    weight: int = 1
+    tier: int = 0
+    limit: int = 0
 
 
 def parse_address(text: str) -> Address:
