@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .PHONY: test lint demo bench docs clean
 
 test: $(VENV)/test.stamp
-	@scripts/need curl=curl h2load=nghttp2-client openssl=openssl
+	@PATH="$$PATH:/usr/sbin" scripts/need curl=curl h2load=nghttp2-client openssl=openssl nginx=nginx-light
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest
 

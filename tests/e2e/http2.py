@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.e2e.conftest import Server
+from tests.wire.outgoing import outgoing
 
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import reason
@@ -31,7 +32,8 @@ class Connection:
 
     def request(self, path: str, fields: Fields = NO_FIELDS, *, tunnel: str | None = None) -> int:
         method, target = "CONNECT" if tunnel else "GET", path.encode()
-        stream = self.engine.request(method, "https", self._authority, target, fields, end=not tunnel, protocol=tunnel)
+        request = outgoing(method, "https", self._authority, target, fields, tunnel)
+        stream = self.engine.request(request, end=not tunnel)
         self.flush()
         return stream
 
