@@ -66,6 +66,7 @@ class Connection:
         if isinstance(event, ResponseReceived):
             self.status[event.stream], self.fields[event.stream] = event.status, event.fields
             if event.ended:
+                self.data[event.stream] = event.body
                 self.ended.add(event.stream)
         elif isinstance(event, DataReceived):
             self.data[event.stream] = self.data.get(event.stream, b"") + event.data
