@@ -102,7 +102,6 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     # -- what an upstream sends to us as its client; the rows of lengths above say the rest
     ("bad_response", 502, _U, "warning", "The upstream's response is malformed."),
     ("unasked_response", 502, _U, "warning", "The upstream sent what nobody had asked for."),
-    ("no_tunnel", 502, _U, "warning", "The upstream speaks HTTP/2, but takes no WebSockets in it."),
     ("upstream_gone", 502, _U, "warning", "The upstream closed the connection before its response was complete."),
     ("upstream_reset", 502, _U, "warning", "The upstream reset the stream before its response was complete."),
     ("connect_failed", 502, _U, "warning", "The upstream refused the connection, or cannot be reached."),
@@ -117,6 +116,7 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("upstream_busy", 503, _U, "warning", "All servers of the upstream have too much to do."),
     # -- ourselves
     ("internal", 500, _S, "error", "Something went wrong in the server."),
+    ("no_tunnel", 502, _S, "warning", "The upstream speaks HTTP/2, but takes no WebSockets in it."),
     ("request_timeout", 503, _S, "warning", "The exchange took too long."),
     ("shutting_down", 503, _S, "info", "The server is shutting down."),
     ("connection_limit", 503, _S, "warning", "There are too many connections."),

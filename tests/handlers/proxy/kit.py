@@ -134,6 +134,9 @@ class Far2(End):
     def __init__(self, scene: Scene, connection: Any) -> None:
         super().__init__(scene, connection)
         self.engine: Any = Http2Server("http", Http2Limits(streams=scene.streams), DateStamp())
+        if not scene.tunnels:
+            self.engine.pending()
+            self.engine._out.append(bytes.fromhex("000000040000000000"))  # SETTINGS that offer nothing
         self.events: list[Event] = []
         self.asked: dict[int, Any] = {}
         self.consumes = True
@@ -189,6 +192,7 @@ class Scene:
         streams: int = 128,
         accepts: bool = True,
         greets: bool = True,
+        tunnels: bool = True,
         waits: bool = False,
         limits: CallLimits | None = None,
         table: UpstreamTable | None = None,
@@ -200,6 +204,7 @@ class Scene:
         self.streams = streams
         self.accepts = accepts
         self.greets = greets
+        self.tunnels = tunnels
         self.timers: list[Timer] = []
         self.dialed: list[tuple[int, Home]] = []
         self.far: list[Any] = []

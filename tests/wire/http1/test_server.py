@@ -508,3 +508,16 @@ def test_an_idle_engine_is_small() -> None:
     held = [getattr(engine, name) for cls in type(engine).__mro__ for name in getattr(cls, "__slots__", ())]
     own = sum(sys.getsizeof(x) for x in held if isinstance(x, bytes | list | float) and x is not DATE)
     assert sys.getsizeof(engine) + own < 1500
+
+
+def test_a_tunnel_whose_bytes_nobody_takes_is_not_read() -> None:
+    """Also where `resume` is called behind every read."""
+    c = server()
+    c.feed(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", 0.0)
+    c.accept(1, Fields())
+    for _ in range(5):
+        c.feed(b"x" * 16_384, 0.0)
+        c.resume(0.0)
+    assert not c.wants_read
+    c.consumed(1, 5 * 16_384)
+    assert c.wants_read

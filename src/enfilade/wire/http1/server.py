@@ -22,7 +22,7 @@ from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
 from enfilade.wire.codec import DateStamp, LocalError, ServerCodec
 from enfilade.wire.events import DataReceived, Event, MessageEnded, Rejected, RequestReceived
-from enfilade.wire.http1.connection import NO_EVENTS, SILENT, Connection, tables
+from enfilade.wire.http1.connection import NO_EVENTS, SILENT, WINDOW, Connection, tables
 from enfilade.wire.http1.head import Block, Control, RequestLine, judge_partial, parse_request_line, read_block
 from enfilade.wire.http1.limits import Http1Limits
 from enfilade.wire.http1.reader import LengthReader, body_reader
@@ -275,7 +275,7 @@ class Http1Server(Connection):
 
     def _resume_tunnel(self, now: float) -> list[Event]:
         held, self._buffer = self._buffer, b""
-        self.wants_read = True
+        self.wants_read = self._unread < WINDOW
         if not held:
             return NO_EVENTS
         self._took(len(held))
