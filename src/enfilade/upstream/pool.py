@@ -100,7 +100,7 @@ class Pool:
 
     def _wait(self, call: Call) -> None:
         if 0 < self._most <= len(self._channels) + self._dialing:
-            if len(self._waiting) >= self._length:
+            if len(self._waiting) - self._dialing >= self._length:
                 call.caller.over(call, _BUSY)
                 return
             self._later(self._patience, partial(self._give_up, call, _BUSY))

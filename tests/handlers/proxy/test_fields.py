@@ -85,7 +85,8 @@ def test_via(version: str, own: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("te", "expected"), [(b"trailers", b"trailers"), (b" Trailers", b"trailers"), (b"gzip", None), (b"trailers, gzip", None)]
+    ("te", "expected"),
+    [(b"trailers", b"trailers"), (b" Trailers", b"trailers"), (b"gzip", None), (b"trailers, gzip", None)],
 )
 def test_te(te: bytes, expected: bytes | None) -> None:
     assert sent((b"te", te)).get(b"te") == expected

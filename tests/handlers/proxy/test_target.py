@@ -82,5 +82,5 @@ def test_segments_of_the_pattern_stay_segments() -> None:
 
 
 def test_a_placeholder_that_is_none() -> None:
-    with pytest.raises(ValueError, match="no {other}"):
+    with pytest.raises(ValueError, match=r"no \{other\}"):
         rewrite("/{other}", ["name"])

@@ -95,7 +95,9 @@ def test_bytes_flow_both_ways(scene: Make, client: int, peer: int) -> None:
     if client == 1:
         head = t.client.got()
         assert head.startswith(b"HTTP/1.1 101 ") and b"upgrade: websocket\r\n" in head and b"x-hop" not in head
-        assert b"sec-websocket-accept: " + accept_key(KEY) + b"\r\n" in head and b"sec-websocket-protocol: b\r\n" in head
+        assert (
+            b"sec-websocket-accept: " + accept_key(KEY) + b"\r\n" in head and b"sec-websocket-protocol: b\r\n" in head
+        )
     else:
         (answer,) = t.client.told(ResponseReceived)
         assert answer.status == 200 and answer.fields.get(b"sec-websocket-protocol") == b"b"
@@ -244,7 +246,9 @@ def test_a_refused_upgrade(scene: Make, client: int, status: int) -> None:
         end.asks(b"/chat", method="CONNECT", end=False, protocol="websocket")
     else:
         end.says(HANDSHAKE)
-    s.far[0].says(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n" % (status, 2 * (status != 204)) + b"no" * (status != 204))
+    s.far[0].says(
+        b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n" % (status, 2 * (status != 204)) + b"no" * (status != 204)
+    )
     expected = 502 if status < 300 else status
     if isinstance(end, Client2):
         end.talk()
@@ -257,7 +261,9 @@ def test_a_refused_upgrade(scene: Make, client: int, status: int) -> None:
 @pytest.mark.parametrize(
     "lie",
     [
-        lambda head: accepts(head).replace(accept_key(key_of(head)), accept_key(KEY)),  # the answer to the client's own key
+        lambda head: accepts(head).replace(
+            accept_key(key_of(head)), accept_key(KEY)
+        ),  # the answer to the client's own key
         lambda head: accepts(head).replace(b"sec-websocket-accept", b"x"),
         lambda head: accepts(head).replace(b"upgrade: websocket", b"upgrade: h2c"),
         lambda head: accepts(head).replace(b"connection: upgrade", b"connection: x"),
