@@ -16,9 +16,10 @@ from tests.handlers.proxy.kit import GET, OK, Scene
 from tests.net.kit import Meter
 
 from enfilade.exchange.call import Channel
+from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason
 from enfilade.net.client import CallLimits, ClientContext, Engine
-from enfilade.net.context import ConnectionLimits
+from enfilade.net.context import ConnectionLimits, Tracked
 from enfilade.net.dialer import Dialer, client_tls
 from enfilade.net.selfsigned import self_signed
 from enfilade.wire.http1.client import Http1Client
@@ -142,7 +143,6 @@ class Home:
         self.channel: Any = None
         self.why: Reason | None = None
         self.told = asyncio.Event()
-        self.lost_too = asyncio.Event()
 
     def opened(self, channel: Channel) -> None:
         assert self.why is None
@@ -156,27 +156,37 @@ class Home:
 
     def freed(self, channel: Channel) -> None: ...
 
-    def lost(self, channel: Channel) -> None:
-        self.lost_too.set()
+    def lost(self, channel: Channel) -> None: ...
+
+
+class Context(ClientContext):
+    """Tells when its last connection is gone."""
+
+    def closed(self, connection: Tracked, ends: Ends) -> None:
+        super().closed(connection, ends)
+        self.over.set()
+
+    over: asyncio.Event
 
 
 ENGINE: Engine = lambda alpn: (Http1Client(Http1Limits()), False)  # noqa: E731
 
 
 async def dialed(where: tuple[str, int] | str, *, timeout: float = 5.0, **options: Any) -> Home:
-    context = ClientContext(
+    context = Context(
         loop=asyncio.get_running_loop(),
         limits=ConnectionLimits(),
         meter=Meter(),
         connections=set(),  # type: ignore[arg-type]
     )
     context.calls = CallLimits()
+    context.over = asyncio.Event()
     home = Home()
     Dialer(context, where, ENGINE, timeout=timeout, name="http://peer", **options)(home)
     await home.told.wait()
     if home.channel is not None:
         home.channel.close()
-        await home.lost_too.wait()
+        await context.over.wait()
     assert not context.connections
     return home
 
@@ -214,10 +224,15 @@ def test_nobody_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_peer_that_does_not_accept_in_time() -> None:
     async def main() -> str:
-        server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
+        accepted: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
+        server = await asyncio.start_server(lambda r, w: accepted.set_result(w), "127.0.0.1", 0)
+        where = server.sockets[0].getsockname()
         async with server:
-            return why(await dialed(("127.0.0.1", port), timeout=0.05, tls=client_tls(verify=False), server_name="a"))
+            home = await dialed(where, timeout=0.05, tls=client_tls(verify=False), server_name="a")
+            writer = await accepted
+            writer.close()
+            await writer.wait_closed()
+            return why(home)
 
     assert asyncio.run(main()) == "connect_timeout"
 
