@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .PHONY: test lint demo bench docs clean
 
 test: $(VENV)/test.stamp
-	@PATH="$$PATH:/usr/sbin" scripts/need curl=curl h2load=nghttp2-client haproxy=haproxy openssl=openssl
+	@PATH="$$PATH:/usr/sbin" scripts/need curl=curl h2load=nghttp2-client haproxy=haproxy nginx=nginx-light openssl=openssl
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest
 
