@@ -264,9 +264,8 @@ def test_what_an_application_sees(server: Server) -> None:
 
 
 def test_bodies_stream_both_ways_at_once(server: Server) -> None:
-    with server.connect() as sock:
+    with server.connect() as sock, sock.makefile("rb") as file:
         sock.sendall(b"POST /asgi/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
-        file = sock.makefile("rb")
         for text in (b"one", b"two", b"three"):
             sock.sendall(b"%x\r\n%s\r\n" % (len(text), text))
             while (line := file.readline().strip()) != text:
