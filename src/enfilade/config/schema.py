@@ -120,8 +120,8 @@ class Server(Table, frozen=True):
         list[str],
         Text(
             "Load balancers that send a header of the PROXY protocol (version 1 or 2) in front of each connection, on every "
-            'listener for TCP but `admin`: networks such as `"10.0.0.0/8"`, addresses, or `"unix"` for Unix sockets. From them it '
-            "is required; all others are served as without it."
+            'listener for TCP but `admin`: networks such as `"10.0.0.0/8"`, addresses, or `"unix"` for Unix sockets. From them '
+            "it is required; all others are served as without it."
         ),
     ] = []
     trusted_proxies: Annotated[
