@@ -156,7 +156,7 @@ def busy(pid: int) -> float:
 def test_out_of_descriptors_it_waits_without_a_busy_loop_and_accepts_again(start: Start) -> None:
     shell = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"]
     config = '[server]\nhttp = "127.0.0.1:0"\nworkers = 1\n' + SITES
-    server = start(config, files={"probe.py": PROBE}, under=shell)
+    server = start(config + "inline = true\n", files={"probe.py": PROBE}, under=shell)
     (worker,) = workers(server)
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(server.connect()) for _ in range(100)]

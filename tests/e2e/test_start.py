@@ -32,7 +32,7 @@ def bare() -> set[str]:
 
 
 def test_it_imports_no_more_than_it_needs(start: Start) -> None:
-    server = start("", "run", "hello:app", "--http", "127.0.0.1:0", files={"hello.py": HELLO})
+    server = start("", "run", "hello:app", "--inline", "--http", "127.0.0.1:0", files={"hello.py": HELLO})
     status, body = get(server, "/")
     imported = set(body.decode().split())
     assert status == 200 and "enfilade.wire.http1.server" in imported

@@ -35,9 +35,11 @@ tls = "internal"
 [apps.asgi]
 target = "plain:app"
 path = "{APPS}"
+workers = 1
 [apps.wsgi]
 target = "plain_wsgi:app"
 path = "{APPS}"
+workers = 1
 """
 
 
@@ -133,8 +135,7 @@ def test_background_tasks_are_waited_for_at_a_stop(start: Start) -> None:
     assert httpx.get(server.url() + "/asgi/background?at-stop").text == "answered"
     server.wait_for("background task begins")
     assert server.stop() == 0
-    assert "background task is done at-stop" in server.lines and "plain has shut down" in server.lines
-    assert server.lines.index("background task is done at-stop") < server.lines.index("plain has shut down")
+    assert 0 < server.output.index("background task is done at-stop") < server.output.index("plain has shut down")
 
 
 @pytest.mark.parametrize("interface", ["asgi", "wsgi"])

@@ -242,7 +242,7 @@ def test_ctrl_c_does_not_reach_the_application(launch: Launch) -> None:
     server.expect("ended well")
 
 
-def test_the_second_signal_waits_for_no_application(launch: Launch) -> None:
+def test_the_second_signal_waits_for_nobody_but_applications_still_end_well(launch: Launch) -> None:
     server = launch(shop(plan={"drain_timeout": 60})).started()
     with server.connect() as connection:
         connection.sendall(b"GET /hang HTTP/1.1\r\n\r\n")
@@ -251,6 +251,7 @@ def test_the_second_signal_waits_for_no_application(launch: Launch) -> None:
         wait_refused(server)
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
+    server.expect("ended well")
 
 
 def test_no_application_outlives_its_supervisor(launch: Launch) -> None:

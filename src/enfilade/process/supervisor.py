@@ -340,15 +340,17 @@ class Supervisor:
         return self._current.kill_after if self._current is not None else STOP_NOW_TIMEOUT
 
     def _stop(self, order: Order) -> None:
-        if not self._stopping:
+        first = not self._stopping
+        if first:
             self._stopping = True
             self._incoming = None
             self._notify.stopping()
             self._store.commit([])  # as in _take_over: before the workers close theirs
-        if order is Order.STOP:
-            self._apps.retire_all(self._current.plan.drain_timeout if self._current else 0.0, time.monotonic())
-        else:
+        if order is Order.STOP_NOW and first:
             self._apps.stop(time.monotonic())
+        else:  # who was stopping may still end its applications well, but waits for nobody any more
+            patient = self._current is not None and order is Order.STOP
+            self._apps.retire_all(self._current.plan.drain_timeout if patient else 0.0, time.monotonic())
         timeout = self._kill_after if order is Order.STOP else STOP_NOW_TIMEOUT
         for worker in self._workers.values():
             self._dismiss(worker, order, timeout)
