@@ -1,6 +1,6 @@
 """Makes the pages that are drawn from the code: `make docs`. A test holds each of them to it.
 
-docs/configuration.md from the schema; docs/states/ from the tables of the engines; the tables of docs/security.md and docs/proxy.md.
+docs/configuration.md from the schema; docs/states/ from the tables of the engines; tables of docs/security.md and docs/proxy.md.
 """
 
 from __future__ import annotations
