@@ -19,8 +19,9 @@ from enfilade.assemble.engines import engine_limits
 from enfilade.assemble.plan import EdgePlan, listeners_of
 from enfilade.assemble.sites import Sites, engine_body_limit
 from enfilade.assemble.trial import NoTimer
-from enfilade.assemble.upstreams import call_limits, make_peer, references, tls_context
+from enfilade.assemble.upstreams import call_limits, equip, references, tls_context
 from enfilade.config import schema
+from enfilade.config.peers import wanted_of
 from enfilade.config.schema import Config, Table
 from enfilade.exchange.call import Call
 from enfilade.exchange.dispatch import Dispatcher
@@ -137,7 +138,10 @@ def peer_of(config: Config) -> Any:
     try:
         context = ClientContext(loop=loop, limits=ConnectionLimits(), meter=None, connections=set())  # type: ignore[arg-type]
         (said,) = config.upstreams["u"].peers
-        return make_peer(said, config.upstreams["u"], context)
+        address, weight, tier, limit = wanted_of(said)
+        peer = Peer(address.name, weight=weight, tier=tier, limit=limit)
+        equip(peer, address, config.upstreams["u"], context)
+        return peer
     finally:
         loop.close()
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import NamedTuple
+from zlib import crc32
 
 from enfilade.assemble.balance import check_of, make_upstream
-from enfilade.config.schema import Config, Proxy
-from enfilade.config.schema import Peer as PeerTable
+from enfilade.assemble.discovery import Resolvers, discovery_of
+from enfilade.config.peers import wanted_of
+from enfilade.config.schema import Config, Discover, Proxy
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.config.units import is_name
 from enfilade.net.client import CallLimits, ClientContext, Engine
@@ -21,16 +24,19 @@ from enfilade.net.context import ConnectionLimits, Tracked
 from enfilade.net.dialer import Dialer, client_tls
 from enfilade.observe.metrics import ConnectionMeter
 from enfilade.process.board import Board
-from enfilade.upstream.addresses import Address, parse_address
+from enfilade.upstream.addresses import Address, Wanted
 from enfilade.upstream.health import ROWS as HEALTH_ROWS
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pool import Pool
 from enfilade.upstream.prober import Prober
+from enfilade.upstream.roster import merge
 from enfilade.upstream.shared import SharedTimes
 from enfilade.upstream.upstream import Upstream
 from enfilade.wire.codec import ClientCodec
 from enfilade.wire.http1.client import Http1Client
 from enfilade.wire.http1.limits import Http1Limits
+
+log = logging.getLogger("enfilade.upstream")
 
 SLOTS = 64
 """Peers of an upstream with rows of their own on the board; beyond, some share theirs."""
@@ -99,6 +105,9 @@ class Upstreams:
         self._probes = probes
         self._made: dict[str, Upstream] = {}
         self._probers: list[Prober] = []
+        self._resolvers = Resolvers()
+        self._unsettled: list[asyncio.Event] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self.connections: set[Tracked] = set()
 
     def of(self, to: str | Sequence[str], balance: str | None) -> Upstream:
@@ -126,6 +135,8 @@ class Upstreams:
                 peer.upgrades.retire()
 
     def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
         for connection in list(self.connections):
             connection.close()
 
@@ -139,14 +150,72 @@ class Upstreams:
             loop=self._loop, limits=ConnectionLimits(), meter=self._meter, connections=self.connections
         )
         context.calls = call_limits(table)
-        for slot, said in enumerate(table.peers):
-            self._join(upstream, make_peer(said, table, context), slot)
+        group = _Group(upstream, table, context, self._rows[name], self._cells, self._others)
+        wanted = [wanted_of(peer) for peer in table.peers]
+        if table.discover == Discover() and all(peer.address.is_literal for peer in wanted):
+            group.change(wanted)  # nothing needs to be looked up
+        else:
+            discovery = discovery_of(name, table, self._resolvers)
+            self._unsettled.append(discovery.settled)
+            self._watch(discovery.watch(group.change))
         return upstream
 
-    def _join(self, upstream: Upstream, peer: Peer, slot: int) -> None:
-        rows, slot = self._rows[upstream.name], slot % SLOTS
-        peer.share_counts(self._cells, rows.in_flight + slot, rows.requests + slot, self._others)
-        upstream.join(peer, rows.health + slot * HEALTH_ROWS)
+    def _watch(self, watching: Coroutine[object, object, None]) -> None:
+        task = self._loop.create_task(watching)
+        self._tasks.add(task)
+        task.add_done_callback(_ended)
+
+    async def settle(self, timeout: float) -> None:
+        """Wait until all names were looked up once, for `timeout` seconds at most: until then there is nobody to ask."""
+        waits = [asyncio.ensure_future(settled.wait()) for settled in self._unsettled]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=timeout)
+            for wait in late:
+                wait.cancel()
+
+
+class _Group:
+    """The peers of one upstream, as they come and go."""
+
+    def __init__(
+        self, upstream: Upstream, table: UpstreamTable, context: ClientContext, rows: UpstreamRows, cells: memoryview[int],
+        others: Sequence[memoryview[int]],
+    ) -> None:  # fmt: skip
+        self._upstream = upstream
+        self._table = table
+        self._context = context
+        self._rows = rows
+        self._cells = cells
+        self._others = others
+        self._peers: dict[str, Peer] = {}
+        self._slots: dict[str, int] = {}
+
+    def change(self, wanted: Sequence[Wanted]) -> None:
+        """From now on the peers are those that are `wanted`."""
+        change = merge(self._peers, wanted)
+        for peer in change.left:
+            self._upstream.leave(peer)
+            del self._slots[peer.name]
+        for peer in change.joined:
+            equip(peer, change.addresses[peer.name], self._table, self._context)
+            slot = self._slots[peer.name] = self._slot(peer.name)
+            rows = self._rows
+            peer.share_counts(self._cells, rows.in_flight + slot, rows.requests + slot, self._others)
+            self._upstream.join(peer, rows.health + slot * HEALTH_ROWS)
+        self._peers = change.peers
+        self._upstream.arrange(tuple(change.peers.values()))
+
+    def _slot(self, name: str) -> int:
+        """The rows of a peer: the same in all workers, as long as they know of the same peers."""
+        slot, taken = crc32(name.encode()) % SLOTS, set(self._slots.values())
+        while slot in taken and len(taken) < SLOTS:
+            slot = (slot + 1) % SLOTS
+        return slot
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("the peers of an upstream are not watched any more", exc_info=task.exception())
 
 
 def call_limits(table: UpstreamTable) -> CallLimits:
@@ -158,10 +227,8 @@ def call_limits(table: UpstreamTable) -> CallLimits:
     )
 
 
-def make_peer(said: str | PeerTable, table: UpstreamTable, context: ClientContext) -> Peer:
-    said = PeerTable(url=said) if isinstance(said, str) else said
-    address = parse_address(said.url)
-    peer = Peer(address.name, weight=said.weight, tier=said.tier, limit=said.limit)
+def equip(peer: Peer, address: Address, table: UpstreamTable, context: ClientContext) -> None:
+    """Give `peer` what it takes to be asked: what it speaks, and pools for its connections."""
     peer.authority, peer.tls, peer.http2 = address.authority, address.tls, address.protocol == "h2c"
     dial = partial(_dialer, address, table, context)
     pool = partial(
@@ -172,7 +239,6 @@ def make_peer(said: str | PeerTable, table: UpstreamTable, context: ClientContex
     peer.pool = peer.upgrades = pool(dial(tls), shared=peer.http2)
     if tls is not None:  # whatever the peer prefers, an upgrade is asked for in HTTP/1.1
         peer.upgrades = pool(dial(tls_context(table, ("http/1.1",))))
-    return peer
 
 
 def _dialer(address: Address, table: UpstreamTable, context: ClientContext, tls: ssl.SSLContext | None) -> Dialer:

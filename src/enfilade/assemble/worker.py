@@ -45,6 +45,8 @@ from enfilade.wire.codec import DateStamp
 
 LOG_DELAY = 0.1
 """Seconds that a line of an access log may wait for others to be written with it."""
+SETTLE = 4.0
+"""Seconds that the first look at the names of upstreams may hold up a start."""
 BOARD_LOOK = 0.05
 """Seconds between two looks at the board for the outcome of a reload."""
 
@@ -98,6 +100,7 @@ class EdgeWorker:
         self._control.on_stop_now(lambda: self._end(now=True))
         await self._start_apps()
         sites = Sites(self._config, self)
+        await self._upstreams.settle(SETTLE)
         streams = Streams(self._prepared.streams, self._config, self._edge, self._column, self._meter, self.sink)
         for sink in self._sinks.values():
             self._edge.on_tick.append(sink.flush)

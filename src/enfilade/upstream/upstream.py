@@ -145,6 +145,10 @@ class Upstream:
         peer.pool.retire()
         peer.upgrades.retire()
 
+    def arrange(self, peers: Sequence[Peer]) -> None:
+        """The same peers, in this order; their weights, tiers and limits may be others than before."""
+        self._regroup(peers)
+
     def tick(self, now: float) -> None:
         """About once a second."""
         self.health.tick(now)
