@@ -98,6 +98,13 @@ async def app(scope, receive, send):
         while True:
             await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})
             await asyncio.sleep(0.01)
+    elif path == "/collects":
+        pieces = []
+        while (message := await receive())["type"] == "http.request":
+            pieces.append(message["body"])
+            if not message["more_body"]:
+                break
+        await send({"type": "http.response.body", "body": b"".join(pieces), "more_body": True})
     elif path == "/pid":
         await send({"type": "http.response.body", "body": b"%d" % os.getpid(), "more_body": True})
     else:
