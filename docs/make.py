@@ -1,6 +1,6 @@
 """Makes the pages that are drawn from the code: `make docs`. A test holds each of them to it.
 
-docs/configuration.md from the schema; docs/states/ from the tables of the engines; the tables of docs/security.md.
+docs/configuration.md from the schema; docs/states/ from the tables of the engines; tables of docs/security.md and docs/proxy.md.
 """
 
 from __future__ import annotations
@@ -254,14 +254,14 @@ def link() -> str:
     return "\n".join(parts)
 
 
-# -- security.md
+# -- security.md, proxy.md
 
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def security() -> str:
+def _with_tables(page: str) -> str:
     """The page as it is, with its tables as they should be."""
-    text = (DOCS / "security.md").read_text()
+    text = (DOCS / page).read_text()
     return _TABLE.sub(lambda m: f"{m[1]}\n{_TABLES[m[2]]()}\n{m[3]}", text)
 
 
@@ -280,12 +280,39 @@ def _limits() -> str:
     return "\n".join(rows) + "\n"
 
 
-_TABLES = {"reasons": _reasons, "limits": _limits}
+ADVICE = {
+    "bad_response": "The log says which rule it broke. A server that speaks HTTP/2 only needs `h2c://`; TLS needs `https://`.",
+    "unasked_response": "The server frames its answers wrongly: bytes behind the end of a body, or a switch of protocols.",
+    "upstream_gone": "It crashed, was stopped, or closes connections without saying so: look at its own log.",
+    "upstream_reset": "It gave this request up, or takes fewer streams at once: look at its own log.",
+    "connect_failed": "Is it running, and at this address? For Unix sockets: may the worker's user open it?",
+    "upstream_tls": "The log says why. An authority of your own belongs into `tls.authority`, another name into `tls.name`.",
+    "connect_timeout": "A firewall drops packets, or the server accepts no connection any more. `connect_timeout`.",
+    "answer_timeout": "It is overloaded or waits for something; longer work needs a larger `answer_timeout`.",
+    "silence_timeout": "It hangs; or it is quiet on purpose, and `silence_timeout` is too short for it.",
+    "upload_timeout": "It does not read what it is sent: overloaded, or it waits for something before it reads.",
+    "total_timeout": "`total_timeout` is shorter than what the exchange takes.",
+    "no_peer": "None is configured or found, or all have failed too often: the log says which were left alone, and why.",
+    "upstream_broken": "`breaker` has opened; it closes when a request succeeds again.",
+    "upstream_busy": "`limit`, `connections`, `queue` and `queue_timeout` are reached: more servers, or more of these.",
+}
+"""What to do about the reasons that have their cause in an upstream."""
+
+
+def _upstream() -> str:
+    rows = [r for r in REASONS.values() if r.source is Source.UPSTREAM]
+    assert {r.name for r in rows} == set(ADVICE), "a reason of upstreams has no advice here"
+    lines = [f"| `{r.name}` | {r.status} | {r.text} | {ADVICE[r.name]} |" for r in rows]
+    return "\n".join(["| reason | answer | | what to do |", "| --- | --- | --- | --- |", *lines]) + "\n"
+
+
+_TABLES = {"reasons": _reasons, "limits": _limits, "upstream": _upstream}
 
 
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
-    "security.md": security,
+    "proxy.md": lambda: _with_tables("proxy.md"),
+    "security.md": lambda: _with_tables("security.md"),
     "states/http1.md": http1,
     "states/http2.md": http2,
     "states/link.md": link,

@@ -349,7 +349,7 @@ class Supervisor:
         if order is Order.STOP_NOW and first:
             self._apps.stop(time.monotonic())
         else:  # who was stopping may still end its applications well, but waits for nobody any more
-            patience = self._current.plan.drain_timeout if self._current and order is Order.STOP else 0.0
+            patience = self._current.plan.drain_timeout if self._current is not None and order is Order.STOP else 0.0
             self._apps.retire_all(patience, time.monotonic())
         timeout = self._kill_after if order is Order.STOP else STOP_NOW_TIMEOUT
         for worker in self._workers.values():

@@ -70,28 +70,19 @@ def returned_fields(fields: Fields) -> Fields:
 
 def _forwarding(request: Request, ends: Ends) -> list[Pair]:
     """Who asks, how and for whom. Where a trusted proxy has sent the request to us (then the client is not who is connected),
-    its list goes on."""
+    what it has said of the way before goes on."""
     connected = ends.client[0].encode("latin-1")
     host, scheme = request.authority.encode("ascii"), ends.scheme.encode("ascii")
-    if ends.client_ip == ends.client[0]:
-        said = (connected, host, scheme)
-        forwarded = None
-    else:
-        known = request.fields.get
-        hops = known(b"x-forwarded-for") or ends.client_ip.encode("latin-1")
-        said = (
-            hops + b", " + connected if connected else hops,
-            known(b"x-forwarded-host") or host,
-            known(b"x-forwarded-proto") or scheme,
-        )
-        forwarded = known(b"forwarded")
-    pairs = [pair for pair in zip(_SAID, said, strict=True) if pair[1]]
+    hops, forwarded = connected, None
+    if ends.client_ip != ends.client[0]:
+        hops = request.fields.get(b"x-forwarded-for") or ends.client_ip.encode("latin-1")
+        hops = hops + b", " + connected if connected else hops
+        forwarded = request.fields.get(b"forwarded")
+    said = ((b"x-forwarded-for", hops), (b"x-forwarded-host", host), (b"x-forwarded-proto", scheme))
+    pairs = [pair for pair in said if pair[1]]
     if forwarded is not None:
         pairs.append((b"forwarded", forwarded + b", " + _element(connected, host, scheme)))
     return pairs
-
-
-_SAID = (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto")
 
 
 def _element(address: bytes, host: bytes, scheme: bytes) -> bytes:
