@@ -62,15 +62,15 @@ class Links(Service):
             sock.close()
 
     async def drain(self, timeout: float) -> None:
-        """Take no new requests, wait until those that are there are answered, for `timeout` seconds at most, and end."""
+        """Take no new requests, and wait until those that are there are answered, for `timeout` seconds at most. WebSockets are
+        told to leave then."""
         for connection in list(self.connections):
             connection.drain()
         if await self._emptied(timeout):
             return
         for connection in list(self.connections):
             connection.dismiss()
-        if not await self._emptied(FAREWELL):
-            self.abort()
+        await self._emptied(FAREWELL)
 
     def descriptors(self) -> list[int]:
         """Of the sockets that are open."""

@@ -40,7 +40,7 @@ class AppWorker:
       `{"failed": TEXT}`.
     - `{"link": ID}`, with a descriptor: serve the edge worker at the other end of that socket.
     - `{"drain": SECONDS}`: answer what has come, for so long at most, and end. So does the end of the channel.
-    - `{"stop": true}`: end at once.
+    - `{"stop": true}`: end, and wait for nothing but the application's own shutdown.
     """
 
     def __init__(self, channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
@@ -55,11 +55,8 @@ class AppWorker:
 
     async def run(self) -> int:
         """The exit code."""
-        living = self._loop.create_task(self._live(), name="worker")
-        await asyncio.wait((living, self._stop), return_when=asyncio.FIRST_COMPLETED)
-        if self._links is not None:
-            self._links.abort()
-        return living.result() if living.done() else 0
+        await self._unless(self._drain, self._spec)
+        return await self._live(self._spec.result()) if self._spec.done() else 0
 
     def disown(self) -> None:
         """In a child that the application forks: whoever is at the other ends must see when this process ends, not that one."""
@@ -70,11 +67,10 @@ class AppWorker:
             )  # the numbers stay taken: objects that nobody uses here still hold them
         os.close(null)
 
-    async def _live(self) -> int:
-        spec = await self._spec
+    async def _live(self, spec: Spec) -> int:
         set_up_logging(spec.log_level)
         starting = self._loop.create_task(self._start(spec), name="start")
-        await asyncio.wait((starting, self._drain), return_when=asyncio.FIRST_COMPLETED)
+        await self._unless(self._drain, starting)
         if not starting.done():  # nobody waits for it any more
             return 0
         try:
@@ -117,8 +113,14 @@ class AppWorker:
 
     async def _end(self, app: RunningApp, links: Links, timeout: float) -> None:
         deadline = self._loop.time() + timeout
-        await links.drain(timeout)
-        await app.stop(max(0.0, deadline - self._loop.time()))
+        await self._unless(self._stop, self._loop.create_task(links.drain(timeout), name="drain"))
+        links.abort()
+        await app.stop(0.0 if self._stop.done() else max(0.0, deadline - self._loop.time()))
+
+    @staticmethod
+    async def _unless(told: asyncio.Future[Any], done: asyncio.Future[Any]) -> None:
+        """Wait until `done`, unless we are `told` otherwise."""
+        await asyncio.wait((told, done), return_when=asyncio.FIRST_COMPLETED)
 
     # -- the channel
 
@@ -128,8 +130,6 @@ class AppWorker:
         except EOFError:  # the supervisor is gone, and nobody will ever write here again
             self._loop.remove_reader(self._channel.fileno())
             self._leave(self._spec.result().drain_timeout if self._spec.done() else 0.0)
-            if not self._spec.done():
-                self._halt(True)
             return
         for message, fd in messages:
             for verb, content in message.items():
@@ -157,7 +157,8 @@ class AppWorker:
         if not self._drain.done():
             self._drain.set_result(timeout)
 
-    def _halt(self, _: bool, __: int | None = None) -> None:
+    def _halt(self, _: bool, __: int | None) -> None:
+        self._leave(0.0)
         if not self._stop.done():
             self._stop.set_result(None)
 
