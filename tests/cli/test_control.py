@@ -26,6 +26,12 @@ while True:
 FACTS = {
     "pid": 0, "generation": 2, "started": 0.0, "restarts": 1, "reloads": 3, "reloads_refused": 4,
     "workers": [{"pid": 9, "slot": 0, "generation": 2, "state": "serving", "started": 0.0, "restarts": 0}],
+    "apps": [
+        {
+            "app": "shop", "slot": 1, "pid": 10, "generation": 1, "state": "draining", "started": 0.0, "requests": 7,
+            "in_flight": 2, "memory": 30 << 20,
+        },
+    ],
 }  # fmt: skip
 
 
@@ -118,6 +124,8 @@ def test_status_for_people_and_for_scripts(admin: HTTPServer, tmp_path: Path) ->
     assert lines[0].startswith("running, pid 0, generation 2, since ")
     assert lines[1] == "  reloads 3 (4 refused), restarts 1"
     assert lines[2].startswith("  worker 0: pid 9, serving, since ")
+    assert lines[3].startswith("  shop 1: pid 10, draining, since ")
+    assert lines[3].endswith(", generation 1, 7 requests, 2 in flight, 30 MB")
 
 
 def test_status_without_the_token(admin: HTTPServer, tmp_path: Path) -> None:
