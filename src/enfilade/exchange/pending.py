@@ -37,6 +37,11 @@ class Pending:
             callback(response)
         return True
 
+    def abandon(self) -> None:
+        """Whoever waited gave up."""
+        if self._abandoned is not None:
+            self._abandoned()
+
     def __await__(self) -> Generator[object, None, Response]:
         if self.response is None:
             arrived: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
@@ -44,7 +49,6 @@ class Pending:
             try:
                 return (yield from arrived.__await__())
             except asyncio.CancelledError:
-                if self._abandoned is not None:
-                    self._abandoned()
+                self.abandon()
                 raise
         return self.response

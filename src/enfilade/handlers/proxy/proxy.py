@@ -128,7 +128,7 @@ class Forwarding(Pending):
     __slots__ = ("_hedge", "_proxy", "_tries", "_under_way", "key", "wanted", "x")
 
     def __init__(self, proxy: Proxy, x: Exchange) -> None:
-        super().__init__(self._unwanted)
+        super().__init__()
         self.x = x
         self.key = b"" if proxy.upstream.key is None else proxy.upstream.key(x)
         self.wanted: Peer | None = None
@@ -215,7 +215,8 @@ class Forwarding(Pending):
         if not self._proxy.upstream.dismiss(self):
             self._cancel(list(self._under_way), why)
 
-    def _unwanted(self) -> None:
+    def abandon(self) -> None:
+        """See `Pending.abandon`."""
         self.aborted(_CLIENT_GONE)
 
     def _cancel(self, calls: list[Call], why: Reason) -> None:
