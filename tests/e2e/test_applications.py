@@ -156,7 +156,7 @@ def refused(directory: Path, target: str, app: str = "") -> str:
 def test_an_application_that_cannot_start_refuses_the_start(tmp_path: Path, target: str, message: str) -> None:
     output = refused(tmp_path, target)
     assert message in output
-    assert output.count("Traceback") == (target == "broken:app")
+    assert ("Traceback" in output) is (target == "broken:app")
 
 
 def test_lifespan_runs_to_its_end_at_a_stop(start: Start) -> None:

@@ -32,6 +32,7 @@ log = false
 "/hi" = { respond = "hi" }
 [apps.probe]
 target = "probe:app"
+inline = true
 """
 HEAD = b"POST /app/x HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"

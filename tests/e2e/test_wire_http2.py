@@ -28,6 +28,7 @@ log = false
 "/hi" = { respond = "hi" }
 [apps.probe]
 target = "probe:app"
+inline = true
 """
 
 

@@ -57,7 +57,7 @@ class Links(Service):
         """Serve the edge worker at the other end of `sock`."""
         sock.setblocking(False)
         try:
-            await self.loop.connect_accepted_socket(lambda: HttpConnection(self), sock)
+            await self.loop.connect_accepted_socket(lambda: LinkConnection(self), sock)
         except OSError:  # it is gone already
             sock.close()
 
@@ -112,6 +112,20 @@ class Links(Service):
     def _chain(self, x: Exchange) -> Response | Awaitable[Response]:
         x.ends = cast(LinkedRequest, x.request).ends  # the client's, not the link's
         return self._handler(x)
+
+
+class LinkConnection(HttpConnection):
+    """One link. What goes wrong before there is an answer is told by its reason: the edge answers for it, in its own words, with
+    the request's id, and counts it."""
+
+    __slots__ = ()
+
+    def _answer(self, x: Exchange, response: Response) -> None:
+        if response.reason is None:
+            super()._answer(x, response)
+        else:
+            x.response = response
+            self._cut(x.stream, response.reason)
 
 
 class _Uncounted(ConnectionMeter):

@@ -54,6 +54,7 @@ _MEANING = {
     "body_cut": _UPSTREAM_GONE,
     "client_gone": _UPSTREAM_GONE,
     "idle_timeout": _UPSTREAM_GONE,
+    "internal": _INTERNAL,
     "head_timeout": reason("connect_timeout"),  # HTTP/2's SETTINGS, which come before any answer
     "read_timeout": reason("upload_timeout"),
     "reset_by_peer": _RESET,
@@ -99,7 +100,8 @@ Engine = Callable[[str | None], tuple[ClientCodec, bool]]
 
 
 def _meaning(why: Reason) -> Reason:
-    return why if why.source is Source.UPSTREAM else _MEANING.get(why.name, _BAD_RESPONSE)
+    """What a call's caller is told; our own applications say what went wrong themselves."""
+    return why if why.source in (Source.UPSTREAM, Source.APPLICATION) else _MEANING.get(why.name, _BAD_RESPONSE)
 
 
 class Flow:
