@@ -151,10 +151,13 @@ class ClientConnection(Connection):
     def data_received(self, data: bytes) -> None:
         now = self._now = self.service.clock()
         self.received += len(data)
-        self.dispatch(self.codec.feed(data, now))
+        codec = self.codec
+        self.dispatch(codec.feed(data, now))
         if not self._at_home:
             self._come_home()
-        self.flush()
+        # HTTP/1 has nothing to say to an answer: what goes out, goes out with a call or with its body.
+        if self.shared or codec.closing or codec.wants_read is not self._reading:
+            self.flush()
 
     def eof_received(self) -> bool:
         self._eof = True

@@ -261,7 +261,7 @@ class Upstream:
         self._tiers = tiers(peers)
 
     def _choose(self, errand: Errand, but: Peer | None = None) -> Peer | None:
-        usable = candidates(self._tiers, () if but is None else (but,)) or candidates(self._tiers)
+        usable = candidates(self._tiers) if but is None else candidates(self._tiers, (but,)) or candidates(self._tiers)
         if len(usable) > 1:
             wanted = errand.wanted
             return wanted if wanted in usable and wanted is not None else self._balancer.pick(usable, errand.key)
