@@ -211,6 +211,7 @@ def test_tcp_and_unix(tmp_path: Path) -> None:
 
 
 def test_nobody_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "enfilade.upstream")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         places: list[Any] = [taken.getsockname(), str(tmp_path / "none"), ("x" * 70 + ".invalid", 80), ("", 0)]

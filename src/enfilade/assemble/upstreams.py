@@ -105,6 +105,7 @@ class Upstreams:
         self._probes = probes
         self._made: dict[str, Upstream] = {}
         self._probers: list[Prober] = []
+        self._out: set[Peer] = set()
         self._resolvers = Resolvers()
         self._unsettled: list[asyncio.Event] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -124,6 +125,7 @@ class Upstreams:
             connection.sweep(now)
         for upstream in self._made.values():
             upstream.tick(now)
+            tell_changes(upstream, self._out)
         for prober in self._probers:
             prober.tick(now)
 
@@ -216,6 +218,18 @@ class _Group:
 def _ended(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         log.error("the peers of an upstream are not watched any more", exc_info=task.exception())
+
+
+def tell_changes(upstream: Upstream, out: set[Peer]) -> None:
+    """Say in the log which peers get nothing any more, and which do again; `out` are those that got nothing so far."""
+    for peer in upstream.peers:
+        usable = peer.up or peer.trial
+        if usable and peer in out:
+            out.discard(peer)
+            log.warning("%s: %s is used again", upstream.name, peer.name)
+        elif not usable and peer not in out:
+            out.add(peer)
+            log.warning("%s: %s is left alone (%s)", upstream.name, peer.name, upstream.health.condition(peer).value)
 
 
 def call_limits(table: UpstreamTable) -> CallLimits:

@@ -63,7 +63,7 @@ class Dialer:
         except (OSError, UnicodeError) as e:  # the latter: a name that cannot be one in DNS
             why, error = _FAILED, getattr(e, "strerror", None) or str(e)
         if not connection.made:  # otherwise its home knows it, and hears from it that it is lost
-            log.warning("%s: %s (%s)", self._name, error, why.name)
+            log.info("%s: %s (%s)", self._name, error, why.name)
             home.refused(why)
 
     async def _connect(self, make: Callable[[], ClientConnection]) -> None:
