@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 import subprocess
@@ -73,8 +74,11 @@ def alive(server: Server) -> Iterator[None]:
 
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
-    """What to recognise this test by in the server's output."""
-    return re.sub(r"\W", "-", request.node.name)
+    """What to recognise this run of the test by in the server's output."""
+    return re.sub(r"\W", "-", request.node.name) + f"-{next(_runs)}"
+
+
+_runs = itertools.count()
 
 
 def memory(pid: int, key: str) -> int:
