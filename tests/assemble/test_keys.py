@@ -15,17 +15,18 @@ import pytest
 from tests.assemble.kit import FakeParts, ask, config_of, write_pem
 
 from enfilade.assemble.balance import check_of, make_upstream
+from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.engines import engine_limits
 from enfilade.assemble.plan import EdgePlan, listeners_of
 from enfilade.assemble.sites import Sites, engine_body_limit
 from enfilade.assemble.trial import NoTimer
-from enfilade.assemble.upstreams import call_limits, equip, references, tls_context
+from enfilade.assemble.upstreams import call_limits, equip, references
 from enfilade.config import schema
 from enfilade.config.peers import wanted_of
 from enfilade.config.schema import Config, Table
 from enfilade.exchange.call import Call
 from enfilade.exchange.dispatch import Dispatcher
-from enfilade.net.client import ClientContext
+from enfilade.net.client import CallLimits, ClientContext
 from enfilade.net.context import ConnectionLimits
 from enfilade.process.board import Board
 from enfilade.process.plan import AppSpec
@@ -136,11 +137,13 @@ def servers(lines: str) -> str:
 def peer_of(config: Config) -> Any:
     loop = asyncio.new_event_loop()
     try:
-        context = ClientContext(loop=loop, limits=ConnectionLimits(), meter=None, connections=set())  # type: ignore[arg-type]
+        context = ClientContext(
+            calls=CallLimits(), loop=loop, limits=ConnectionLimits(), meter=None, connections=set(),  # type: ignore[arg-type]
+        )  # fmt: skip
         (said,) = config.upstreams["u"].peers
         address, weight, tier, limit = wanted_of(said)
         peer = Peer(address.name, weight=weight, tier=tier, limit=limit)
-        equip(peer, address, config.upstreams["u"], context)
+        equip(peer, address, config.upstreams["u"], context, peer_context)
         return peer
     finally:
         loop.close()
@@ -185,6 +188,10 @@ def made(look: Callable[[Any], object]) -> Look:
 def context(look: Callable[[Any], object]) -> Look:
     """A look at what the connections to its peers share."""
     return lambda c: look(call_limits(c.upstreams["u"]))
+
+
+def peer_tls(name: str) -> Look:
+    return lambda c: getattr(peer_context(c.upstreams["u"].tls, ()), name)
 
 
 def checked(name: str) -> Look:
@@ -239,8 +246,8 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     "Upstream.silence_timeout": (upstream("silence_timeout = 7"), context(lambda limits: limits.silence), 7.0),
     "Upstream.total_timeout": (upstream("total_timeout = 7"), context(lambda limits: limits.total), 7.0),
     "Upstream.keep_alive": (upstream("keep_alive = 7"), context(lambda limits: limits.keep_alive), 7.0),
-    "Upstream.tls": (upstream("tls = { verify = false }"), lambda c: tls_context(c.upstreams["u"]).verify_mode, ssl.CERT_NONE),
-    "PeerTls.verify": (upstream("tls = { verify = false }"), lambda c: tls_context(c.upstreams["u"]).check_hostname, False),
+    "Upstream.tls": (upstream("tls = { verify = false }"), peer_tls("verify_mode"), ssl.CERT_NONE),
+    "PeerTls.verify": (upstream("tls = { verify = false }"), peer_tls("check_hostname"), False),
     "PeerTls.name": (upstream('tls = { name = "n" }'), dialer_of("_server_name"), "n"),
     "Peer.url": (servers('url = "http://b:2"'), lambda c: peer_of(c).name, "http://b:2"),
     "Peer.weight": (servers('url = "http://b:2", weight = 3'), lambda c: peer_of(c).weight, 3),

@@ -174,12 +174,12 @@ ENGINE: Engine = lambda alpn: (Http1Client(Http1Limits()), False)  # noqa: E731
 
 async def dialed(where: tuple[str, int] | str, *, timeout: float = 5.0, **options: Any) -> Home:
     context = Context(
+        calls=CallLimits(),
         loop=asyncio.get_running_loop(),
         limits=ConnectionLimits(),
         meter=Meter(),
         connections=set(),  # type: ignore[arg-type]
     )
-    context.calls = CallLimits()
     context.over = asyncio.Event()
     home = Home()
     Dialer(context, where, ENGINE, timeout=timeout, name="http://peer", **options)(home)

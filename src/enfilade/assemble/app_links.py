@@ -13,6 +13,7 @@ from functools import partial
 from math import inf
 
 from enfilade.assemble.apps import negotiator
+from enfilade.assemble.balance import NO_EJECTION
 from enfilade.config.schema import App
 from enfilade.exchange.call import Channel, Home
 from enfilade.exchange.exchange import Handler
@@ -24,7 +25,6 @@ from enfilade.net.context import ConnectionLimits, Tracked
 from enfilade.observe.metrics import ConnectionMeter
 from enfilade.process.app_rows import AppRows
 from enfilade.process.links import Links
-from enfilade.upstream.breaker import Tolerance
 from enfilade.upstream.budget import RetryBudget
 from enfilade.upstream.health import Health
 from enfilade.upstream.health import Policy as HealthPolicy
@@ -60,13 +60,13 @@ class AppLinks:
         self._others = others
         self._connections: set[Tracked] = set()
         self._context = ClientContext(
+            calls=CallLimits(head=0, silence=0, total=0, keep_alive=0),
             loop=loop,
             # A worker that is busy reads nothing: that is no reason to cut what it has.
             limits=ConnectionLimits(write_timeout=inf),
             meter=meter,
             connections=self._connections,
         )
-        self._context.calls = CallLimits(head=0, silence=0, total=0, keep_alive=0)
         self._upstreams = {name: self._upstream(name, app) for name, app in apps.items()}
         self._workers: dict[int, tuple[Upstream, Peer]] = {}
         self._taking: set[asyncio.Task[object]] = set()
@@ -106,7 +106,7 @@ class AppLinks:
             BALANCERS["least_connections"](random.random),
             Queue(app.queue, app.queue_timeout, self._loop.call_later, counted),
             # A worker that fails is ended by its supervisor, and what an application answers is its own affair.
-            Health(HealthPolicy(Tolerance(failures=0), slow_start=0)),
+            Health(HealthPolicy(NO_EJECTION, slow_start=0)),
             time.monotonic,
             Policy(
                 budget=RetryBudget(time.monotonic()),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 
-from enfilade.config.schema import Config, Tls
+from enfilade.config.schema import Config, PeerTls, Tls
+from enfilade.net.dialer import client_tls
 from enfilade.net.tls import ALPN, Certificate, context_for, listener_context
 from enfilade.route.hosts import compile_hosts
 
@@ -42,6 +43,14 @@ def read_context(tls: Tls, alpn: Sequence[str] = ALPN) -> ssl.SSLContext:
     """The context for a certificate in files. Raises OSError or ssl.SSLError."""
     with open(tls.certificate, "rb") as chain, open(tls.key, "rb") as key:
         return context_for(Certificate(tls.certificate, chain.read(), key.read()), alpn)
+
+
+def peer_context(tls: PeerTls, protocols: tuple[str, ...]) -> ssl.SSLContext:
+    """The context for connections to peers; `protocols` are offered by ALPN. Making one reads all authorities that are trusted,
+    which takes tens of milliseconds: keep it. Raises OSError or ssl.SSLError."""
+    return client_tls(
+        authority=tls.authority, certificate=tls.certificate, key=tls.key, verify=tls.verify, protocols=protocols
+    )
 
 
 def _names(config: Config) -> list[str]:

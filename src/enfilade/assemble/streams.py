@@ -7,14 +7,14 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
-from enfilade.assemble.certificates import internal, read_context
+from enfilade.assemble.certificates import internal, peer_context, read_context
 from enfilade.config import schema, units
+from enfilade.config.peers import wanted_of
 from enfilade.config.schema import Config, PeerTls, Stream, Tls, Upstream
 from enfilade.http.addresses import Networks
-from enfilade.net.dialer import client_tls
 from enfilade.net.edge import Edge, serving
 from enfilade.net.tls import context_for
 from enfilade.observe.log import LogSink
@@ -28,7 +28,7 @@ from enfilade.stream.log import FORMATS
 from enfilade.stream.relay import Relay
 from enfilade.stream.service import StreamLimits, StreamLog, StreamService
 from enfilade.stream.udp import UdpListener
-from enfilade.upstream.addresses import Address, parse_address
+from enfilade.upstream.addresses import Address
 from enfilade.upstream.health import Health, Policy
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import BALANCERS
@@ -84,12 +84,6 @@ def _server_tls(tls: Tls | str | None) -> ssl.SSLContext | None:
     return read_context(tls, ()) if isinstance(tls, Tls) else context_for(internal(), ())
 
 
-def _client_tls(tls: PeerTls) -> ssl.SSLContext:
-    return client_tls(
-        authority=tls.authority, certificate=tls.certificate, key=tls.key, verify=tls.verify, protocols=()
-    )
-
-
 def _texts(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
@@ -113,6 +107,7 @@ class Streams:
         self._senders = Networks(config.server.proxy_protocol)
         self._by_spec = {spec: stream for stream in prepared for spec in stream.listen}
         self._logs = {stream.name: _log(stream.stream.log, sink) for stream in prepared}
+        self._tls_context = cache(peer_context)
         self._services: dict[str, StreamService] = {}
         self._udp: list[UdpListener] = []
 
@@ -166,9 +161,9 @@ class Streams:
             table = Upstream(peers=list(_texts(to)), balance=default, tls=stream.peer_tls)
         targets = {}
         for said in table.peers:
-            row = schema.Peer(url=said) if isinstance(said, str) else said
-            peer = Peer(parse_address(row.url).name, weight=row.weight, tier=row.tier, limit=row.limit)
-            targets[peer] = await self._target(prepared, parse_address(row.url), table.tls)
+            address, weight, tier, limit = wanted_of(said)
+            peer = Peer(address.name, weight=weight, tier=tier, limit=limit)
+            targets[peer] = await self._target(prepared, address, table.tls)
         health = Health(POLICY)
         self._edge.on_tick.append(health.tick)
         return Group(targets, BALANCERS[stream.balance or table.balance](random.random), health, time.monotonic())
@@ -181,7 +176,7 @@ class Streams:
                 what = f"{address.host} is not known: {error.strerror or error}"
                 raise StartError(f"streams.{prepared.name}: {what}") from error
             return Target(address._replace(at=str(found[0][4][0])))
-        return Target(address, _client_tls(tls), tls.name or address.host) if address.tls else Target(address)
+        return Target(address, self._tls_context(tls, ()), tls.name or address.host) if address.tls else Target(address)
 
 
 def _log(log: bool | schema.StreamLog, sink: Callable[[str], LogSink]) -> StreamLog | None:

@@ -10,9 +10,8 @@ from functools import partial
 import msgspec
 
 from enfilade.assemble.balance import make_upstream
-from enfilade.assemble.certificates import read_context
+from enfilade.assemble.certificates import peer_context, read_context
 from enfilade.assemble.sites import POLICIES, handler_of
-from enfilade.assemble.upstreams import tls_context
 from enfilade.config.errors import Path, dotted
 from enfilade.config.report import Report
 from enfilade.config.schema import Config, PeerTls, Policies, Route, Tls
@@ -73,7 +72,7 @@ def _try_upstream(name: str, table: UpstreamTable, report: Report) -> None:
         alone = UpstreamTable(**{key: getattr(table, key)})
         _try(partial(make_upstream, name, alone, _later, _zero), table, path, key, report)
     if table.tls != PeerTls():
-        _try(partial(tls_context, table), table, path, "tls", report)
+        _try(partial(peer_context, table.tls, ()), table, path, "tls", report)
 
 
 def _later(seconds: float, what: Callable[[], None]) -> NoTimer:

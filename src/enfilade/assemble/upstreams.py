@@ -8,20 +8,21 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from math import inf
 from typing import NamedTuple
 from zlib import crc32
 
 from enfilade.assemble.balance import check_of, make_upstream
+from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.discovery import Resolvers, discovery_of
 from enfilade.config.peers import wanted_of
-from enfilade.config.schema import Config, Discover, Proxy
+from enfilade.config.schema import Config, Discover, PeerTls, Proxy
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.config.units import is_name
 from enfilade.net.client import CallLimits, ClientContext, Engine
 from enfilade.net.context import ConnectionLimits, Tracked
-from enfilade.net.dialer import Dialer, client_tls
+from enfilade.net.dialer import Dialer
 from enfilade.observe.metrics import ConnectionMeter
 from enfilade.process.board import Board
 from enfilade.upstream.addresses import Address, Wanted
@@ -37,6 +38,10 @@ from enfilade.wire.http1.client import Http1Client
 from enfilade.wire.http1.limits import Http1Limits
 
 log = logging.getLogger("enfilade.upstream")
+
+PeerContext = Callable[[PeerTls, tuple[str, ...]], ssl.SSLContext]
+"""As `peer_context`."""
+HTTP2, HTTP1 = "h2", "http/1.1"
 
 SLOTS = 64
 """Peers of an upstream with rows of their own on the board; beyond, some share theirs."""
@@ -149,9 +154,12 @@ class Upstreams:
         if check is not None and self._probes:
             self._probers.append(Prober(upstream, check, random.random))
         context = ClientContext(
-            loop=self._loop, limits=ConnectionLimits(), meter=self._meter, connections=self.connections
+            calls=call_limits(table),
+            loop=self._loop,
+            limits=ConnectionLimits(),
+            meter=self._meter,
+            connections=self.connections,
         )
-        context.calls = call_limits(table)
         group = _Group(upstream, table, context, self._rows[name], self._cells, self._others)
         wanted = [wanted_of(peer) for peer in table.peers]
         if table.discover == Discover() and all(peer.address.is_literal for peer in wanted):
@@ -189,6 +197,7 @@ class _Group:
         self._rows = rows
         self._cells = cells
         self._others = others
+        self._tls_context = cache(peer_context)
         self._peers: dict[str, Peer] = {}
         self._slots: dict[str, int] = {}
 
@@ -199,7 +208,7 @@ class _Group:
             self._upstream.leave(peer)
             del self._slots[peer.name]
         for peer in change.joined:
-            equip(peer, change.addresses[peer.name], self._table, self._context)
+            equip(peer, change.addresses[peer.name], self._table, self._context, self._tls_context)
             slot = self._slots[peer.name] = self._slot(peer.name)
             rows = self._rows
             peer.share_counts(self._cells, rows.in_flight + slot, rows.requests + slot, self._others)
@@ -241,7 +250,7 @@ def call_limits(table: UpstreamTable) -> CallLimits:
     )
 
 
-def equip(peer: Peer, address: Address, table: UpstreamTable, context: ClientContext) -> None:
+def equip(peer: Peer, address: Address, table: UpstreamTable, context: ClientContext, tls_context: PeerContext) -> None:
     """Give `peer` what it takes to be asked: what it speaks, and pools for its connections."""
     peer.authority, peer.tls, peer.http2 = address.authority, address.tls, address.protocol == "h2c"
     dial = partial(_dialer, address, table, context)
@@ -249,10 +258,10 @@ def equip(peer: Peer, address: Address, table: UpstreamTable, context: ClientCon
         Pool, later=context.loop.call_later, most=table.connections, length=table.queue, patience=table.queue_timeout,
         keep=table.keep,
     )  # fmt: skip
-    tls = tls_context(table) if address.tls else None
+    tls = tls_context(table.tls, (HTTP2, HTTP1)) if address.tls else None
     peer.pool = peer.upgrades = pool(dial(tls), shared=peer.http2)
     if tls is not None:  # whatever the peer prefers, an upgrade is asked for in HTTP/1.1
-        peer.upgrades = pool(dial(tls_context(table, ("http/1.1",))))
+        peer.upgrades = pool(dial(tls_context(table.tls, (HTTP1,))))
 
 
 def _dialer(address: Address, table: UpstreamTable, context: ClientContext, tls: ssl.SSLContext | None) -> Dialer:
@@ -264,14 +273,6 @@ def _dialer(address: Address, table: UpstreamTable, context: ClientContext, tls:
         tls=tls,
         server_name=table.tls.name or address.host,
         name=address.name,
-    )
-
-
-def tls_context(table: UpstreamTable, protocols: tuple[str, ...] = ("h2", "http/1.1")) -> ssl.SSLContext:
-    """Raises OSError or ssl.SSLError."""
-    tls = table.tls
-    return client_tls(
-        authority=tls.authority, certificate=tls.certificate, key=tls.key, verify=tls.verify, protocols=protocols
     )
 
 

@@ -18,8 +18,9 @@ from enfilade.http.ends import Ends
 from enfilade.http.fields import Fields
 from enfilade.http.reasons import Reason, Source, reason
 from enfilade.net.connection import Connection
-from enfilade.net.context import ConnectionContext, Tracked
+from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked
 from enfilade.net.senders import Sender, StreamSender
+from enfilade.observe.metrics import ConnectionMeter
 from enfilade.wire.codec import ClientCodec, LocalError
 from enfilade.wire.events import (
     ConnectionClosed,
@@ -86,7 +87,12 @@ class ClientContext(ConnectionContext):
 
     __slots__ = ("calls",)
 
-    calls: CallLimits
+    def __init__(
+        self, *, calls: CallLimits, loop: asyncio.AbstractEventLoop, limits: ConnectionLimits, meter: ConnectionMeter,
+        connections: set[Tracked],
+    ) -> None:  # fmt: skip
+        super().__init__(loop=loop, limits=limits, meter=meter, connections=connections)
+        self.calls = calls
 
     def opened(self, connection: Tracked, ends: Ends) -> None:
         self.connections.add(connection)

@@ -213,13 +213,13 @@ class Scene:
         table = table or UpstreamTable(queue_timeout=10.0, eject=False)
         self.upstream = make_upstream("peers", table, self.later, lambda: self.now)
         self.context = ClientContext(
+            calls=limits or CallLimits(),
             loop=self.loop,
             limits=ConnectionLimits(write_timeout=30.0),
             meter=self.meter,  # type: ignore[arg-type]
             connections=set(),
         )
         self.context.clock = lambda: self.now
-        self.context.calls = limits or CallLimits()
         for number in range(peers):
             peer = Peer(f"http://peer{number}:80")
             peer.authority, peer.http2 = f"peer{number}", http2
