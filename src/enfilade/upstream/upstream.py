@@ -20,7 +20,6 @@ from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import Balancer, Tiers, candidates, tiers
 from enfilade.upstream.sticky import Sticky
 
-_REFUSED = reason("upstream_busy")
 _UNREACHABLE = tuple(map(reason, ("connect_failed", "connect_timeout", "upstream_tls")))
 """What counts against a peer although nothing was sent to it. A stream that it refuses does not: so it goes out of service."""
 _BROKEN = reason("upstream_broken")
@@ -54,10 +53,7 @@ class Queue:
         self.later = later
         self._timers: dict[Errand, Timer] = {}
         self._counted = counted
-        self.expired: Callable[[Errand], None] = _expire
-
-    def __len__(self) -> int:
-        return len(self.waiting)
+        self.expired: Callable[[Errand], None]
 
     def enter(self, errand: Errand) -> bool:
         """False: it is full."""
@@ -87,15 +83,11 @@ class Queue:
             self._counted(len(self.waiting))
 
 
-def _expire(errand: Errand) -> None:
-    errand.give_up(_BUSY)
-
-
 class Policy(NamedTuple):
     """`retries`: how often a failed request is tried again, paid from a `budget`, as is asking twice what is later than `hedge`
-    says. `breaker`: leaves all of the peers alone for a while. `wake`: called when a
-    request waits and there is no peer at all, because peers come by themselves (an application's workers, which are still
-    starting): without it, such a request has no chance. `busy`, `nobody`: why a request is given up."""
+    says. `breaker`: leaves all of the peers alone for a while. `wake`: called when a request waits and there is no peer at all,
+    because peers come by themselves (an application's workers, which are still starting): without it, such a request has no
+    chance. `busy`, `nobody`: why a request is given up."""
 
     retries: int = 1
     budget: RetryBudget | None = None
@@ -135,19 +127,20 @@ class Upstream:
     def join(self, peer: Peer, row: int = 0) -> None:
         """From now on it gets requests. `row`: the first of its rows on the board."""
         self.health.joined(peer, self.clock(), row)
-        self._regroup((*self.peers, peer))
+        self.arrange((*self.peers, peer))
         self._serve_queue()
 
     def leave(self, peer: Peer) -> None:
         """It gets no new requests; those that it has are seen through."""
-        self._regroup(tuple(p for p in self.peers if p is not peer))
+        self.arrange(tuple(p for p in self.peers if p is not peer))
         self.health.left(peer, self.clock())
         peer.pool.retire()
         peer.upgrades.retire()
 
     def arrange(self, peers: Sequence[Peer]) -> None:
-        """The same peers, in this order; their weights, tiers and limits may be others than before."""
-        self._regroup(peers)
+        """The peers are these, in this order; their weights, tiers and limits may be others than before."""
+        self.peers = peers
+        self._tiers = tiers(peers)
 
     def tick(self, now: float) -> None:
         """About once a second."""
@@ -256,10 +249,6 @@ class Upstream:
 
     # -- inside
 
-    def _regroup(self, peers: Sequence[Peer]) -> None:
-        self.peers = peers
-        self._tiers = tiers(peers)
-
     def _choose(self, errand: Errand, but: Peer | None = None) -> Peer | None:
         usable = candidates(self._tiers) if but is None else candidates(self._tiers, (but,)) or candidates(self._tiers)
         if len(usable) > 1:
@@ -300,7 +289,7 @@ class Upstream:
     def _failed(self, peer: Peer, call: Call, why: Reason) -> None:
         now = self.clock()
         counts = call.status or call.sent or why in _UNREACHABLE
-        self.health.failed(peer, why if counts else _REFUSED, now)
+        self.health.failed(peer, why if counts else _BUSY, now)
         breaker = self._policy.breaker
         if breaker is None or call.status:
             return

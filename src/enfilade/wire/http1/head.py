@@ -232,10 +232,14 @@ def read_response_head(head: bytes, most: int) -> ResponseHead | Reason:
     known = _responses.get(head)
     if known is not None:
         return known
-    read = _parse_response_head(head, most)
-    if isinstance(read, Reason):
-        return read
-    made = ResponseHead(*read)
+    line_end = head.find(b"\r\n")
+    match = match_status_line(head, 0, line_end)
+    if match is None:
+        return _BAD_RESPONSE
+    fields = parse_fields(head[line_end + 2 :], most)
+    if isinstance(fields, Reason):
+        return fields
+    made = ResponseHead(int(match[2]), match[1].decode("ascii"), fields)
     if len(head) <= _RESPONSE_BYTES and SECRETS.isdisjoint(made.fields.names):
         remember(_responses, head, made, _RESPONSES)
     return made
@@ -245,14 +249,3 @@ def read_response_head(head: bytes, most: int) -> ResponseHead | Reason:
 _RESPONSES = 512
 _RESPONSE_BYTES = 1024
 _responses: dict[bytes, ResponseHead] = {}
-
-
-def _parse_response_head(head: bytes, most: int) -> tuple[int, str, Fields] | Reason:
-    line_end = head.find(b"\r\n")
-    match = match_status_line(head, 0, line_end)
-    if match is None:
-        return _BAD_RESPONSE
-    fields = parse_fields(head[line_end + 2 :], most)
-    if isinstance(fields, Reason):
-        return fields
-    return int(match[2]), match[1].decode("ascii"), fields
