@@ -58,7 +58,6 @@ class Telling(Pool):
         fields = Fields([(b"x-accel-redirect", b"/a.txt")]) if request.raw_path == b"/file" else NO_FIELDS
         call.status = found
         call.caller.answered(call, Response(found, fields, " ".join(said).encode()))
-        call.caller.over(call, None)
 
 
 class FakeParts(NoWorker):

@@ -40,16 +40,17 @@ class Call:
 
 
 class Caller(Protocol):
-    """Whoever makes calls. Each call ends with exactly one `over`; without an `answered` before it, it has failed."""
+    """Whoever makes calls. Each call ends exactly once: by a whole answer, or by `over`; without an `answered` before it, it has
+    failed."""
 
     def informed(self, call: Call, status: int, fields: Fields) -> None:
         """An interim response (1xx, not 100 and not 101)."""
 
     def answered(self, call: Call, response: Response) -> None:
-        """The peer's answer: whole, or its body flows from here on as a Stream, or it is a Tunnel."""
+        """The peer's answer. Where its body is bytes, the call is over; otherwise it flows from here on."""
 
     def over(self, call: Call, why: Reason | None) -> None:
-        """Nothing more will come: all is well, or `why` not. The connection has let go of the call."""
+        """Nothing more will come: all is well, or `why` not."""
 
 
 class Channel(Protocol):

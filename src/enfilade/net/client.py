@@ -158,7 +158,12 @@ class ClientConnection(Connection):
         now = self._now = self.service.clock()
         self.received += len(data)
         codec = self.codec
-        self.dispatch(codec.feed(data, now))
+        events = codec.feed(data, now)
+        if len(events) > 1:
+            self.dispatch(events)
+        else:
+            for event in events:
+                _HANDLE[type(event)](self, event)
         if not self._at_home:
             self._come_home()
         # HTTP/1 has nothing to say to an answer: what goes out, goes out with a call or with its body.
@@ -275,7 +280,6 @@ class ClientConnection(Connection):
         if event.ended:
             self._release(call)
             call.caller.answered(call, Response(status, event.fields, event.body))
-            call.caller.over(call, None)
             return
         flow = self._flow(event.stream)
         if call.request.protocol is not None and (status == 101 or (status < 300 and call.request.method == "CONNECT")):
@@ -419,7 +423,6 @@ class ClientConnection(Connection):
         self._freed()
 
     def _freed(self) -> None:
-        self.codec.resume(self._now)
         if not self.open:
             self._idle_since = self._now
         if self.codec.closing:

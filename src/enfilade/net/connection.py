@@ -94,6 +94,9 @@ class Connection(asyncio.Protocol):
         """The connection is gone or going: nothing stays in flight."""
         raise NotImplementedError
 
+    def resume(self) -> None:
+        """Go on with what the engine held back."""
+
     def dismiss(self) -> None:
         """End what has no end of its own."""
 
@@ -125,15 +128,6 @@ class Connection(asyncio.Protocol):
         self.flush()
 
     # -- reading and writing
-
-    def resume(self) -> None:
-        """An exchange is over: go on with the requests that the engine held back."""
-        while not self.paused:
-            events = self.codec.resume(self.service.clock())
-            if not events:
-                return
-            self.dispatch(events)
-            self.flush_soon()
 
     def flush(self) -> None:
         """Write what the engine has for the peer; read on, stop reading, or close, as it says."""

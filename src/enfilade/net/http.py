@@ -89,7 +89,7 @@ class HttpConnection(Connection):
                     self._request(event, now)
                 else:
                     _HANDLE[type(event)](self, event)
-            if self.paused:
+            if self.paused or not codec.behind:
                 break
             events = codec.resume(now)
         self.flush()
@@ -114,6 +114,12 @@ class HttpConnection(Connection):
                 self._cut(stream, CLIENT_GONE)
         self.flush()
         return self.ends.tls is None  # TLS cannot be half closed
+
+    def resume(self) -> None:
+        """An exchange is over: go on with what the engine held back."""
+        while self.codec.behind and not self.paused:
+            self.dispatch(self.codec.resume(self.service.clock()))
+            self.flush_soon()
 
     # -- requests
 
@@ -162,7 +168,8 @@ class HttpConnection(Connection):
             _let_go(response)  # the client went away first
             return
         self._answer(x, response)
-        self.resume()
+        if self.codec.behind:
+            self.resume()
         if self.open:  # others may be answered in this turn too
             self.flush_soon()
         else:

@@ -22,18 +22,15 @@ class RetryBudget:
     `floor` x T retries are made beyond what the bucket held at its start.
     """
 
-    __slots__ = ("_deposits", "_floor", "_ratio", "_since", "_tokens")
+    __slots__ = ("_floor", "_ratio", "_since", "_tokens", "requests")
 
     def __init__(self, now: float, *, ratio: float = 0.2, floor: float = 10.0) -> None:
         self._ratio = ratio
         self._floor = floor * _MEMORY  # what the bucket holds without any requests
         self._tokens = self._floor
-        self._deposits = 0
         self._since = now
-
-    def deposit(self) -> None:
-        """A request, not a retry, is made."""
-        self._deposits += 1
+        self.requests = 0
+        """Made since we last looked, retries not among them: whoever makes them counts."""
 
     def take(self, now: float) -> bool:
         """Pay for a retry. False: it cannot be paid."""
@@ -47,9 +44,9 @@ class RetryBudget:
         age = (now - self._since) / _MEMORY
         # What was deposited since we last looked came evenly, and the earlier of it has leaked more.
         lasting = -expm1(-age) / age if age else 1.0
-        earned = self._deposits * self._ratio * lasting
+        earned = self.requests * self._ratio * lasting
         self._tokens = self._floor + (self._tokens - self._floor) * exp(-age) + earned
-        self._deposits = 0
+        self.requests = 0
         self._since = now
         return self._tokens
 

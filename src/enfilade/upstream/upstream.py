@@ -102,10 +102,12 @@ class Upstream:
     """A group of peers, each with a `Pool` of its connections.
 
     `peers` is never changed, but replaced: whoever walks through it is not disturbed. `key`: what balancing by hash goes by;
-    `sticky`: brings clients back to the peer that served them before.
+    `sticky`: brings clients back to the peer that served them before. `hedges`: whether late requests are asked for twice.
     """
 
-    __slots__ = ("_balancer", "_policy", "_queue", "_tiers", "clock", "health", "key", "name", "peers", "sticky")
+    __slots__ = (
+        "_balancer", "_only", "_policy", "_queue", "_tiers", "clock", "health", "hedges", "key", "name", "peers", "sticky",
+    )  # fmt: skip
 
     def __init__(
         self, name: str, balancer: Balancer, queue: Queue, health: Health, clock: Callable[[], float], policy: Policy
@@ -113,6 +115,7 @@ class Upstream:
         self.name = name
         self.peers: Sequence[Peer] = ()
         self._tiers: Tiers = ()
+        self._only: Peer | None = None  # the one peer, where there is nothing to choose
         self.health = health
         self.key: Key | None = None
         self.sticky: Sticky | None = None
@@ -120,6 +123,7 @@ class Upstream:
         self._balancer = balancer
         self._queue = queue
         self._policy = policy
+        self.hedges = policy.hedge is not None
         queue.expired = self._expired
 
     # -- who belongs to it
@@ -141,6 +145,7 @@ class Upstream:
         """The peers are these, in this order; their weights, tiers and limits may be others than before."""
         self.peers = peers
         self._tiers = tiers(peers)
+        self._only = peers[0] if len(peers) == 1 and not peers[0].limit else None
 
     def tick(self, now: float) -> None:
         """About once a second."""
@@ -155,11 +160,13 @@ class Upstream:
         """Find a peer for `errand`, now or when one has room."""
         policy = self._policy
         if policy.budget is not None:
-            policy.budget.deposit()
+            policy.budget.requests += 1
         if policy.breaker is not None and not policy.breaker.admits(self.clock()):
             errand.give_up(_BROKEN)
             return
-        peer = self._choose(errand)
+        peer = self._only
+        if peer is None or not peer.up:
+            peer = self._choose(errand)
         if peer is not None:
             errand.go(peer)
         else:
@@ -186,11 +193,6 @@ class Upstream:
         else:
             errand.go(peer)
         return True
-
-    @property
-    def hedges(self) -> bool:
-        """Whether late requests are asked for twice."""
-        return self._policy.hedge is not None
 
     def hedge_later(self, call: Call, what: Callable[[], None]) -> Timer | None:
         """`what` is called when the answer to `call` is late: later than nearly all others. None: it may not be made twice, or

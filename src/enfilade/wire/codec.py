@@ -37,7 +37,7 @@ class Codec(Protocol):
     """One per connection, the role fixed at birth. HTTP/1.1's only stream is 1."""
 
     wants_read: bool
-    """False: pause the socket; `resume` or `consumed` may set it again."""
+    """False: pause the socket; `consumed`, or the end of the exchange, may set it again."""
     closing: bool
     """True: when `pending()` has been written, close the connection."""
     linger: bool
@@ -46,9 +46,6 @@ class Codec(Protocol):
 
     def feed(self, data: bytes, now: float) -> list[Event]:
         """Take what the socket gave (`b""`: the peer's end of stream) and say what happened."""
-
-    def resume(self, now: float) -> list[Event]:
-        """HTTP/1: the exchange is over both ways, go on with what was held back (a pipelined request). HTTP/2: nothing."""
 
     def pending(self) -> list[bytes]:
         """What is to be written now, drained: once each turn of the loop."""
@@ -82,6 +79,12 @@ class Codec(Protocol):
 
 
 class ServerCodec(Codec, Protocol):
+    behind: bool
+    """Something came behind the request that is answered now (a pipelined one, or what a tunnel begins with): call `resume`."""
+
+    def resume(self, now: float) -> list[Event]:
+        """Go on with what was held back. HTTP/2 never holds anything back."""
+
     def forget(self) -> None:
         """The connection has been silent for a while: give back what is remembered to be fast."""
 

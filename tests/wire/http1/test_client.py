@@ -100,7 +100,6 @@ def test_responses_and_the_next_request() -> None:
         engine.request(outgoing("GET", "http", "a", b"/", NO_FIELDS), end=True)
         assert not engine.idle
         assert [e[0] for e in merged(engine.feed(OK2, 0.0))] == ["response", "data", "end"]
-        engine.resume(0.0)
     assert engine.idle
 
 
@@ -134,15 +133,18 @@ def test_failures_13_responses_without_body(method: str, status: bytes) -> None:
 def test_a_connection_that_is_not_kept(head: bytes) -> None:
     engine = waiting()
     engine.feed(head + b"Content-Length: 0\r\n\r\n", 0.0)
-    engine.resume(0.0)
     assert engine.closing and not engine.idle
+
+
+def test_what_comes_behind_the_last_response_is_unasked() -> None:
+    events = waiting().feed(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\nmore", 0.0)
+    assert merged(events)[-1] == ("closed", "unasked_response")
 
 
 def test_a_response_before_its_request_is_sent_ends_the_connection() -> None:
     engine = client()
     engine.request(outgoing("POST", "http", "a", b"/", NO_FIELDS), end=False)
     engine.feed(OK2, 0.0)
-    engine.resume(0.0)
     assert engine.closing and not engine.idle
 
 
@@ -247,7 +249,6 @@ def test_what_one_role_writes_the_other_reads(declared: bool, cut: int) -> None:
         assert [e[:2] for e in merged(back)][:2] == [("response", 103), ("response", 201)]
         assert merged(back)[2:] == [("data", b"hello world"), ("end", trailers.pairs)]
         theirs.resume(0.0)
-        ours.resume(0.0)
     assert ours.idle
 
 

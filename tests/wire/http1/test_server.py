@@ -459,7 +459,7 @@ def test_failures_11_silence_is_closed_without_a_word() -> None:
     assert engine.deadline() is None, "an application may take its time"
     engine.respond(1, 200, OK, b"")
     out(engine)
-    engine.resume(5.0)
+    assert engine.deadline() == float("-inf") and engine.tick(5.0) == [], "it is idle since the clock was looked at"
     assert engine.deadline() == 80.0
     assert merged(engine.tick(80.0)) == [("closed", "idle_timeout")] and engine.closing and out(engine) == b""
 

@@ -105,7 +105,7 @@ class Proxy:
             # To a client that speaks HTTP/2, any 2xx means that its tunnel is open.
             agreed = type(answer.body) is Tunnel and accepted(x.request.fields, call.request.fields, fields)
             return Response(answer.status, agreed, answer.body) if agreed else self.failure(x, _BAD_RESPONSE)
-        page = self._page(answer.status)
+        page = self._page(answer.status) if self._instead else None
         return Response(answer.status, fields, answer.body) if page is None else page
 
     def failure(self, x: Exchange, why: Reason) -> Response:
@@ -115,8 +115,6 @@ class Proxy:
         return answer if page is None else Response(page.status, page.fields.adding(_NOT_STORED), page.body, why)
 
     def _page(self, status: int) -> Response | None:
-        if not self._instead:
-            return None
         page = self._instead.get(status) or self._instead.get(status // 100)
         return None if page is None else Response(status, page.fields, page.body)
 
@@ -173,12 +171,15 @@ class Forwarding(Pending):
     def answered(self, call: Call, response: Response) -> None:
         """See `Caller.answered`."""
         proxy = self._proxy
+        upstream = proxy.upstream
         peer = self._under_way[call]
-        proxy.upstream.answered(peer, call)
+        upstream.answered(peer, call)
+        if type(response.body) is bytes:
+            self._end(call, None)
         if self.response is not None:
             self._cancel([call], _CLIENT_GONE)
             return
-        if len(self._under_way) > 1:
+        if self._under_way:
             self._cancel([other for other in self._under_way if other is not call], _CLIENT_GONE)
         if proxy.internal is not None and INTERNAL_FILE in response.fields:
             answer_by_file(self, self.x, proxy.internal, response.fields)
@@ -188,7 +189,7 @@ class Forwarding(Pending):
         response = proxy.answer_of(self.x, call, response)
         if response.body is not theirs:
             self._cancel([call], _CLIENT_GONE)
-        sticky = proxy.upstream.sticky
+        sticky = upstream.sticky
         if sticky is not None and peer is not self.wanted:
             cookie = sticky.cookie(peer, self.x.ends.scheme == "https")
             response = response.with_fields(response.fields.adding((b"set-cookie", cookie)))
@@ -196,16 +197,20 @@ class Forwarding(Pending):
 
     def over(self, call: Call, why: Reason | None) -> None:
         """See `Caller.over`."""
+        peer = self._end(call, why)
+        if why is None or call.status or self.response is not None or self._under_way:
+            return
+        if not self._proxy.upstream.again(self, call, why, peer, self._tries - 1):
+            self.resolve(self._proxy.failure(self.x, why))
+
+    def _end(self, call: Call, why: Reason | None) -> Peer:
+        """Its peer has room for another one."""
         peer = self._under_way.pop(call)
-        upstream = self._proxy.upstream
-        upstream.finished(peer, call, why)
+        self._proxy.upstream.finished(peer, call, why)
         if self._hedge is not None:
             self._hedge.cancel()
             self._hedge = None
-        if why is None or call.status or self.response is not None or self._under_way:
-            return
-        if not upstream.again(self, call, why, peer, self._tries - 1):
-            self.resolve(self._proxy.failure(self.x, why))
+        return peer
 
     # -- the client
 

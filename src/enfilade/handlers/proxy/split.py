@@ -62,9 +62,12 @@ class _Shadow:
 
     def answered(self, call: Call, response: Response) -> None:
         assert self._peer is not None
-        self._proxy.upstream.answered(self._peer, call)
-        if type(response.body) is not bytes:
-            self._proxy.upstream.cancel(self._peer, call, _CLIENT_GONE)
+        upstream = self._proxy.upstream
+        upstream.answered(self._peer, call)
+        if type(response.body) is bytes:
+            upstream.finished(self._peer, call, None)
+        else:
+            upstream.cancel(self._peer, call, _CLIENT_GONE)
 
     def over(self, call: Call, why: Reason | None) -> None:
         assert self._peer is not None

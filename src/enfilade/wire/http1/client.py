@@ -34,12 +34,15 @@ _UNASKED = reason("unasked_response")
 _UPSTREAM_GONE = reason("upstream_gone")
 _BODY_CUT = reason("body_cut")
 
+# Looked at for every request: a global costs less than an attribute of a class.
+_IDLE, _HEAD, _READY, _BODY, _SENT = Reading.IDLE, Reading.HEAD, Writing.READY, Writing.BODY, Writing.DONE
+
 # RFC 9110 section 8.6: these say Content-Length: 0 where they have no content.
 _WITH_CONTENT = frozenset(("POST", "PUT", "PATCH"))
 
 
 class Http1Client(Connection):
-    """One connection to an upstream. When a response is complete, call `resume` and ask `idle` before the next request."""
+    """One connection to an upstream: `idle` again as soon as a response is complete, or `closing`."""
 
     __slots__ = ("_interims", "_keep_alive", "_method", "_protocol")
     _reads, _writes = tables(Role.CLIENT)
@@ -68,8 +71,10 @@ class Http1Client(Connection):
         head = request.encoded
         if type(head) is not _Head or head.end is not end:
             head = request.encoded = _encode(request, end)
-        self._say(Said.WHOLE if end else Said.HEAD)
-        self._hear(Heard.ASKED)
+        if self._writing is not _READY:
+            self._say(Said.HEAD)
+        self._writing = _SENT if end else _BODY
+        self._reading = _HEAD
         self._out.append(head.data)
         self._left = head.framing
         self._method, self._protocol = request.method, request.protocol
@@ -85,22 +90,10 @@ class Http1Client(Connection):
         """See `Codec.feed`."""
         return _FEED[self._reading](self, data, now) if data else self._end_of_stream()
 
-    def resume(self, now: float) -> list[Event]:
-        """The response was taken: the connection is ready for the next request, or closing."""
-        if self._reading is Reading.DONE:
-            if self._writing is Writing.DONE and self._keep_alive:
-                self._hear(Heard.NEXT)
-                self._say(Said.NEXT)
-                self._unread = 0
-                self.wants_read = True
-            else:
-                self._shut()
-        return NO_EVENTS
-
     def _feed_head(self, data: bytes, now: float) -> list[Event]:
         buffer = self._buffer + data if self._buffer else data
         events: list[Event] = []
-        while self._reading is Reading.HEAD and buffer:
+        while self._reading is _HEAD and buffer:
             end = buffer.find(b"\r\n\r\n", 0, self._limits.head)
             if end < 0:
                 if search_bare_lf(buffer, 0, self._limits.head) is not None:
@@ -115,7 +108,7 @@ class Http1Client(Connection):
             if buffer and head.framing == len(buffer) and self._method != "HEAD":
                 return [*events, self._whole(head, buffer)]
             events += self._take_head(head)
-        if self._reading is Reading.HEAD:
+        if self._reading is _HEAD:
             self._buffer = buffer
             return events
         self._buffer = b""
@@ -123,8 +116,7 @@ class Http1Client(Connection):
 
     def _whole(self, head: ResponseHead, body: bytes) -> Event:
         """The whole response is here, as nearly always."""
-        self._keep_alive = self._keep_alive and head.keep_alive
-        self._hear(Heard.WHOLE)
+        self._complete(head.keep_alive)
         return ResponseReceived(1, head.status, head.fields, True, body)
 
     def _take_head(self, head: ResponseHead) -> list[Event]:
@@ -142,13 +134,25 @@ class Http1Client(Connection):
                 return self._closed(_BAD_RESPONSE)
             self._hear(Heard.INTERIM)
             return [ResponseReceived(1, status, fields, False)]
-        self._keep_alive = self._keep_alive and head.keep_alive
         if framing == 0:
-            self._hear(Heard.WHOLE)
+            self._complete(head.keep_alive)
         else:
+            self._keep_alive = self._keep_alive and head.keep_alive
             self._hear(Heard.HEAD)
             self._reader = body_reader(framing, self._limits, 0)
         return [ResponseReceived(1, status, fields, framing == 0)]
+
+    def _complete(self, keep_alive: bool) -> None:
+        """The response is complete: another request may be made, unless this one is still being sent, or the peer will not."""
+        if keep_alive and self._keep_alive and self._writing is _SENT:
+            self._reading = _IDLE
+            self._writing = _READY
+            self._unread = 0
+        else:
+            self._reading = Reading.DONE
+            self._say(Said.CLOSE)
+            self.closing = True
+        self.wants_read = True
 
     def _switch(self, version: str, fields: Fields) -> list[Event]:
         """A tunnel only for the protocol that was asked for (FAILURES: upgrade smuggling)."""
@@ -166,6 +170,8 @@ class Http1Client(Connection):
             return events + self._closed(failure)
         if self._buffer:
             return events + self._closed(_UNASKED)
+        if self._reading is Reading.DONE:
+            self._complete(keep_alive=True)
         return events
 
     def _feed_unasked(self, data: bytes, now: float) -> list[Event]:

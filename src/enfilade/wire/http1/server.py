@@ -2,8 +2,7 @@
 
 What the caller should know beyond `ServerCodec`:
 
-- When the response is complete, call `resume`; until then pipelined bytes are held back, and after `accept` the bytes that
-  the peer sent ahead.
+- Pipelined bytes are held back until the response is complete, those that the peer sent ahead of a tunnel until `accept`.
 - `100 (Continue)` goes out by itself when the body's reader first calls `consumed`, be it with size 0, if the client waits
   for it and no final response has begun.
 - The peer's end of stream before its response has begun cancels the exchange (ConnectionClosed with `client_gone`), as
@@ -22,7 +21,7 @@ from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
 from enfilade.wire.codec import DateStamp, LocalError, ServerCodec
 from enfilade.wire.events import DataReceived, Event, MessageEnded, Rejected, RequestReceived
-from enfilade.wire.http1.connection import NO_EVENTS, SILENT, WINDOW, Connection, tables
+from enfilade.wire.http1.connection import NO_EVENTS, SILENT, Connection, tables
 from enfilade.wire.http1.head import Block, Control, RequestLine, judge_partial, parse_request_line, read_block
 from enfilade.wire.http1.limits import Http1Limits
 from enfilade.wire.http1.reader import LengthReader, body_reader
@@ -45,8 +44,11 @@ _HEAD_TIMEOUT = reason("head_timeout")
 _BODY_TIMEOUT = reason("body_timeout")
 _IDLE_TIMEOUT = reason("idle_timeout")
 
+_SINCE_NOW = float("-inf")
+"""When an idle connection's time ends that has been idle since just now: `tick` will know when that was."""
+
 # Looked at for every request: a global costs less than an attribute of a class.
-_HEAD, _DONE, _READY, _ANSWERED = Reading.HEAD, Reading.DONE, Writing.READY, Writing.DONE
+_HEAD, _DONE, _IDLE, _READY, _ANSWERED = Reading.HEAD, Reading.DONE, Writing.IDLE, Writing.READY, Writing.DONE
 
 
 class Http1Server(Connection):
@@ -55,12 +57,13 @@ class Http1Server(Connection):
 
     __slots__ = (
         "_again", "_blank", "_block", "_block_at", "_date", "_drain", "_draining", "_expects", "_http10", "_keep_alive",
-        "_last_head", "_plain", "_rate_bytes", "_rate_from", "_request", "_scheme", "_silent",
+        "_last_head", "_plain", "_rate_bytes", "_rate_from", "_request", "_scheme", "_silent", "behind",
     )  # fmt: skip
     _reads, _writes = tables(Role.SERVER)
 
     def __init__(self, scheme: str, limits: Http1Limits, date: DateStamp, now: float | None = None) -> None:
         super().__init__(limits, Reading.HEAD, Writing.IDLE)
+        self.behind = False
         self._scheme = scheme
         self._date = date
         self._draining = False
@@ -97,21 +100,24 @@ class Http1Server(Connection):
         return _FEED[self._reading](self, data, now)
 
     def resume(self, now: float) -> list[Event]:
-        """See `Codec.resume`: call it when the response is complete, and after `accept`."""
-        if self._writing is not _ANSWERED:
-            return self._resume_tunnel(now) if self._writing is Writing.TUNNEL else NO_EVENTS
-        if self._reading is _DONE:
-            if self.closing:
-                return NO_EVENTS
-            self._reading = _HEAD
-            self._writing = Writing.IDLE
-            self._due = now + self._limits.idle_timeout
-            self.wants_read = True
-            if not self._buffer:
-                return NO_EVENTS
-            held, self._buffer = self._buffer, b""
+        """See `ServerCodec.resume`."""
+        if not self.behind:
+            return NO_EVENTS
+        self.behind = False
+        held, self._buffer = self._buffer, b""
+        if self._reading is _HEAD:
             return self._feed_head(held, now)
-        return NO_EVENTS
+        self._took(len(held))
+        return [DataReceived(1, held)]
+
+    def _next(self) -> None:
+        """Request and response are complete: another request may come."""
+        self._reading = _HEAD
+        self._writing = _IDLE
+        self._due = _SINCE_NOW
+        self.wants_read = True
+        if self._buffer:
+            self.behind = True
 
     def _feed_head(self, data: bytes, now: float) -> list[Event]:
         buffer = self._buffer + data if self._buffer else data
@@ -234,7 +240,11 @@ class Http1Server(Connection):
         if not dropping:
             return events
         self._drain -= len(data) - len(self._buffer)
-        return self._closed(None, linger=True) if self._drain < 0 else self.resume(now)
+        if self._drain < 0:
+            return self._closed(None, linger=True)
+        if self._reading is _DONE:
+            self._next()
+        return self.resume(now)
 
     def _too_slow(self, size: int, now: float) -> bool:
         """Whether the body comes with less than the minimum rate, over each stretch of at least `body_timeout`."""
@@ -272,14 +282,6 @@ class Http1Server(Connection):
         self._keep_alive = False
         self._hear(Heard.CLOSE)  # what we owe, the answer to a refusal or our half of the tunnel, still goes out
         return NO_EVENTS
-
-    def _resume_tunnel(self, now: float) -> list[Event]:
-        held, self._buffer = self._buffer, b""
-        self.wants_read = self._unread < WINDOW
-        if not held:
-            return NO_EVENTS
-        self._took(len(held))
-        return [DataReceived(1, held)]
 
     # -- refusals
 
@@ -327,7 +329,7 @@ class Http1Server(Connection):
             and lines.stamp is self._date.http1
         ):
             self._out += (lines.head, body)
-            self._writing = _ANSWERED
+            self._next()
             return
         self._respond(status, lines, body)
 
@@ -383,12 +385,14 @@ class Http1Server(Connection):
             self._out.append(status_line(status) + lines.lines + b"\r\n")
 
     def accept(self, stream: int, fields: Fields) -> None:
-        """See `ServerCodec.accept`. Call `resume` behind it: the peer may have sent ahead."""
+        """See `ServerCodec.accept`."""
         request = self._request
         if request is None or request.protocol is None:
             raise LocalError("no upgrade was asked for")
         lines = field_lines(fields)
         self._switched()
+        self.wants_read = True
+        self.behind = bool(self._buffer)
         protocol = request.protocol.encode("latin-1")
         upgrade = b"upgrade: " + protocol + b"\r\nconnection: upgrade\r\n"
         self._out.append(status_line(101) + upgrade + lines.lines + b"\r\n")
@@ -428,12 +432,17 @@ class Http1Server(Connection):
         if self._reading is Reading.CLOSED or (self._reading is _DONE and not self._keep_alive):
             self.closing = self.wants_read = True
             self.linger = self._reading is Reading.CLOSED or bool(self._buffer)
+        elif self._reading is _DONE:
+            self._next()
 
     # -- time
 
     def tick(self, now: float) -> list[Event]:
         """See `Codec.tick`."""
         if self._due is None or now < self._due:
+            return NO_EVENTS
+        if self._due is _SINCE_NOW:
+            self._due = now + self._limits.idle_timeout
             return NO_EVENTS
         self._due = None
         if self._reading is _HEAD:

@@ -138,10 +138,6 @@ class Connection(Output):
             self._fail(fault.error, fault.reason, events)
         return events
 
-    def resume(self, now: float) -> list[Event]:
-        """Nothing is ever held back: streams do not wait for each other."""
-        return []
-
     def _read(self, data: bytes, events: list[Event]) -> None:
         """The hot loop. A request whose field block is known (but for its path) while the dynamic table stays as it is needs no
         more than this: its stream is the known one, shared until somebody changes it."""

@@ -62,6 +62,7 @@ class Http2Server(TimedConnection):
     """The codec of a server. `scheme` is the connection's; `now`: when it was accepted, None: at the first call that tells."""
 
     role = Role.SERVER
+    behind = False
 
     def __init__(self, scheme: str, limits: Http2Limits, date: DateStamp, now: float | None = None) -> None:
         super().__init__(limits)
@@ -88,6 +89,10 @@ class Http2Server(TimedConnection):
         """See `ServerCodec.forget`."""
         self._forget_requests()
         self._decoder.forget()
+
+    def resume(self, now: float) -> list[Event]:
+        """See `ServerCodec.resume`: streams do not wait for each other."""
+        return []
 
     # -- answers
 

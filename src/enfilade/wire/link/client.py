@@ -137,6 +137,8 @@ class LinkClient(Connection):
             if kind == Kind.DRAIN and not stream and start == end:
                 events.append(Drained(self._last))
                 self.drain()
+                if self.closing:
+                    return b""
             else:
                 self._frame(stream, kind, number, data[start:end], events)
         if self._final:

@@ -198,10 +198,6 @@ class Connection:
         """The peer's half has ended."""
         raise NotImplementedError
 
-    def resume(self, now: float) -> list[Event]:
-        """Nothing is ever held back: streams do not wait for each other."""
-        return []
-
     def deadline(self) -> float | None:
         """Time-outs are the business of whoever waits."""
         return None

@@ -46,6 +46,7 @@ class LinkServer(Connection):
     fault = reason("protocol_error")
     gone = reason("client_gone")
     reset_by_peer = reason("reset_by_peer")
+    behind = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,6 +60,10 @@ class LinkServer(Connection):
         self._known.forget()
         self._ends.forget()
         self._fields.forget()
+
+    def resume(self, now: float) -> list[Event]:
+        """See `ServerCodec.resume`: streams do not wait for each other."""
+        return []
 
     # -- bytes in
 
@@ -89,6 +94,8 @@ class LinkServer(Connection):
             elif kind == Kind.DRAIN and not stream and start == end:
                 self._final = True
                 self._settle()
+                if self.closing:
+                    return b""
             else:
                 self._frame(stream, kind, number, data[start:end], events)
         return self._incomplete(data, offset)
