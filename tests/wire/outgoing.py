@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.request import Request
-from enfilade.wire.events import DataReceived, Event, MessageEnded, ResponseReceived
+from enfilade.wire.events import DataReceived, Event, MessageEnded, RequestReceived, ResponseReceived
 
 
 def outgoing(
@@ -17,12 +17,16 @@ def outgoing(
 
 
 def unjoined(events: Iterable[Event], *, empty: bool = False) -> Iterator[Event]:
-    """`events` with the body of a whole answer by itself again; `empty`: also where there is none."""
+    """`events` with the body of a whole message by itself again; `empty`: also where an answer has none."""
     for event in events:
         if isinstance(event, ResponseReceived) and event.ended and (event.body or empty):
             yield ResponseReceived(event.stream, event.status, event.fields, False)
             if event.body:
                 yield DataReceived(event.stream, event.body)
+            yield MessageEnded(event.stream)
+        elif isinstance(event, RequestReceived) and event.body:
+            yield RequestReceived(event.stream, event.request, False)
+            yield DataReceived(event.stream, event.body)
             yield MessageEnded(event.stream)
         else:
             yield event

@@ -32,6 +32,7 @@ class Stream:
     """
 
     __slots__ = (
+        "_begun",
         "_chunks",
         "_data",
         "_left",
@@ -54,11 +55,31 @@ class Stream:
         self.ended = False
         self.trailers = NO_FIELDS
         self.failure: Reason | None = None
+        self._begun = False
         self._chunks: deque[bytes] = deque()
         self._data: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._left = -1
         self._over: Reason | None = None
+
+    @classmethod
+    def of(cls, data: bytes) -> Stream:
+        """A body that is all there."""
+        stream = cls()
+        if data:
+            stream._chunks.append(data)
+            stream.size = len(data)
+        stream.ended = True
+        return stream
+
+    @property
+    def whole(self) -> bytes | None:
+        """All of the body, which stays; None where its end has not come, its reader has begun, or there are trailers."""
+        if not self.ended or self._begun or self.failure is not None or self.trailers is not NO_FIELDS:
+            return None
+        if len(self._chunks) > 1:
+            self._chunks = deque((b"".join(self._chunks),))
+        return self._chunks[0] if self._chunks else b""
 
     # -- the writer's end
 
@@ -105,6 +126,7 @@ class Stream:
         """The next piece; `b""` at the end; None if there is nothing now. Raises BodyAborted where the body was cut."""
         if self._chunks:
             chunk = self._chunks.popleft()
+            self._begun = True
             self.size -= len(chunk)
             if self._room is not None and self.size < self.limit:
                 self._release()
@@ -141,6 +163,7 @@ class Stream:
     def cancel(self, reason: Reason) -> None:
         """The reader leaves: what is there is dropped (and counts as taken), the writer's next `write` raises BodyAborted."""
         dropped, self.size = self.size, 0
+        self._begun = True
         self._chunks.clear()
         if not self.ended and self.failure is None:
             self.failure = reason
@@ -170,5 +193,4 @@ def empty_body() -> Stream:
     return _EMPTY
 
 
-_EMPTY = Stream()
-_EMPTY.end()
+_EMPTY = Stream.of(b"")

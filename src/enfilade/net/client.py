@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
-from enfilade.exchange.bodies import BodyAborted, Stream
+from enfilade.exchange.bodies import BodyAborted, Stream, empty_body
 from enfilade.exchange.call import Call, Home
 from enfilade.exchange.response import Body, Response, Tunnel
 from enfilade.http.ends import Ends
@@ -62,6 +62,8 @@ _MEANING = {
     "too_many_streams": _RESET,
     "shutting_down": _UPSTREAM_GONE,
 }
+
+_NOBODY = empty_body()
 
 EXPECT_PATIENCE = 1.0
 """Seconds that the peer is waited for with 100 (Continue), before the body is sent anyway (RFC 9110 section 10.1.1; as curl)."""
@@ -196,21 +198,23 @@ class ClientConnection(Connection):
 
     def carry(self, call: Call) -> None:
         """See `Channel.carry`."""
-        body = call.body
-        whole = body.ended and not body.size
+        codec, request = self.codec, call.request
+        whole = b"" if call.body is _NOBODY else call.body.whole
         call.channel = self
         try:
             # An upgrade is a request without a body in HTTP/1, and the beginning of the tunnel where streams are many.
-            end = whole and (call.request.protocol is None or not self.shared)
-            stream = call.stream = self.codec.request(call.request, end=end)
+            end = whole == b"" and (request.protocol is None or not self.shared)
+            stream = call.stream = codec.request(request, end=end)
         except LocalError as e:
             self._refuse(call, e)
             return
         call.sent = True
         call.began = call.heard_at = self._now = self.service.clock()
         self.open[stream] = call
-        if not whole:
+        if whole is None or len(whole) > codec.window(stream):
             self._begin_body(call)
+        elif whole:
+            codec.data(stream, whole, end=True)
         if self.shared:
             self.flush_soon()
         else:
@@ -291,7 +295,9 @@ class ClientConnection(Connection):
 
     def _informed(self, call: Call, status: int, fields: Fields) -> None:
         if status == 100:
-            self._send_body(call)
+            flow = self._flows.get(call.stream)
+            if flow is not None and flow.expected_at is not None:
+                self._send_body(call)
         else:
             call.caller.informed(call, status, fields)
 

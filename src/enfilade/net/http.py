@@ -132,7 +132,10 @@ class HttpConnection(Connection):
                 request, ends = self._proxies.behind(request, ends)
             # An engine hands out the same Request again only on the same connection, so what was found stays right.
             match = request.route = request.route or self.service.find(request, ends)
-        inbound = _NOBODY if event.ended else Stream(on_taken=partial(self._taken, stream))
+        if event.ended:
+            inbound = Stream.of(event.body) if event.body else _NOBODY
+        else:
+            inbound = Stream(on_taken=partial(self._taken, stream))
         x = Exchange(request, inbound, ends, self, stream, now, match)
         if not event.ended:
             self.open[stream] = Delivery(x, inbound)
@@ -140,10 +143,10 @@ class HttpConnection(Connection):
             answer = match.route.chain(x)
         except Exception as e:
             answer = failure_response(x, e)
-        if type(answer) is Response:
+        if isinstance(answer, Response):
             self._answer(x, answer)
         else:
-            self._wait(x, cast(Awaitable[Response], answer))
+            self._wait(x, answer)
 
     def _wait(self, x: Exchange, answer: Awaitable[Response]) -> None:
         delivery = self.open.get(x.stream)
@@ -185,7 +188,7 @@ class HttpConnection(Connection):
                 status = response.status
                 self.codec.respond(x.stream, status, response.fields, body)
                 self._finish(x, status, len(body) if x.request.method != "HEAD" else 0, response.reason)
-                if self.open:
+                if x.stream in self.open:
                     self._settle(x.stream)
             else:
                 self._start(x, response)
@@ -280,11 +283,7 @@ class HttpConnection(Connection):
 
     def _settle(self, stream: int) -> None:
         """The answer is complete. A request body that nobody will read any more is thrown away as it comes."""
-        delivery = self.open.get(stream)
-        if delivery is None:
-            return
-        del self.open[stream]
-        inbound = delivery.inbound
+        inbound = self.open.pop(stream).inbound
         if inbound is not None and not inbound.ended and inbound.failure is None:
             inbound.cancel(CLIENT_GONE)
 
@@ -330,9 +329,9 @@ class HttpConnection(Connection):
         """No more of the request's body will come. What its reader has not taken counts as taken: the window is everybody's."""
         inbound = delivery.inbound
         if inbound is not None:
-            inbound.on_taken = None
+            counted, inbound.on_taken = inbound.on_taken is not None, None
             inbound.fail(why)
-            if inbound.size:
+            if counted and inbound.size:
                 self.codec.consumed(delivery.x.stream, inbound.size)
 
     # -- events of the engine (RequestReceived is handled where it comes)

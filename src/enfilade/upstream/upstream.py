@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from enfilade.exchange.bodies import empty_body
 from enfilade.exchange.call import Call
 from enfilade.http.reasons import Reason, Source, reason
 from enfilade.upstream.breaker import Breaker
@@ -172,8 +171,9 @@ class Upstream:
         else:
             self._enqueue(errand)
 
-    def again(self, errand: Errand, call: Call, why: Reason, but: Peer, tries: int) -> bool:
-        """Try a failed call again if that may be, elsewhere if there is another peer. False: it may not."""
+    def again(self, errand: Errand, call: Call, why: Reason, but: Peer, tries: int, *, replayable: bool) -> bool:
+        """Try a failed call again if that may be, elsewhere if there is another peer. False: it may not. `replayable`: its body
+        can be sent once more."""
         policy = self._policy
         if policy.budget is None or why.source is not Source.UPSTREAM:
             return False
@@ -181,7 +181,7 @@ class Upstream:
             call.request.method,
             sent=call.sent,
             answered=call.status > 0,
-            replayable=not call.sent or call.body is empty_body(),
+            replayable=replayable,
             attempts=policy.retries - tries,
             budget=policy.budget,
             now=self.clock(),

@@ -14,17 +14,20 @@ from enfilade.http.request import Request
 
 
 class RequestReceived:
-    """Server role: the head of a request is here. `ended`: there is no body behind it."""
+    """Server role: the head of a request is here. `ended`: that is all of it, with `body`, which came in the same read and counts
+    as consumed; otherwise the rest follows."""
 
-    __slots__ = ("ended", "request", "stream")
+    __slots__ = ("body", "ended", "request", "stream")
 
-    def __init__(self, stream: int, request: Request, ended: bool) -> None:
+    def __init__(self, stream: int, request: Request, ended: bool, body: bytes = b"") -> None:
         self.stream = stream
         self.request = request
         self.ended = ended
+        self.body = body
 
     def __repr__(self) -> str:
-        return f"RequestReceived({self.stream}, {self.request!r}, ended={self.ended})"
+        body = f", {self.body!r}" if self.body else ""
+        return f"RequestReceived({self.stream}, {self.request!r}, ended={self.ended}{body})"
 
 
 class ResponseReceived:

@@ -144,12 +144,23 @@ def test_what_may_do_harm_twice_is_not_retried_f19(scene: Make, asked: bytes) ->
     assert client.got().startswith(b"HTTP/1.1 502 ") and len(s.far) == 1
 
 
-def test_an_idempotent_request_with_a_body_is_not_retried_f19(scene: Make) -> None:
+def test_an_idempotent_request_whose_body_flows_is_not_retried_f19(scene: Make) -> None:
     s = scene()
+    client = s.client()
+    client.says(POST.replace(b"POST", b"PUT")[:-1])
+    client.says(b"i")
+    s.far[0].breaks()
+    assert client.got().startswith(b"HTTP/1.1 502 ") and len(s.far) == 1
+
+
+def test_an_idempotent_request_whose_body_is_there_is_retried_with_it_f19(scene: Make) -> None:
+    s = scene(peers=2)
     client = s.client()
     client.says(POST.replace(b"POST", b"PUT"))
     s.far[0].breaks()
-    assert client.got().startswith(b"HTTP/1.1 502 ") and len(s.far) == 1
+    assert s.far[1].got().endswith(b"\r\n\r\nhi")
+    s.far[1].says(OK)
+    assert client.got().endswith(b"ok") and s.reasons == [""]
 
 
 def test_never_after_the_first_byte_of_an_answer_f19(scene: Make) -> None:
@@ -184,10 +195,22 @@ def test_a_refused_stream_was_not_worked_on_f19(scene: Make) -> None:
     assert client.got().endswith(b"ok") and s.reasons == [""]
 
 
-def test_a_refused_stream_with_a_body_is_not_sent_in_part_f19(scene: Make) -> None:
+def test_a_refused_stream_is_sent_again_with_a_body_that_is_there_f19(scene: Make) -> None:
     s = scene(http2=True)
     client = s.client()
     client.says(POST)
+    (far,) = s.far
+    far.talk()
+    far.says(b"\0\0\4\3\0\0\0\0\1\0\0\0\7")
+    far.talk()
+    far.answers(3)
+    assert client.got().endswith(b"ok") and s.reasons == [""]
+
+
+def test_a_refused_stream_with_a_body_is_not_sent_in_part_f19(scene: Make) -> None:
+    s = scene(http2=True)
+    client = s.client()
+    client.says(POST[:-1])
     (far,) = s.far
     far.talk()
     far.says(b"\0\0\4\3\0\0\0\0\1\0\0\0\7")

@@ -29,7 +29,7 @@ def ours(data: bytes) -> Message | None:
     if not (events[0].ended or isinstance(events[-1], MessageEnded)):
         return None
     request = events[0].request
-    body = b"".join(e.data for e in events if isinstance(e, DataReceived))
+    body = events[0].body + b"".join(e.data for e in events if isinstance(e, DataReceived))
     return Message(request.method.encode(), request.target.encode(), [n for n, _ in request.fields], body)
 
 

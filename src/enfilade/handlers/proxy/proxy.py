@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from enfilade.exchange.bodies import empty_body
+from enfilade.exchange.bodies import Stream, empty_body
 from enfilade.exchange.call import Call
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Handler
@@ -26,6 +26,7 @@ from enfilade.upstream.upstream import Upstream
 
 _BAD_RESPONSE = reason("bad_response")
 _CLIENT_GONE = reason("client_gone")
+_NOBODY = empty_body()
 _NOTHING: Any = None, None
 _NOT_STORED = (b"cache-control", b"no-store")
 _RETRY = Fields([(b"retry-after", b"1")])
@@ -100,7 +101,7 @@ class Proxy:
 
     def answer_of(self, x: Exchange, call: Call, answer: Response) -> Response:
         """What the client is answered where the peer answers `answer`."""
-        fields = returned_fields(answer.fields)
+        fields = answer.fields.forwarded or returned_fields(answer.fields)
         if call.request.protocol is not None and answer.status < 300:
             # To a client that speaks HTTP/2, any 2xx means that its tunnel is open.
             agreed = type(answer.body) is Tunnel and accepted(x.request.fields, call.request.fields, fields)
@@ -142,12 +143,18 @@ class Forwarding(Pending):
         x = self.x
         proxy = self._proxy
         request = proxy.request_for(x, peer)
-        body = x.body if request.protocol is None else empty_body()
+        body = x.body
+        if body is not _NOBODY:
+            whole = body.whole
+            if request.protocol is not None:
+                body = _NOBODY
+            elif whole is not None:
+                body = Stream.of(whole)  # another try can have it too
         self._tries += 1
         call = Call(request, body, self)
         self._under_way[call] = peer
         proxy.upstream.carry(peer, call)
-        if self._tries == 1 and proxy.upstream.hedges and body is empty_body():
+        if self._tries == 1 and proxy.upstream.hedges and x.body.whole is not None:
             self._hedge = proxy.upstream.hedge_later(call, partial(self._ask_another, peer))
 
     def give_up(self, why: Reason) -> None:
@@ -200,7 +207,8 @@ class Forwarding(Pending):
         peer = self._end(call, why)
         if why is None or call.status or self.response is not None or self._under_way:
             return
-        if not self._proxy.upstream.again(self, call, why, peer, self._tries - 1):
+        replayable = not call.sent or self.x.body.whole is not None
+        if not self._proxy.upstream.again(self, call, why, peer, self._tries - 1, replayable=replayable):
             self.resolve(self._proxy.failure(self.x, why))
 
     def _end(self, call: Call, why: Reason | None) -> Peer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from enfilade.exchange.bodies import empty_body
+from enfilade.exchange.bodies import Stream
 from enfilade.exchange.call import Call
 from enfilade.exchange.exchange import Exchange, Handler
 from enfilade.exchange.response import Response
@@ -30,15 +30,15 @@ class SplitHandler:
 
 class Mirror:
     """Asks `proxy`'s upstream the same as was asked for an exchange, where `sampled` says so, and forgets the answer. Only
-    requests without a body, which has one reader only."""
+    requests whose body is there as a whole (or that have none): one that flows has one reader only."""
 
     def __init__(self, proxy: Proxy, sampled: Callable[[], bool]) -> None:
         self._proxy = proxy
         self._sampled = sampled
 
     def __call__(self, x: Exchange) -> None:
-        if x.request.protocol is None and x.body is empty_body() and self._sampled():
-            self._proxy.upstream.send(_Shadow(self._proxy, x))
+        if x.request.protocol is None and x.body.whole is not None and self._sampled():
+            self._proxy.upstream.send(_Shadow(self._proxy, x, x.body.whole))
 
 
 class _Shadow:
@@ -47,14 +47,16 @@ class _Shadow:
     key = b""
     wanted: Peer | None = None
 
-    def __init__(self, proxy: Proxy, x: Exchange) -> None:
+    def __init__(self, proxy: Proxy, x: Exchange, body: bytes) -> None:
         self._proxy = proxy
         self._x = x
+        self._body = body
         self._peer: Peer | None = None
 
     def go(self, peer: Peer) -> None:
         self._peer = peer
-        self._proxy.upstream.carry(peer, Call(self._proxy.request_for(self._x, peer), empty_body(), self))
+        request = self._proxy.request_for(self._x, peer)
+        self._proxy.upstream.carry(peer, Call(request, Stream.of(self._body), self))
 
     def give_up(self, why: Reason) -> None: ...
 

@@ -105,19 +105,15 @@ class Http1Client(Connection):
             if isinstance(head, Reason):
                 return events + self._closed(_BAD_RESPONSE)
             buffer = buffer[end + 4 :]
-            if buffer and head.framing == len(buffer) and self._method != "HEAD":
-                return [*events, self._whole(head, buffer)]
+            if buffer and head.framing == len(buffer) and self._method != "HEAD":  # all of it is here, as nearly always
+                self._complete(head.keep_alive)
+                return [*events, ResponseReceived(1, head.status, head.fields, True, buffer)]
             events += self._take_head(head)
         if self._reading is _HEAD:
             self._buffer = buffer
             return events
         self._buffer = b""
         return join_whole(events + _FEED[self._reading](self, buffer, now), self.consumed) if buffer else events
-
-    def _whole(self, head: ResponseHead, body: bytes) -> Event:
-        """The whole response is here, as nearly always."""
-        self._complete(head.keep_alive)
-        return ResponseReceived(1, head.status, head.fields, True, body)
 
     def _take_head(self, head: ResponseHead) -> list[Event]:
         status, fields = head.status, head.fields

@@ -57,7 +57,7 @@ class Http1Server(Connection):
 
     __slots__ = (
         "_again", "_blank", "_block", "_block_at", "_date", "_drain", "_draining", "_expects", "_http10", "_keep_alive",
-        "_last_head", "_plain", "_rate_bytes", "_rate_from", "_request", "_scheme", "_silent", "behind",
+        "_last_head", "_last_request", "_plain", "_rate_bytes", "_rate_from", "_request", "_scheme", "_silent", "behind",
     )  # fmt: skip
     _reads, _writes = tables(Role.SERVER)
 
@@ -81,6 +81,7 @@ class Http1Server(Connection):
         # Of the requests before:
         self._blank = 0
         self._last_head = b""
+        self._last_request: Request | None = None  # what that means, if it may be told again
         self._block: Block | None = None  # what its field lines mean, and where they begin
         self._block_at = 0
         self._again: Event | None = None  # what to tell if the very same bytes come again
@@ -150,6 +151,10 @@ class Http1Server(Connection):
         return None if isinstance(line, Reason) else self._make_request(line, None)
 
     def _take_head(self, buffer: bytes, end: int, now: float) -> list[Event]:
+        request, block = self._last_request, self._block
+        if request is not None and block is not None and self._last_head == buffer[: end + 4]:
+            self._note(request, block.control)
+            return self._open(request, block.control.framing, buffer[end + 4 :], now)
         line_end = buffer.find(b"\r\n")
         if line_end > self._limits.request_line:
             return self._refuse(judge_partial(buffer, self._scheme, self._limits), None)
@@ -158,7 +163,6 @@ class Http1Server(Connection):
             return self._refuse(line, None)
         version = line[1]
         at = line_end + 2
-        block = self._block
         if (
             block is None
             or block.control.version != version
@@ -175,6 +179,7 @@ class Http1Server(Connection):
         self._note(request, control)
         if end < REMEMBERED_HEAD:
             self._last_head, self._block, self._block_at = buffer[: end + 4], block, at
+            self._last_request = request if request.protocol is None else None
         else:
             self._last_head, self._block = b"", None
         return self._open(request, control.framing, buffer[end + 4 :], now)
@@ -196,19 +201,21 @@ class Http1Server(Connection):
 
     def _open(self, request: Request, framing: Framing, rest: bytes, now: float) -> list[Event]:
         """The head is good: hand it out, with what came behind it."""
-        ended = framing == 0
         if framing > self._limits.body > 0:
             return self._refuse(_TOO_LARGE, request)
-        event = RequestReceived(1, request, ended)
         self._writing = _READY
-        if ended:
+        if 0 <= framing <= len(rest):
+            body, behind = (rest, b"") if framing == len(rest) else (rest[:framing], rest[framing:])
+            event = RequestReceived(1, request, True, body)
             self._hear(Heard.WHOLE)
+            self._expects = False  # it did not wait
             self._due = None
-            if rest:
-                self._hold(rest, now)
-            elif self._keep_alive and request.protocol is None and self._block is not None:
+            if behind:
+                self._hold(behind, now)
+            elif not framing and self._keep_alive and self._last_request is not None:
                 self._again = event
             return [event]
+        event = RequestReceived(1, request, False)
         self._hear(Heard.HEAD)
         self._reader = body_reader(framing, self._limits, self._limits.body)
         self._unread = 0
@@ -465,7 +472,7 @@ class Http1Server(Connection):
         """See `ServerCodec.forget`: the last head."""
         if self._reading is _HEAD:
             self._last_head = b""
-            self._again = self._block = self._request = None
+            self._again = self._block = self._request = self._last_request = None
 
 
 def _has_no_body(status: int) -> bool:
