@@ -7,6 +7,7 @@ the encoded lines) stays true and is remembered on them, so a message that comes
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 Pair = tuple[bytes, bytes]
 
@@ -17,11 +18,13 @@ class Fields:
     Nothing is validated here: the engines validate what comes in, and what goes out.
     `base`: what they were made from by `adding`; `added` is what they have more. What was derived from the base serves them too.
     `encoded_http1`, `encoded_http2` and `encoded_link` belong to the writers in `wire`, which remember there what they encoded;
-    `conditional` to `http.conditionals.is_conditional`; `forwarded` to the proxy, which remembers there what it makes of them.
+    `conditional` to `http.conditionals.is_conditional`; `forwarded` to the proxy, which remembers there what it makes of
+    an answer's, and `sent_on` of a request's.
     """
 
     __slots__ = (
         "_index", "base", "conditional", "encoded_http1", "encoded_http2", "encoded_link", "forwarded", "pairs",
+        "sent_on",
     )  # fmt: skip
 
     def __init__(self, pairs: Iterable[Pair] = (), base: Fields | None = None) -> None:
@@ -30,6 +33,7 @@ class Fields:
         self._index: dict[bytes, bytes] | None = None
         self.conditional: bool | None = None
         self.forwarded: Fields | None = None
+        self.sent_on: Any = None
         self.encoded_http1: object = None
         self.encoded_http2: object = None
         self.encoded_link: object = None

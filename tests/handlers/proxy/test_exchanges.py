@@ -333,3 +333,20 @@ def test_a_body_larger_than_the_windows(scene: Make) -> None:
     assert sum(len(e.data) for e in far.told(DataReceived)) == size and far.told(MessageEnded)
     far.answers(1)
     assert client.got().endswith(b"ok") and not far.told(StreamClosed)
+
+
+def test_the_same_fields_with_another_target(scene: Make) -> None:
+    """What is remembered of a request's fields is not what depends on the rest of it (RFC 9110 section 7.6.2)."""
+    s = scene()
+    client = s.client()
+    asked = b"%s %s HTTP/1.1\r\nhost: a.example\r\nmax-forwards: 5\r\nx: y\r\n\r\n"
+    for method, target, left in ((b"GET", b"/1", b"5"), (b"OPTIONS", b"/2", b"4"), (b"GET", b"/3", b"5")):
+        client.says(asked % (method, target))
+        (far,) = s.far
+        got = far.got()
+        assert got.startswith(method + b" " + target + b" HTTP/1.1\r\nhost: a.example\r\n")
+        assert b"max-forwards: " + left + b"\r\nx: y\r\nx-forwarded-for: 192.0.2.1\r\n" in got
+        far.says(OK)
+    client.says(asked % (b"GET", b"http://b.example/4"))
+    got = s.far[0].got()
+    assert b"\r\nhost: b.example\r\n" in got and b"x-forwarded-host: b.example\r\n" in got

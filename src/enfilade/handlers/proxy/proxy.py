@@ -16,6 +16,7 @@ from enfilade.handlers.proxy.fields import outgoing_fields, returned_fields
 from enfilade.handlers.proxy.internal import INTERNAL_FILE, answer_by_file
 from enfilade.handlers.proxy.target import Rewrite
 from enfilade.handlers.proxy.upgrade import accepted, handshake
+from enfilade.http.ends import Ends
 from enfilade.http.field_rules import FieldRules
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason, reason
@@ -82,14 +83,10 @@ class Proxy:
         if owner is self and (self._host != "" or known.authority == peer.authority):
             return known
         asked = x.request
-        pairs = outgoing_fields(asked, x.ends)
         method = asked.method
         if asked.protocol is not None:
-            pairs = handshake(pairs, http2=peer.http2)
             method = "CONNECT" if peer.http2 else "GET"
-        fields = Fields(pairs)
-        if self._rules is not None:
-            fields = self._rules.apply(fields)
+        fields = self._fields_for(asked, x.ends, peer)
         authority = asked.authority if self._host is None else self._host or peer.authority
         request = Request(
             method, "https" if peer.tls else "http", authority or peer.authority, "", "",
@@ -98,6 +95,23 @@ class Proxy:
         if asked.protocol is None:  # a handshake has a key of its own each time
             asked.forwarded = self, request
         return request
+
+    def _fields_for(self, asked: Request, ends: Ends, peer: Peer) -> Fields:
+        """What goes with it, remembered on the client's fields: they come again with other paths."""
+        plain = asked.protocol is None and asked.method != "OPTIONS"
+        told = (self, ends, asked.authority, asked.version)
+        known: tuple[object, Fields] = asked.fields.sent_on or _NOTHING
+        if plain and known[0] == told:
+            return known[1]
+        pairs = outgoing_fields(asked, ends)
+        if asked.protocol is not None:
+            pairs = handshake(pairs, http2=peer.http2)
+        fields = Fields(pairs)
+        if self._rules is not None:
+            fields = self._rules.apply(fields)
+        if plain:
+            asked.fields.sent_on = told, fields
+        return fields
 
     def answer_of(self, x: Exchange, call: Call, answer: Response) -> Response:
         """What the client is answered where the peer answers `answer`."""
