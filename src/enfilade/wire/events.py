@@ -160,13 +160,16 @@ Event = Union[  # made at run time, where Python 3.9 knows no `|` of types
 
 
 def join_whole(events: list[Event], consumed: Callable[[int, int], None]) -> list[Event]:
-    """`events` of a client's engine, with each answer that is complete in them as one event; not those that have trailers.
-    `consumed` is told what that took."""
-    begun: dict[int, tuple[ResponseReceived, list[DataReceived]]] = {}
+    """`events` with each message that is complete in them as one event; not those that have trailers. `consumed` is told what
+    that took."""
+    begun: dict[int, tuple[RequestReceived | ResponseReceived, list[DataReceived]]] = {}
     whole: set[int] = set()
     for event in events:
         if isinstance(event, ResponseReceived):
             if event.status >= 200 and not event.ended:
+                begun[event.stream] = event, []
+        elif isinstance(event, RequestReceived):
+            if event.request.protocol is None and not event.ended:
                 begun[event.stream] = event, []
         elif isinstance(event, DataReceived):
             if event.stream in begun:

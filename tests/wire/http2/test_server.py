@@ -95,6 +95,25 @@ def test_a_conversation_whole_and_byte_by_byte() -> None:
         assert engine.closing
 
 
+def test_a_request_that_is_all_there_is_one_event() -> None:
+    engine = Http2Server("https", Http2Limits(), DateStamp(DATE))
+    events = engine.feed(
+        HELLO
+        + headers(1, POST, end=False)
+        + headers(3, GET)
+        + frame(DATA, 0, 1, b"hello")
+        + frame(DATA, END_STREAM | PADDED, 1, b"\x02 world\0\0")
+        + headers(5, POST, end=False)
+        + frame(DATA, END_STREAM, 5)
+        + headers(7, POST, end=False)
+        + frame(DATA, 0, 7, b"begun"),
+        0.0,
+    )
+    told = [(e.stream, e.ended, e.body) for e in events if isinstance(e, RequestReceived)]
+    assert told == [(1, True, b"hello world"), (3, True, b""), (5, True, b""), (7, False, b"")]
+    assert [(type(e), e.stream) for e in events[4:]] == [(DataReceived, 7)]
+
+
 def test_the_request_has_all_that_a_request_has() -> None:
     pairs = [*GET[:2], (b":path", b"/a%20b/../c?q=1"), (b":authority", b"Shop.Example:8443"), (b"cookie", b"a=1"),
              (b"cookie", b"b=2"), (b"te", b"trailers")]  # fmt: skip

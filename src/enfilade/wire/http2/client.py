@@ -9,7 +9,7 @@ from enfilade.http.memory import remember
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
 from enfilade.wire.codec import LocalError
-from enfilade.wire.events import Event, ResponseReceived, StreamClosed, join_whole
+from enfilade.wire.events import Event, ResponseReceived, StreamClosed
 from enfilade.wire.hpack import static_block
 from enfilade.wire.http2 import frames
 from enfilade.wire.http2.connection import ConnectionFault, StreamFault
@@ -127,11 +127,6 @@ class Http2Client(TimedConnection):
         if end:
             self._ended(stream, s)
         return stream
-
-    def feed(self, data: bytes, now: float) -> list[Event]:
-        """See `Codec.feed`."""
-        events = super().feed(data, now)
-        return join_whole(events, self.consumed) if len(events) > 1 else events
 
     def _on_block(self, flags: int, stream: int, block: bytes, events: list[Event]) -> None:
         known = self._answers.get(block)

@@ -19,6 +19,7 @@ from enfilade.wire.events import (
     RequestReceived,
     StreamClosed,
     WindowOpened,
+    join_whole,
 )
 from enfilade.wire.hpack import DEFAULT_TABLE_SIZE, Decoder, HpackError, static_block
 from enfilade.wire.http2 import frames
@@ -107,7 +108,7 @@ class Connection(Output):
         self._decoder = Decoder()
         self._known: dict[bytes, Stream] = {}
         self._prefix = b""
-        self._prefixed = False
+        self._prefixed = self._bodies = False  # of bodies: whether some came in this read
         self._tiny = 0
         self._began: float | None = None
         self._pulse = self._idle_since = 0.0
@@ -136,6 +137,9 @@ class Connection(Output):
             self._read(self._rest + data if self._rest else data, events)
         except ConnectionFault as fault:
             self._fail(fault.error, fault.reason, events)
+        if self._bodies:
+            self._bodies = False
+            return join_whole(events, self.consumed)
         return events
 
     def _read(self, data: bytes, events: list[Event]) -> None:
@@ -351,6 +355,7 @@ class Connection(Output):
         self._input_ended(stream, s)
 
     def _on_data(self, flags: int, stream: int, payload: bytes, events: list[Event]) -> None:
+        self._bodies = True
         cost = len(payload)
         self._receive_left -= cost
         if self._receive_left < 0:
