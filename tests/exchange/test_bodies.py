@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 import pytest
 
@@ -48,6 +49,41 @@ def test_the_writer_waits_at_the_limit_and_goes_on_below_it() -> None:
         await waiting
 
     asyncio.run(scenario())
+
+
+def test_a_writer_that_is_cancelled_cancels_no_other() -> None:
+    async def scenario() -> None:
+        s = Stream(limit=2)
+        one, two, three = (asyncio.ensure_future(waits(s.write(piece))) for piece in (b"ab", b"cd", b"ef"))
+        await asyncio.sleep(0)
+        one.cancel()
+        await asyncio.wait([one])
+        assert one.cancelled() and not two.done() and not three.done()
+        s.take()
+        s.take()
+        await asyncio.sleep(0)
+        assert not two.done()  # still as much as may be held
+        s.take()
+        await asyncio.gather(two, three)
+
+    asyncio.run(scenario())
+
+
+def test_room_that_came_before_it_was_awaited_need_not_be_waited_for() -> None:
+    async def scenario() -> None:
+        s = Stream(limit=1)
+        room = s.write(b"a")
+        s.take()
+        waiting = asyncio.ensure_future(waits(room))
+        await asyncio.sleep(0)
+        assert waiting.done()
+
+    asyncio.run(scenario())
+
+
+async def waits(room: Awaitable[None] | None) -> None:
+    assert room is not None
+    await room
 
 
 def test_the_reader_is_woken_by_data_end_and_failure() -> None:

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
 
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason
@@ -37,7 +38,7 @@ class Stream:
         "_data",
         "_left",
         "_over",
-        "_room",
+        "_writers",
         "ended",
         "failure",
         "limit",
@@ -58,7 +59,7 @@ class Stream:
         self._begun = False
         self._chunks: deque[bytes] = deque()
         self._data: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None
+        self._writers: list[asyncio.Future[None]] = []
         self._left = -1
         self._over: Reason | None = None
 
@@ -98,9 +99,7 @@ class Stream:
             self._wake()
         if self.size < self.limit or self.failure is not None:
             return None
-        if self._room is None or self._room.done():
-            self._room = asyncio.get_running_loop().create_future()
-        return self._room
+        return _Room(self)
 
     def cap(self, size: int, over: Reason) -> None:
         """Let at most `size` bytes more be written: what goes beyond is dropped, and the body fails with `over`."""
@@ -128,7 +127,7 @@ class Stream:
             chunk = self._chunks.popleft()
             self._begun = True
             self.size -= len(chunk)
-            if self._room is not None and self.size < self.limit:
+            if self._writers and self.size < self.limit:
                 self._release()
             if self.on_taken is not None:
                 self.on_taken(len(chunk))
@@ -180,12 +179,31 @@ class Stream:
             self._data.set_result(None)
 
     def _release(self) -> None:
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
+        writers, self._writers = self._writers, []
+        for writer in writers:
+            if not writer.done():
+                writer.set_result(None)
 
     def __repr__(self) -> str:
         state = self.failure.name if self.failure else "ended" if self.ended else "open"
         return f"<Stream {state}, {self.size} bytes held>"
+
+
+class _Room:
+    """What a writer awaits: that there is room in `stream`, or that its reader has left. Whoever awaits it waits on a Future of
+    its own, so that a writer that is cancelled cancels no other."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __await__(self) -> Generator[Any, None, None]:
+        stream = self._stream
+        if stream.size >= stream.limit and stream.failure is None:
+            writer = asyncio.get_running_loop().create_future()
+            stream._writers.append(writer)
+            yield from writer
 
 
 def empty_body() -> Stream:
