@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
+import resource
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ from tests.net.kit import Meter
 from enfilade.exchange.call import Channel
 from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason
-from enfilade.net.client import CallLimits, ClientContext, Engine
+from enfilade.net.client import CallLimits, ClientConnection, ClientContext, Engine
 from enfilade.net.context import ConnectionLimits, Tracked
 from enfilade.net.dialer import Dialer, client_tls
 from enfilade.net.selfsigned import self_signed
@@ -160,7 +164,7 @@ class Home:
 
 
 class Context(ClientContext):
-    """Tells when its last connection is gone."""
+    """Tells when a connection is gone."""
 
     def closed(self, connection: Tracked, ends: Ends) -> None:
         super().closed(connection, ends)
@@ -173,22 +177,40 @@ ENGINE: Engine = lambda alpn: (Http1Client(Http1Limits()), False)  # noqa: E731
 
 
 async def dialed(where: tuple[str, int] | str, *, timeout: float = 5.0, **options: Any) -> Home:
+    context = context_of(asyncio.get_running_loop())
+    home = await home_of(Dialer(context, where, ENGINE, timeout=timeout, name="http://peer", **options))
+    if home.channel is not None:
+        await closed(home, context)
+    assert not context.connections
+    return home
+
+
+def context_of(loop: asyncio.AbstractEventLoop) -> Context:
     context = Context(
         calls=CallLimits(),
-        loop=asyncio.get_running_loop(),
+        loop=loop,
         limits=ConnectionLimits(),
         meter=Meter(),
         connections=set(),  # type: ignore[arg-type]
     )
     context.over = asyncio.Event()
+    return context
+
+
+async def home_of(dial: Dialer) -> Home:
+    """Who was dialed for, when it has heard how it went."""
     home = Home()
-    Dialer(context, where, ENGINE, timeout=timeout, name="http://peer", **options)(home)
+    dial(home)
     await home.told.wait()
-    if home.channel is not None:
-        home.channel.close()
-        await context.over.wait()
-    assert not context.connections
     return home
+
+
+async def closed(home: Home, context: Context) -> None:
+    """Wait until that is so; its peer may have been quicker."""
+    home.channel.close()
+    while home.channel in context.connections:
+        context.over.clear()
+        await context.over.wait()
 
 
 async def serve(**options: Any) -> tuple[asyncio.Server, int]:
@@ -221,6 +243,68 @@ def test_nobody_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
 
         assert asyncio.run(main()) == ["connect_failed"] * 4
     assert caplog.text.count("(connect_failed)") == 4 and "http://peer: " in caplog.text
+
+
+def test_a_shortage_of_descriptors_is_ours_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> list[str]:
+        server, port = await serve()
+        context = context_of(asyncio.get_running_loop())
+        now = 1000.0
+        context.clock = lambda: now
+        dial = Dialer(context, ("127.0.0.1", port), ENGINE, timeout=5.0, name="http://peer")
+        reasons = []
+        async with server:
+            for seconds in (0.0, 59.0, 1.0):
+                now += seconds
+                with no_descriptors():
+                    reasons.append(why(await home_of(dial)))
+            home = await home_of(dial)
+            await closed(home, context)
+        return [*reasons, why(home)]
+
+    assert asyncio.run(main()) == ["no_socket"] * 3 + [""]
+    assert [r.levelname for r in caplog.records] == ["WARNING"] * 2
+    assert caplog.records[0].getMessage() == "http://peer: Too many open files (no_socket)"
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """The process can open no file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_no_local_port_is_our_shortage_where_the_peer_was_reached_before() -> None:
+    """Otherwise it is what Linux says where the host has no IPv6."""
+
+    class Host(Dialer):
+        error: OSError | None = None
+
+        async def _connect(self, make: Callable[[], ClientConnection]) -> None:
+            if self.error is not None:
+                raise self.error
+            await super()._connect(make)
+
+    async def main() -> list[str]:
+        server, port = await serve()
+        context = context_of(asyncio.get_running_loop())
+        dial = Host(context, ("127.0.0.1", port), ENGINE, timeout=5.0)
+        homes = []
+        async with server:
+            for error in (OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"), None) * 2:
+                dial.error = error
+                homes.append(await home_of(dial))
+            for home in (homes[1], homes[3]):
+                await closed(home, context)
+        return [why(home) for home in homes]
+
+    assert asyncio.run(main()) == ["connect_failed", "", "no_socket", ""]
 
 
 def test_a_peer_that_does_not_accept_in_time() -> None:

@@ -6,16 +6,23 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
+from errno import EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM
+from math import inf
 
 from enfilade.exchange.call import Home
-from enfilade.http.reasons import reason
+from enfilade.http.reasons import Reason, reason
 from enfilade.net.client import ClientConnection, ClientContext, Engine
 
 log = logging.getLogger("enfilade.upstream")
 
 _FAILED = reason("connect_failed")
+_NO_SOCKET = reason("no_socket")
 _TIMEOUT = reason("connect_timeout")
 _TLS = reason("upstream_tls")
+
+_OUR_SHORTAGE = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
+SPEAK_AGAIN = 60.0
+"""Seconds for which a shortage of ours is not told again: it would be told with each request."""
 
 
 class Dialer:
@@ -43,6 +50,8 @@ class Dialer:
         self._tls = tls
         self._server_name = server_name
         self._name = name
+        self._reached = False
+        self._told_at = -inf
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __call__(self, home: Home) -> None:
@@ -55,16 +64,34 @@ class Dialer:
         try:
             async with asyncio.timeout(self._timeout or None):
                 await self._connect(lambda: connection)
+            self._reached = True
             return
         except TimeoutError:
             why, error = _TIMEOUT, f"not within {self._timeout:g} s"
         except ssl.SSLError as e:
             why, error = _TLS, getattr(e, "verify_message", "") or e.reason or str(e)
-        except (OSError, UnicodeError) as e:  # the latter: a name that cannot be one in DNS
-            why, error = _FAILED, getattr(e, "strerror", None) or str(e)
+        except OSError as e:
+            why, error = self._reason_of(e), e.strerror or str(e)
+        except UnicodeError as e:  # a name that cannot be one in DNS
+            why, error = _FAILED, str(e)
         if not connection.made:  # otherwise its home knows it, and hears from it that it is lost
-            log.info("%s: %s (%s)", self._name, error, why.name)
+            self._tell(why, error)
             home.refused(why)
+
+    def _reason_of(self, error: OSError) -> Reason:
+        """A peer is not to be blamed for what we have not got. That there is no address to come from means that all ports are
+        taken, where the peer was reached before; otherwise it is how Linux says that this host has no IPv6."""
+        ours = error.errno in _OUR_SHORTAGE or (error.errno == EADDRNOTAVAIL and self._reached)
+        return _NO_SOCKET if ours else _FAILED
+
+    def _tell(self, why: Reason, error: str) -> None:
+        level = logging.INFO
+        if why is _NO_SOCKET:
+            now = self._context.clock()
+            if now - self._told_at < SPEAK_AGAIN:
+                return
+            self._told_at, level = now, logging.WARNING
+        log.log(level, "%s: %s (%s)", self._name, error, why.name)
 
     async def _connect(self, make: Callable[[], ClientConnection]) -> None:
         loop = self._context.loop

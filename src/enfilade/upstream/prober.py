@@ -8,7 +8,7 @@ from enfilade.exchange.bodies import BodyAborted, Stream, empty_body
 from enfilade.exchange.call import Call
 from enfilade.exchange.response import Response
 from enfilade.http.fields import Fields
-from enfilade.http.reasons import Reason, reason
+from enfilade.http.reasons import Reason, Source, reason
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.probe import READ_AT_MOST, Check
 from enfilade.upstream.upstream import Upstream
@@ -38,19 +38,20 @@ class Prober:
                 probe = self._under_way[peer] = _Probe(peer, self._check, now, self._done)
                 probe.begin()
 
-    def _done(self, peer: Peer, ok: bool) -> None:
+    def _done(self, peer: Peer, ok: bool | None) -> None:
         self._under_way.pop(peer, None)
-        self._upstream.health.probed(peer, ok, self._upstream.clock())
+        if ok is not None:
+            self._upstream.health.probed(peer, ok, self._upstream.clock())
 
 
 class _Probe:
-    """One check of one peer: the caller of its call."""
+    """One check of one peer: the caller of its call. It is `done` with True, False, or None: it could not be made."""
 
-    def __init__(self, peer: Peer, check: Check, now: float, done: Callable[[Peer, bool], None]) -> None:
+    def __init__(self, peer: Peer, check: Check, now: float, done: Callable[[Peer, bool | None], None]) -> None:
         self.began = now
         self._peer = peer
         self._check = check
-        self._done: Callable[[Peer, bool], None] | None = done
+        self._done: Callable[[Peer, bool | None], None] | None = done
         self._status = 0
         self._pieces: list[bytes] = []
         self._call = Call(check.request_for(peer.authority, "https" if peer.tls else "http"), empty_body(), self)
@@ -78,7 +79,7 @@ class _Probe:
 
     def over(self, call: Call, why: Reason | None) -> None:
         if why is not None:
-            self._finish(False)
+            self._finish(None if why.source is Source.SERVER else False)
 
     # -- the answer
 
@@ -97,7 +98,7 @@ class _Probe:
     def _judge(self) -> None:
         self._finish(self._check.judge(self._status, b"".join(self._pieces)))
 
-    def _finish(self, ok: bool) -> None:
+    def _finish(self, ok: bool | None) -> None:
         done, self._done = self._done, None
         if done is not None:
             done(self._peer, ok)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from tests.handlers.proxy.kit import GET, OK, Scene
 
+from enfilade.config.schema import Breaker, Ejection
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.exchange.response import Response
 from enfilade.http.fields import Fields
@@ -255,6 +256,20 @@ def test_connections_that_cannot_be_had_f20(scene: Make, why: str, status: bytes
     client.says(GET)
     s.refuse(reason(why))
     assert client.got().startswith(b"HTTP/1.1 " + status) and s.reasons == [why]
+
+
+def test_what_we_have_not_got_ourselves_is_held_against_no_peer(scene: Make) -> None:
+    s = scene(accepts=False, table=UpstreamTable(eject=Ejection(failures=1), breaker=Breaker(failures=1)))
+    client = s.client()
+    for _ in range(3):
+        client.says(GET)
+        s.refuse(reason("no_socket"))
+        assert client.got().startswith(b"HTTP/1.1 503 ")
+    s.wait(1.0)
+    client.says(GET)
+    s.run(s.accept)
+    s.far[0].says(OK)
+    assert client.got().endswith(b"ok") and s.reasons == ["no_socket"] * 3 + [""]
 
 
 def test_no_peer_is_503_f20(scene: Make) -> None:
