@@ -14,6 +14,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.e2e.conftest import Server, Start
 from tests.e2e.processes import APP, ask, command, get, metrics, status, until, write
@@ -79,6 +80,14 @@ def test_a_worker_that_keeps_dying_is_restarted_ever_later(start: Start) -> None
         server.wait_for(f"restart in {delay} s")
     until(lambda: serving(server))
     assert status(server)["restarts"] == 2
+
+
+def test_a_head_that_is_larger_than_a_link_takes_is_431(start: Start) -> None:
+    server = launch(start, CONFIG.replace("workers = 2", 'workers = 1\nlimits = { head = "1MB" }') + "workers = 1\n")
+    pid = get(server)[1]
+    assert httpx.get(server.url(), headers={"x": "y" * 300_000}).status_code == 431
+    assert get(server)[1] == pid
+    assert "cannot be sent" not in server.output
 
 
 def test_a_stop_finishes_what_is_in_flight_then_ends_the_application(start: Start) -> None:

@@ -21,7 +21,7 @@ from enfilade.net.connection import Connection
 from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked
 from enfilade.net.senders import Sender, StreamSender
 from enfilade.observe.metrics import ConnectionMeter
-from enfilade.wire.codec import ClientCodec, LocalError
+from enfilade.wire.codec import ClientCodec, HeadTooLarge, LocalError
 from enfilade.wire.events import (
     ConnectionClosed,
     DataReceived,
@@ -38,6 +38,7 @@ log = logging.getLogger("enfilade.upstream")
 _ANSWER_TIMEOUT = reason("answer_timeout")
 _BAD_RESPONSE = reason("bad_response")
 _CLIENT_GONE = reason("client_gone")
+_HEAD_TOO_LARGE = reason("head_too_large")
 _INTERNAL = reason("internal")
 _NO_TUNNEL = reason("no_tunnel")
 _RESET = reason("upstream_reset")
@@ -223,7 +224,9 @@ class ClientConnection(Connection):
     def _refuse(self, call: Call, e: LocalError) -> None:
         """The engine cannot say this to this peer, and has said nothing."""
         call.channel = None
-        if call.request.protocol is not None and self.shared:
+        if isinstance(e, HeadTooLarge):
+            why = _HEAD_TOO_LARGE
+        elif call.request.protocol is not None and self.shared:
             why = _NO_TUNNEL
         else:
             why = _INTERNAL

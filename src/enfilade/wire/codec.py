@@ -17,6 +17,10 @@ class LocalError(Exception):
     """We asked the engine for something that the protocol does not allow in this state: a bug of the caller."""
 
 
+class HeadTooLarge(LocalError):
+    """A head is larger than may be sent. Nothing of it was: whoever has it cannot know before."""
+
+
 class DateStamp:
     """The Date field (RFC 9110 section 6.6.1), encoded once a second for all connections of a worker.
 

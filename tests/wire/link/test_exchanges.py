@@ -11,7 +11,7 @@ from tests.wire.outgoing import unjoined
 from enfilade.http.ends import Ends
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import REASONS, reason
-from enfilade.wire.codec import LocalError
+from enfilade.wire.codec import HeadTooLarge, LocalError
 from enfilade.wire.events import ConnectionClosed, Drained, RequestReceived, ResponseReceived
 from enfilade.wire.link import LinkClient, LinkedRequest, LinkServer
 from enfilade.wire.link.frames import DATA_SIZE, HEAD_SIZE, WINDOW
@@ -451,6 +451,19 @@ def test_the_largest_head_that_can_be_sent_arrives() -> None:
             size -= 1
     both.run()
     assert size > HEAD_SIZE - 100 and len(both.at_client) == 3 and both.idle()
+
+
+@pytest.mark.parametrize("where", ["fields", "query"])
+def test_a_request_whose_head_is_too_large_is_not_sent(where: str) -> None:
+    both = Both()
+    large = "y" * HEAD_SIZE
+    request = asking(fields=Fields([(b"x", large.encode())])) if where == "fields" else asking(query=large.encode())
+    with pytest.raises(HeadTooLarge):
+        both.client.request(request, end=True)
+    assert not both.client.pending() and both.idle()
+    both.asked(asking())
+    both.run()
+    assert len(both.at_server) == 1
 
 
 def test_credit_is_not_given_for_a_body_that_has_ended() -> None:

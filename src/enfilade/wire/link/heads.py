@@ -18,7 +18,7 @@ from enfilade.http.grammar import CONNECTION_FIELDS, FORBIDDEN_TRAILERS, is_fiel
 from enfilade.http.linked import LinkedRequest
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
-from enfilade.wire.codec import LocalError
+from enfilade.wire.codec import HeadTooLarge, LocalError
 from enfilade.wire.link.frames import HEAD_SIZE
 
 _SIZES = Struct(">HI")
@@ -90,7 +90,7 @@ def encoded(fields: Fields) -> EncodedFields:
             raise LocalError(f"Content-Length is {fields.get(b'content-length')!r}")
         block = b"\0".join(chain.from_iterable(pairs))
         if len(block) > _FIELDS_SIZE:
-            raise LocalError(f"{len(block)} bytes of fields")
+            raise HeadTooLarge(f"{len(block)} bytes of fields")
         known = fields.encoded_link = EncodedFields(block, -1 if length is None else length)
     return known
 
@@ -146,7 +146,7 @@ def encode_request(request: LinkedRequest) -> bytes:
     )  # fmt: skip
     block = b"".join((_SIZES.pack(len(ends), len(line)), ends, line, encoded(request.fields).block))
     if len(block) > HEAD_SIZE:
-        raise LocalError(f"a head of {len(block)} bytes")
+        raise HeadTooLarge(f"a head of {len(block)} bytes")
     return block
 
 
