@@ -54,10 +54,11 @@ ASGI = """
 import asyncio, os
 
 released = None
+endless = 0
 
 
 async def app(scope, receive, send):
-    global released
+    global released, endless
     if scope["type"] == "lifespan":
         await receive()
         released = asyncio.Event()
@@ -95,9 +96,16 @@ async def app(scope, receive, send):
     elif path == "/release":
         released.set()
     elif path == "/endless":
-        while True:
+        endless += 1
+        await receive()
+        gone = asyncio.ensure_future(receive())
+        while not gone.done():
             await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})
             await asyncio.sleep(0.01)
+        endless -= 1
+        return
+    elif path == "/endless/count":
+        await send({"type": "http.response.body", "body": b"%d" % endless, "more_body": True})
     elif path == "/collects":
         pieces = []
         while (message := await receive())["type"] == "http.request":
