@@ -284,6 +284,7 @@ ADVICE = {
     "bad_response": "The log says which rule it broke. A server that speaks HTTP/2 only needs `h2c://`; TLS needs `https://`.",
     "unasked_response": "The server frames its answers wrongly: bytes behind the end of a body, or a switch of protocols.",
     "upstream_gone": "It crashed, was stopped, or closes connections without saying so: look at its own log.",
+    "application_gone": "It crashed, was killed or ran out of memory: the log says how it ended, and what it wrote last.",
     "upstream_reset": "It gave this request up, or takes fewer streams at once: look at its own log.",
     "connect_failed": "Is it running, and at this address? For Unix sockets: may the worker's user open it?",
     "upstream_tls": "The log says why. An authority of your own belongs into `tls.authority`, another name into `tls.name`.",

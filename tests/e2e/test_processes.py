@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.e2e.conftest import Server, Start
+from tests.e2e.kit import rejects
 from tests.e2e.processes import APP, ask, command, get, metrics, status, until, write
 
 CONFIG = """
@@ -80,6 +81,36 @@ def test_a_worker_that_keeps_dying_is_restarted_ever_later(start: Start) -> None
         server.wait_for(f"restart in {delay} s")
     until(lambda: serving(server))
     assert status(server)["restarts"] == 2
+
+
+DEADLY = """
+import os
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        raise NotImplementedError
+    if scope["path"] == "/die":
+        os._exit(7)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+
+def test_a_request_that_kills_its_worker_kills_two_and_later_one(start: Start) -> None:
+    """Each time it is asked for, until so many have died that nothing is tried again which may be what kills them."""
+
+    def deaths() -> int:
+        return server.output.count("ended with exit code 7")
+
+    config = CONFIG.replace("workers = 2", "workers = 1") + "workers = 1\n"
+    server = start(config, files={"hello.py": DEADLY})
+    for dead in (2, 3):
+        with httpx.Client(base_url=server.url(), timeout=30) as client:
+            assert client.get("/die").status_code == 502
+            assert client.get("/").text == "ok"
+        until(lambda dead=dead: deaths() >= dead)  # type: ignore[misc]
+        assert deaths() == dead
+    assert rejects(server)["application_gone"] == 2
 
 
 def test_a_head_that_is_larger_than_a_link_takes_is_431(start: Start) -> None:

@@ -168,7 +168,7 @@ def test_what_peers_do_counts_and_what_others_do_does_not(name: str) -> None:
     assert g.peers[0].up is (
         name
         not in {
-            "bad_response", "unasked_response", "upstream_gone", "upstream_reset",
+            "bad_response", "unasked_response", "upstream_gone", "application_gone", "upstream_reset",
             "connect_failed", "upstream_tls", "connect_timeout", "answer_timeout", "silence_timeout", "upload_timeout",
         }
     )  # fmt: skip

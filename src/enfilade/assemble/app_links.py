@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import inf
+from typing import ClassVar
 
+from enfilade.assemble.app_specs import how_many
 from enfilade.assemble.apps import negotiator
 from enfilade.assemble.balance import NO_EJECTION
 from enfilade.config.schema import App
@@ -26,6 +28,7 @@ from enfilade.observe.metrics import ConnectionMeter
 from enfilade.process.app_rows import AppRows
 from enfilade.process.links import Links
 from enfilade.upstream.budget import RetryBudget
+from enfilade.upstream.deaths import Deaths
 from enfilade.upstream.health import Health
 from enfilade.upstream.health import Policy as HealthPolicy
 from enfilade.upstream.later import Later
@@ -40,7 +43,9 @@ log = logging.getLogger("enfilade.app")
 
 QUEUE_FULL = reason("queue_full")
 LOADING = reason("application_loading")
-GONE = reason("upstream_gone")
+GONE = reason("application_gone")
+DEATHS = 2
+"""Deaths of each worker within half a minute, on average, after which a request that may have caused one is not tried again."""
 STREAMS = 1 << 16
 """Exchanges on one link at once, where the application sets no limit."""
 
@@ -113,6 +118,7 @@ class AppLinks:
                 wake=partial(self._links.wake, name),
                 busy=QUEUE_FULL,
                 nobody=LOADING,
+                deaths=Deaths(DEATHS * how_many(app)[1]),
             ),
         )
 
@@ -134,7 +140,7 @@ class AppLinks:
         if sock.fileno() < 0:
             home.refused(GONE)
             return
-        make = partial(ClientConnection, self._context, home, lambda alpn: (LinkClient(STREAMS), True))
+        make = partial(_Link, self._context, home, lambda alpn: (LinkClient(STREAMS), True))
         task: asyncio.Task[object] = self._loop.create_task(self._loop.create_unix_connection(make, sock=sock))
         self._taking.add(task)
         task.add_done_callback(partial(self._connected, home))
@@ -151,6 +157,12 @@ class AppLinks:
 
     def _failed(self, app: str, why: str) -> None:
         log.warning("a worker of %s could not be started: %s", app, why)
+
+
+class _Link(ClientConnection):
+    __slots__ = ()
+
+    gone: ClassVar[Reason] = GONE
 
 
 class _LinkPool(Pool):

@@ -24,7 +24,7 @@ def app_specs(config: Config, board: Board) -> list[AppSpec]:
 
 def _spec(name: str, app: App, config: Config, board: Board) -> AppSpec:
     server = config.server
-    minimum, maximum = _how_many(app)
+    minimum, maximum = how_many(app)
     user, group = (server.user, server.group) if app.user is None and app.group is None else (app.user, app.group)
     return AppSpec(
         name=name,
@@ -65,7 +65,8 @@ def _start(name: str, app: App, config: Config) -> dict[str, object]:
     }
 
 
-def _how_many(app: App) -> tuple[int, int]:
+def how_many(app: App) -> tuple[int, int]:
+    """Its workers, at least and at most."""
     if isinstance(app.workers, WorkerRange):
         return app.workers.min, app.workers.max
     number = min(len(os.sched_getaffinity(0)), AUTO) if app.workers == "auto" else app.workers

@@ -103,6 +103,7 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("bad_response", 502, _U, "warning", "The upstream's response is malformed."),
     ("unasked_response", 502, _U, "warning", "The upstream sent what nobody had asked for."),
     ("upstream_gone", 502, _U, "warning", "The upstream closed the connection before its response was complete."),
+    ("application_gone", 502, _U, "warning", "The application's process ended before its response was complete."),
     ("upstream_reset", 502, _U, "warning", "The upstream reset the stream before its response was complete."),
     ("connect_failed", 502, _U, "warning", "The upstream refused the connection, or cannot be reached."),
     ("upstream_tls", 502, _U, "warning", "The TLS handshake with the upstream failed."),

@@ -11,6 +11,7 @@ from enfilade.exchange.call import Call
 from enfilade.http.reasons import Reason, Source, reason
 from enfilade.upstream.breaker import Breaker
 from enfilade.upstream.budget import IDEMPOTENT, RetryBudget, may_retry
+from enfilade.upstream.deaths import Deaths
 from enfilade.upstream.health import Health
 from enfilade.upstream.key import Key
 from enfilade.upstream.latency import Percentile
@@ -23,6 +24,7 @@ _UNREACHABLE = tuple(map(reason, ("connect_failed", "connect_timeout", "upstream
 """What counts against a peer although nothing was sent to it. A stream that it refuses does not: so it goes out of service."""
 _BROKEN = reason("upstream_broken")
 _BUSY = reason("upstream_busy")
+_DEAD = reason("application_gone")
 _NO_PEER = reason("no_peer")
 
 
@@ -86,7 +88,7 @@ class Policy(NamedTuple):
     """`retries`: how often a failed request is tried again, paid from a `budget`, as is asking twice what is later than `hedge`
     says. `breaker`: leaves all of the peers alone for a while. `wake`: called when a request waits and there is no peer at all,
     because peers come by themselves (an application's workers, which are still starting): without it, such a request has no
-    chance. `busy`, `nobody`: why a request is given up."""
+    chance. `busy`, `nobody`: why a request is given up. `deaths`: of peers that a request can kill."""
 
     retries: int = 1
     budget: RetryBudget | None = None
@@ -95,6 +97,7 @@ class Policy(NamedTuple):
     wake: Callable[[], None] | None = None
     busy: Reason = _BUSY
     nobody: Reason = _NO_PEER
+    deaths: Deaths | None = None
 
 
 class Upstream:
@@ -176,6 +179,8 @@ class Upstream:
         can be sent once more."""
         policy = self._policy
         if policy.budget is None or why.source is not Source.UPSTREAM:
+            return False
+        if call.sent and policy.deaths is not None and policy.deaths.too_many(self.clock()):
             return False
         if not may_retry(
             call.request.method,
@@ -292,7 +297,9 @@ class Upstream:
         now = self.clock()
         counts = call.status or call.sent or why in _UNREACHABLE
         self.health.failed(peer, why if counts else _BUSY, now)
-        breaker = self._policy.breaker
+        deaths, breaker = self._policy.deaths, self._policy.breaker
+        if deaths is not None and why is _DEAD and call.sent:
+            deaths.died(peer, now)
         if breaker is None or call.status:
             return
         if why.source is Source.UPSTREAM:

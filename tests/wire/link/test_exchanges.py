@@ -339,10 +339,10 @@ def test_an_idle_link_closes_at_once_when_it_drains(both: Both) -> None:
 
 def test_the_end_of_the_socket(both: Both) -> None:
     ends: list[tuple[LinkClient | LinkServer, str | None]] = [
-        (LinkClient(1), None), (LinkServer(), None), (both.client, "upstream_gone"), (both.server, "client_gone")
+        (LinkClient(1), None), (LinkServer(), None), (both.client, "application_gone"), (both.server, "client_gone")
     ]  # fmt: skip
     for role, why in ends:
-        if why == "upstream_gone":
+        if why == "application_gone":
             both.asked(asking())
         (event,) = role.feed(b"", 0.0)
         assert isinstance(event, ConnectionClosed) and event.reason is (why and reason(why))

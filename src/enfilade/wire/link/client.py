@@ -51,7 +51,7 @@ class LinkClient(Connection):
     inbound = Way.DOWN
     outbound = Way.UP
     fault = reason("bad_response")
-    gone = reason("upstream_gone")
+    gone = reason("application_gone")
     reset_by_peer = reason("upstream_reset")
 
     def __init__(self, limit: int) -> None:
