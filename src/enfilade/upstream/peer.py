@@ -64,6 +64,11 @@ class Peer:
     def full(self) -> bool:
         return 0 < self.limit <= self.load
 
+    @property
+    def has_others(self) -> bool:
+        """Whether other workers may fill it, and make room."""
+        return self.limit > 0 and len(self._others) > 0
+
     def took(self) -> None:
         """An exchange more is in flight."""
         self.in_flight += 1

@@ -27,6 +27,9 @@ _BUSY = reason("upstream_busy")
 _DEAD = reason("application_gone")
 _NO_PEER = reason("no_peer")
 
+LOOK = 0.015
+"""Seconds between two looks for room that other workers have made, while somebody waits."""
+
 
 class Errand(Protocol):
     """What waits for a peer. `key`: what balancers that hash go by; `wanted`: the peer that it goes to if that can be used."""
@@ -108,7 +111,8 @@ class Upstream:
     """
 
     __slots__ = (
-        "_balancer", "_only", "_policy", "_queue", "_tiers", "clock", "health", "hedges", "key", "name", "peers", "sticky",
+        "_balancer", "_looks", "_only", "_policy", "_queue", "_tiers", "clock", "health", "hedges", "key", "name", "peers",
+        "sticky",
     )  # fmt: skip
 
     def __init__(
@@ -124,6 +128,7 @@ class Upstream:
         self.clock = clock
         self._balancer = balancer
         self._queue = queue
+        self._looks = False
         self._policy = policy
         self.hedges = policy.hedge is not None
         queue.expired = self._expired
@@ -271,6 +276,20 @@ class Upstream:
             self._give_up(errand, policy.busy)
         elif policy.wake is not None and not self.peers:
             policy.wake()
+        else:
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        """Answers that other workers got make room, too, and nobody tells."""
+        if not self._looks and any(peer.has_others for peer in self.peers):
+            self._looks = True
+            self._queue.later(LOOK, self._look)
+
+    def _look(self) -> None:
+        self._looks = False
+        self._serve_queue()
+        if self._queue.waiting:
+            self._look_soon()
 
     def _expired(self, errand: Errand) -> None:
         self._give_up(errand, self._policy.busy if self.peers else self._policy.nobody)
