@@ -29,6 +29,7 @@ log = { to = "access.log" }
 "GET /" = { respond = "twelve bytes" }
 [apps.main]
 target = "hello:app"
+workers = 1
 """
 JSON = {"content_type": "application/json"}
 

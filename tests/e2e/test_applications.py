@@ -30,7 +30,7 @@ def config(targets: dict[str, str], server: str = "", routes: str = "", app: str
     """Each application mounted at its name; those of `server`, `routes` and `app` besides."""
     mounted = "\n".join(f'"/{name}/*" = {{ app = "{name}" }}' for name in targets)
     tables = "\n".join(
-        f'[apps.{name}]\ntarget = "{target}"\npath = "{APPS}"\n{app}' for name, target in targets.items()
+        f'[apps.{name}]\ntarget = "{target}"\npath = "{APPS}"\nworkers = 1\n{app}' for name, target in targets.items()
     )
     return f"""
 [server]
@@ -175,9 +175,7 @@ def test_run_behind_a_proxy_that_takes_a_prefix_off(start: Start, target: str) -
 
 
 def test_wsgi_calls_run_in_so_many_threads_and_the_others_wait(start: Start) -> None:
-    server = start(
-        config({"plain": "plain_wsgi:app"}, routes='"/meets" = { app = "plain" }', app="threads = 2\nworkers = 1\n")
-    )
+    server = start(config({"plain": "plain_wsgi:app"}, routes='"/meets" = { app = "plain" }', app="threads = 2\n"))
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: httpx.get(f"{server.url()}/meets").text, range(8)))
     assert answers == ["2"] * 8

@@ -17,6 +17,7 @@ log = false
 "/*" = { app = "main" }
 [apps.main]
 target = "hello:app"
+workers = 1
 """
 
 

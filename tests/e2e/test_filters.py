@@ -79,9 +79,11 @@ headers = { set = { x-own = "2", x-frame-options = "DENY" }, add = { vary = "x" 
 
 [apps.filters]
 target = "filters_app:app"
+workers = 1
 
 [apps.wsgi]
 target = "filters_app:wsgi"
+workers = 1
 """
 
 

@@ -24,6 +24,7 @@ log = { to = "access.log", format = "{client_ip} {target} {status}" }
 "/scope" = { app = "probe" }
 [apps.probe]
 target = "probe:app"
+inline = true
 """
 PROBE = """
 async def app(scope, receive, send):
@@ -38,7 +39,8 @@ has_ipv6 = Path("/proc/net/if_inet6").exists() and "::1" not in os.environ.get("
 @pytest.fixture(scope="module")
 def server(start_once: Start) -> Server:
     started = start_once(
-        '[server]\nhttp = ["127.0.0.1:0", "localhost:0", "unix:web.sock"]\nworkers = 2\nh2c = true\n' + SITES,
+        '[server]\nhttp = ["127.0.0.1:0", "localhost:0", "unix:web.sock"]\nworkers = 2\nh2c = true\n'
+        + SITES.replace("inline = true", "workers = 1"),
         files={"probe.py": PROBE},
     )
     started.wait_for("unix:")
@@ -156,7 +158,7 @@ def busy(pid: int) -> float:
 def test_out_of_descriptors_it_waits_without_a_busy_loop_and_accepts_again(start: Start) -> None:
     shell = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"]
     config = '[server]\nhttp = "127.0.0.1:0"\nworkers = 1\n' + SITES
-    server = start(config + "inline = true\n", files={"probe.py": PROBE}, under=shell)
+    server = start(config, files={"probe.py": PROBE}, under=shell)
     (worker,) = workers(server)
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(server.connect()) for _ in range(100)]

@@ -34,6 +34,7 @@ request_id = true
 
 [apps.methods]
 target = "methods_app:app"
+workers = 1
 """
 
 

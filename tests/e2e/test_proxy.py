@@ -35,6 +35,7 @@ workers = 1
 "/*" = {{ app = "sockets" }}
 [apps.sockets]
 target = "sockets:app"
+workers = 1
 path = "{Path(__file__).parent / "apps"}"
 """
 

@@ -35,6 +35,7 @@ headers = {{ X-Version = "{version}" }}
 "/v{version}" = {{ respond = "new" }}
 [apps.main]
 target = "hello:app"
+workers = 1
 """
 RELOADS = 20
 

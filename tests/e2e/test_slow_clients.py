@@ -36,6 +36,7 @@ log = false
 "/hi" = { respond = "hi" }
 [apps.probe]
 target = "probe:app"
+workers = 1
 """
 SIZE = 20_000_000
 

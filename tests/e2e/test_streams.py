@@ -327,8 +327,10 @@ APPS = """[sites."*"]
 "/wsgi" = { app = "wsgi" }
 [apps.asgi]
 target = "clients:app"
+workers = 1
 [apps.wsgi]
 target = "clients:wsgi"
+workers = 1
 """
 
 

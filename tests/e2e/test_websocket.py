@@ -43,6 +43,7 @@ tls = "internal"
 target = "sockets:app"
 path = "{APPS}"
 websocket_message_limit = "2MB"
+workers = 1
 """
 
 
