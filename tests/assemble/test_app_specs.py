@@ -64,7 +64,7 @@ def test_as_many_workers_as_cores_but_not_as_many_copies_as_a_large_machine_has(
 
 
 def test_a_reload_has_room_for_twice_as_many() -> None:
-    assert spec("workers = 128").maximum * 2 <= SLOTS
+    assert spec("workers = 64").maximum * 2 <= SLOTS
 
 
 def test_its_virtual_environment_is_the_first_place_for_programs(tmp_path: Path) -> None:

@@ -22,6 +22,10 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 T = TypeVar("T")
 Start = Callable[..., "Server"]
+PATIENCE = 20.0
+"""Seconds that a machine may stall for without a test failing; fewer than the server's own time-outs, which end much, too."""
+START = 40.0
+"""The same for a start, of several processes."""
 
 
 class Server:
@@ -64,7 +68,7 @@ class Server:
         with self._changed:
             self._changed.notify_all()
 
-    def wait_for(self, pattern: str, seconds: float = 20.0) -> str:
+    def wait_for(self, pattern: str, seconds: float = PATIENCE) -> str:
         """The first line that matches `pattern`, printed so far or within `seconds`."""
 
         def found() -> str | None:
@@ -78,7 +82,7 @@ class Server:
 
     def url(self, scheme: str = "http") -> str:
         with self._changed:
-            self._changed.wait_for(lambda: scheme in self._urls or self.process.poll() is not None, 20.0)
+            self._changed.wait_for(lambda: scheme in self._urls or self.process.poll() is not None, START)
         assert scheme in self._urls, f"does not listen for {scheme}:\n{self.output}"
         return self._urls[scheme]
 
@@ -108,7 +112,7 @@ class Server:
 
     def logged(self, name: str, look: Callable[[str], T]) -> T:
         """What `look` makes of the first line of the log file `name` for which that is true, now or in a moment."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         path = self.directory / name
         while time.monotonic() < deadline:
             for line in path.read_text().splitlines(keepends=True) if path.exists() else []:
@@ -129,7 +133,7 @@ class Server:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            code = self.process.wait(20)
+            code = self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -186,12 +190,12 @@ def start_once(directory_once: Path) -> Iterator[Start]:
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[httpx.Client]:
     """An HTTP/1.1 client of the module's own `server`."""
-    with httpx.Client(base_url=server.url("http")) as made:
+    with httpx.Client(base_url=server.url("http"), timeout=PATIENCE) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def http2(server: Server) -> Iterator[httpx.Client]:
     """The same over TLS and HTTP/2."""
-    with httpx.Client(base_url=server.url("https"), verify=False, http2=True) as made:
+    with httpx.Client(base_url=server.url("https"), verify=False, http2=True, timeout=PATIENCE) as made:
         yield made

@@ -12,7 +12,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.e2e.conftest import Server
+from tests.e2e.conftest import PATIENCE, Server
 
 APP = '''
 """Answers with what reached it; `/seen` with the list of all targets so far, `/slow` never, `/stream` for ever."""
@@ -57,7 +57,7 @@ async def answer(send, body):
 '''
 
 
-def eventually(condition: Callable[[], object], what: str = "", seconds: float = 10.0) -> None:
+def eventually(condition: Callable[[], object], what: str = "", seconds: float = PATIENCE) -> None:
     """Wait until `condition()` is true."""
     until = time.monotonic() + seconds
     while not condition():

@@ -48,8 +48,8 @@ class Files:
     def __init__(self, server: Server, root: Path) -> None:
         self.server = server
         self.root = root
-        self.http = httpx.Client(base_url=server.url("http"), headers={"accept-encoding": "identity"})
-        self.http2 = httpx.Client(base_url=server.url("https"), verify=False, http2=True)
+        self.http = httpx.Client(base_url=server.url("http"), headers={"accept-encoding": "identity"}, timeout=20)
+        self.http2 = httpx.Client(base_url=server.url("https"), verify=False, http2=True, timeout=20)
 
     def log_of(self, target: str) -> dict[str, object]:
         """The log's line for `target`, as soon as it is there."""
@@ -583,7 +583,7 @@ def test_a_file_that_changes_while_it_is_sent(files: Files, what: str) -> None:
 def test_a_file_truncated_while_it_is_sent_over_http2(files: Files) -> None:
     path = files.root / "shrinking.bin"
     path.write_bytes(b"x" * (40 * 1024 * 1024))
-    with httpx.Client(base_url=files.server.url("https"), verify=False, http2=True) as client:
+    with httpx.Client(base_url=files.server.url("https"), verify=False, http2=True, timeout=20) as client:
         with client.stream("GET", "/shrinking.bin?sent") as r:
             os.truncate(path, 1000)
             with pytest.raises(httpx.RemoteProtocolError):

@@ -111,27 +111,27 @@ def test_the_first_event_comes_at_once_and_a_disconnect_cancels_f24(
         assert next(response.iter_bytes()) == b"data: first\n\n"
         assert time.monotonic() - began < 5
     client.close()  # over HTTP/2 this client does not reset its stream
-    server.wait_for(f"cancelled {name}", 5)
+    server.wait_for(f"cancelled {name}")
 
 
 def test_a_disconnect_closes_a_generator_of_wsgi_f24(client: httpx.Client, server: Server, name: str) -> None:
     with client.stream("GET", f"/wsgi/ticks?{name}") as response:
         assert next(response.iter_bytes()) == b"data: tick\n\n"
     client.close()
-    server.wait_for(f"closed {name}", 5)
+    server.wait_for(f"closed {name}")
 
 
 def test_an_application_that_listens_is_told_of_the_disconnect(server: Server) -> None:
     with server.connect() as sock:
         sock.sendall(b"GET /asgi/silent HTTP/1.1\r\nhost: a\r\n\r\n")
-        server.wait_for("is listening", 5)
-    server.wait_for("was told http.disconnect", 5)
+        server.wait_for("is listening")
+    server.wait_for("was told http.disconnect")
 
 
 def test_background_tasks_go_on_when_the_client_has_left(client: httpx.Client, server: Server, name: str) -> None:
     assert client.get(f"/asgi/background?{name}").text == "answered"
     client.close()
-    server.wait_for(f"background task is done {name}", 5)
+    server.wait_for(f"background task is done {name}")
 
 
 def test_background_tasks_are_waited_for_at_a_stop(start: Start) -> None:
@@ -150,10 +150,10 @@ def test_a_client_that_does_not_read_a_gigabyte_costs_little(
     with server.connect(scheme) as sock:
         growth = Growth(worker)
         sock.sendall(b"GET /%s/gigabyte?%s HTTP/1.1\r\nhost: a\r\n\r\n" % (interface.encode(), name.encode()))
-        server.wait_for(f"first megabyte is out {name}", 5)
+        server.wait_for(f"first megabyte is out {name}")
         settle(worker)
         assert growth() < GROWTH
-    server.wait_for(f"closed {name}" if interface == "wsgi" else f"gone {name}", 5)
+    server.wait_for(f"closed {name}" if interface == "wsgi" else f"gone {name}")
 
 
 @pytest.mark.parametrize("window", [1 << 16, (1 << 31) - 1])
@@ -169,7 +169,7 @@ def test_a_client_that_stops_reading_over_http2_costs_little(
         settle(worker)
         assert growth() < GROWTH
     for i in range(3):
-        server.wait_for(f"closed {name}-{i}" if interface == "wsgi" else f"gone {name}-{i}", 5)
+        server.wait_for(f"closed {name}-{i}" if interface == "wsgi" else f"gone {name}-{i}")
 
 
 def settle(pid: int) -> None:
@@ -193,7 +193,7 @@ def test_a_client_that_reads_gets_on(server: Server, worker: int) -> None:
             if size >= 256 << 20:
                 break
     assert growth() < GROWTH
-    server.wait_for("gone part", 5)
+    server.wait_for("gone part")
 
 
 def test_a_large_file_by_file_wrapper(client: httpx.Client, worker: int, tmp_path: Path) -> None:
@@ -234,12 +234,12 @@ def test_a_stream_that_its_client_resets_ends_alone_f24(server: Server, page: st
         stream, other = connection.request(f"/{page}?{name}"), connection.request(f"/{page}?other-{name}")
         connection.wait(lambda: {stream, other} <= connection.data.keys())
         connection.reset(stream)
-        server.wait_for(f"(cancelled|closed) {name}", 5)
+        server.wait_for(f"(cancelled|closed) {name}")
         connection.data.clear()
         last = connection.request("/asgi/pid")
         connection.wait(lambda: last in connection.ended)
         assert other not in connection.ended
-    server.wait_for(f"(cancelled|closed) other-{name}", 5)
+    server.wait_for(f"(cancelled|closed) other-{name}")
 
 
 def curl(*arguments: str) -> str:
@@ -330,9 +330,9 @@ def test_an_answer_that_breaks_off_f21_f23(
 
 def assert_logged_once(server: Server, name: str, why: str | None) -> None:
     """One line says which request it was; the lines of its traceback, if it has one, follow."""
-    line = server.wait_for(rf" error .*{name}", 5)
+    line = server.wait_for(rf" error .*{name}")
     if why is not None:
-        server.wait_for(why, 5)
+        server.wait_for(why)
     assert sum(bool(re.search(rf" error .*{name}", other)) for other in server.lines) == 1, line
 
 
@@ -360,7 +360,7 @@ def test_a_reset_instead_of_a_close(server: Server, name: str) -> None:
     assert sock.recv(65536)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     sock.close()
-    server.wait_for(f"cancelled {name}", 5)
+    server.wait_for(f"cancelled {name}")
 
 
 @pytest.mark.usefixtures("alive")
@@ -372,4 +372,4 @@ def test_a_stream_without_end_ends_when_its_connection_breaks_f24(server: Server
             sock.sendall(b"GET /asgi/endless?%s-%d HTTP/1.1\r\nhost: a\r\n\r\n" % (name.encode(), i))
             for _ in range(20):
                 sock.recv(1 << 20)
-        server.wait_for(f"gone {name}-{i}", 5)
+        server.wait_for(f"gone {name}-{i}")

@@ -101,14 +101,14 @@ def test_the_client_closes(server: Server) -> None:
     with opened(server, "/echo") as socket:
         socket.close(4321, "enough")
         assert socket.protocol.close_rcvd == Close(4321, "enough")
-    server.wait_for("echo ended with 4321 enough", 5)
+    server.wait_for("echo ended with 4321 enough")
 
 
 def test_the_client_vanishes(server: Server) -> None:
     with server.connect() as sock:
         sock.sendall(HANDSHAKE % b"/echo")
         assert sock.recv(1000).startswith(b"HTTP/1.1 101 ")
-    server.wait_for("echo ended with 1006", 5)
+    server.wait_for("echo ended with 1006")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_the_application_closes(server: Server, page: str, code: int, why: str) 
             socket.recv(5)
         assert socket.protocol.close_rcvd == Close(code, why)
     if page == "raises":
-        server.wait_for("ZeroDivisionError: in the WebSocket", 5)
+        server.wait_for("ZeroDivisionError: in the WebSocket")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_client_that_does_not_read_costs_little(server: Server) -> None:
         assert sock.recv(1000).startswith(b"HTTP/1.1 101 ")
         settle(worker)
         assert growth() < GROWTH
-    server.wait_for("flood ended by (ClientDisconnected|CancelledError)", 5)
+    server.wait_for("flood ended by (ClientDisconnected|CancelledError)")
 
 
 HANDSHAKE = (
@@ -317,7 +317,7 @@ def test_closes_over_http2(connection: http2.Connection, server: Server) -> None
     other.protocol.send_close(4322, "over HTTP/2")
     other.flush()
     assert other.receive() == b"4322"
-    server.wait_for("echo ended with 4322 over HTTP/2", 5)
+    server.wait_for("echo ended with 4322 over HTTP/2")
     connection.wait(lambda: {tunnel.stream, other.stream} <= connection.ended)
 
 
@@ -330,7 +330,7 @@ def test_refusals_over_http2(connection: http2.Connection, page: str, status: in
 def test_a_reset_stream_is_a_lost_socket(connection: http2.Connection, server: Server) -> None:
     tunnel, other = Tunnel(connection, "/deaf"), Tunnel(connection, "/echo")
     connection.reset(tunnel.stream)
-    server.wait_for("the deaf one was cancelled", 5)
+    server.wait_for("the deaf one was cancelled")
     other.send("still here")
     assert other.receive() == b"still here"
 
@@ -362,9 +362,9 @@ def test_metrics_count_them(start: Start, tmp_path: Path) -> None:
         Tunnel(connection, "/refuses")
         assert open_sockets(tmp_path) == (2, 2)
         connection.reset(tunnel.stream)
-        server.wait_for("echo ended with 1006", 5)
+        server.wait_for("echo ended with 1006")
         assert open_sockets(tmp_path) == (2, 1)
-    server.wait_for("echo ended with 100[01]", 5)
+    server.wait_for("echo ended with 100[01]")
     assert open_sockets(tmp_path) == (2, 0)
 
 
@@ -395,4 +395,4 @@ def test_a_reload_keeps_them_until_the_drain_time_is_over(start: Start) -> None:
         with pytest.raises(ConnectionClosed):
             socket.recv(8)
         assert socket.protocol.close_rcvd is not None and socket.protocol.close_rcvd.code == 1012
-    server.wait_for("echo ended with 1012", 5)
+    server.wait_for("echo ended with 1012")

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 PATIENCE = 20.0
+LOOK = 0.01
+"""Seconds between two looks for what a server will do: looking without a pause takes the processor from it."""
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -113,6 +115,7 @@ class Server:
         until = time.monotonic() + PATIENCE
         while not condition(answer := self.get(path)):
             assert time.monotonic() < until, answer
+            time.sleep(LOOK)
         return answer
 
     def end(self) -> None:

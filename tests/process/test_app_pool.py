@@ -73,7 +73,7 @@ class Stage:
     """A pool, and what happens to it. `now` moves by hand. Workers are numbered from 1."""
 
     def __init__(self, **options: Any) -> None:
-        board = Board(rows=2048, columns=2)
+        board = Board(rows=4096, columns=2)
         self.spec = AppSpec(
             "shop", ("x",), {}, register_app(board, "shop"), start_timeout=10, drain_timeout=30, **options
         )

@@ -34,7 +34,7 @@ def test_counts_of_all_edges_are_added_and_those_of_an_earlier_process_left_out(
 
 
 def test_applications_have_rows_of_their_own_and_the_same_again_after_a_reload() -> None:
-    board = Board(rows=8192, columns=2)
+    board = Board(rows=4096, columns=2)
     shop, blog = register_app(board, "shop"), register_app(board, "blog")
     assert not set(shop) & set(blog)
     assert register_app(board, "shop") == shop

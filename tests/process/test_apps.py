@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.process.conftest import PATIENCE, Server, fetch
+from tests.process.conftest import LOOK, PATIENCE, Server, fetch
 from tests.process.test_supervisor import alive, wait_refused
 
 from enfilade.assemble.app_specs import app_specs
@@ -31,6 +31,7 @@ def until(condition: Callable[[], Any]) -> Any:
     end = time.monotonic() + PATIENCE
     while not (found := condition()):
         assert time.monotonic() < end
+        time.sleep(LOOK)
     return found
 
 
@@ -109,14 +110,13 @@ def test_edges_serve_while_the_application_starts_but_the_start_is_not_over(laun
 
 
 def test_a_reload_replaces_applications_before_edges_and_loses_nobody(launch: Launch) -> None:
-    server = launch(shop({"text": "old"})).started()
+    server = launch(shop({"text": "old"}, {"drain_timeout": PATIENCE})).started()
     old = ask(server)
     with server.connect() as kept:
         server.get("/", kept)
-        server.reload(shop({"text": "new"}))
+        server.reload(shop({"text": "new"}, {"drain_timeout": PATIENCE}))
         server.expect("generation 2 serves")
-        server.wait_for_generation(2)
-        assert ask(server)["text"] == "new"
+        until(lambda: ask(server)["text"] == "new")  # the old edge accepts until it has heard that it should not
         assert json.loads(fetch(kept, "/app/shop/x"))["pid"] == old["pid"], "the old edge keeps its old application"
     server.expect("ended well")
     until(lambda: old["pid"] not in {app["pid"] for app in server.get("/status")["apps"]})
@@ -152,8 +152,7 @@ def test_applications_come_and_go_by_reload(launch: Launch) -> None:
     server = launch({"workers": 1}).started()
     server.reload(shop())
     server.expect("generation 2 serves")
-    server.wait_for_generation(2)
-    pid = ask(server)["pid"]
+    pid = until(lambda: (found := ask(server)) != "none" and found)["pid"]
     server.reload({"workers": 1})
     server.expect("generation 3 serves")
     server.wait_for(lambda s: not s["apps"])
@@ -278,7 +277,7 @@ def real(tmp_path: Path, source: str, **config: Any) -> dict[str, Any]:
     """A plan with the application "shop", made of `source`, as a configuration has it."""
     (tmp_path / "shop_main.py").write_text(source)
     app = App(target="shop_main:app", path=str(tmp_path), inline=False, workers=1, **config)
-    (spec,) = app_specs(Config(apps={"shop": app}), Board(rows=2048, columns=2))
+    (spec,) = app_specs(Config(apps={"shop": app}), Board(rows=4096, columns=2))
     return {"workers": 1, "apps": {"shop": {"script": dict(spec.start), "options": {"command": list(spec.command)}}}}
 
 

@@ -43,7 +43,7 @@ RedisUrl = Annotated[
 FilePath = Annotated[str, Meta(extra={"path": True})]
 Positive = Annotated[int, Meta(ge=1, extra={"says": "a whole number of at least 1"})]
 Count = Annotated[int, Meta(ge=0, extra={"says": "a whole number of at least 0"})]
-Workers = Annotated[int, Meta(ge=1, le=128, extra={"says": "a whole number from 1 to 128"})]
+Workers = Annotated[int, Meta(ge=1, le=64, extra={"says": "a whole number from 1 to 64"})]
 Status = Annotated[int, Meta(ge=200, le=599, extra={"says": "a status from 200 to 599"})]
 
 

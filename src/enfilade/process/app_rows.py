@@ -14,7 +14,7 @@ from typing import NamedTuple, TypedDict
 from enfilade.process.board import Board, Column
 from enfilade.process.control import State
 
-SLOTS = 256
+SLOTS = 128
 """Processes of one application at once, those that still drain included."""
 
 _PID, _GENERATION, _STATE, _STARTED, _BASE, _MEMORY, _SIZE = range(7)
