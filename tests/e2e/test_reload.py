@@ -82,7 +82,7 @@ class Load:
             if b"connection: close" in head:
                 await _close(writer)
                 writer = None
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.005)
         if writer is not None:
             await _close(writer)
 

@@ -98,7 +98,7 @@ class Client:
             if b"connection: close" in head.lower():
                 await _closed(writer)
                 writer = None
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.004)
         if writer is not None:
             await _closed(writer)
 

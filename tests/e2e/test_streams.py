@@ -362,33 +362,36 @@ def _listens(port: int) -> bool:
         return sock.connect_ex((HERE, port)) == 0
 
 
-@pytest.mark.parametrize("version", ["send-proxy", "send-proxy-v2"])
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_haproxy_in_front_says_who_the_client_is(start: Start, tmp_path: Path, version: str, scheme: str) -> None:
-    tls = 'tls = "internal"\n' if scheme == "https" else ""
-    server = start(
-        f'[server]\n{scheme} = "{HERE}:0"\nproxy_protocol = ["{HERE}"]\n'
-        + APPS.replace('[sites."*"]\n', f'[sites."*"]\n{tls}'),
+@pytest.fixture(scope="module")
+def behind(start_once: Start) -> Server:
+    """Believes the PROXY protocol from here."""
+    return start_once(
+        f'[server]\nhttp = "{HERE}:0"\nhttps = "{HERE}:0"\nworkers = 1\nproxy_protocol = ["{HERE}"]\n'
+        + APPS.replace('[sites."*"]\n', '[sites."*"]\ntls = "internal"\n'),
         files={"clients.py": APP},
     )
-    with haproxy(tmp_path, server.address(scheme)[1], version) as port:
+
+
+@pytest.mark.parametrize("version", ["send-proxy", "send-proxy-v2"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_haproxy_in_front_says_who_the_client_is(behind: Server, tmp_path: Path, version: str, scheme: str) -> None:
+    with haproxy(tmp_path, behind.address(scheme)[1], version) as port:
         for path in ("asgi", "wsgi"):
             done = curl("-k", "--interface", "127.0.0.9", f"{scheme}://{HERE}:{port}/{path}")
             client = json.loads(done.stdout)[0]
             assert (client if path == "wsgi" else client[0]) == "127.0.0.9", done.stderr
-    with socket.create_connection(server.address(scheme), timeout=20) as sock:
+    with socket.create_connection(behind.address(scheme), timeout=20) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         with suppress(ConnectionResetError):
             assert sock.recv(100) == b"", "from there, a header is required"
 
 
-def test_a_peer_is_told_who_the_client_is(start: Start, tmp_path: Path) -> None:
+def test_a_peer_is_told_who_the_client_is(behind: Server, tmp_path: Path) -> None:
     """Ours in front with send_proxy; behind, our own listener, which believes it."""
-    back = start(f'[server]\nhttp = "{HERE}:0"\nproxy_protocol = ["{HERE}"]\n{APPS}', files={"clients.py": APP})
     (tmp_path / "front").mkdir()
     front_config = tmp_path / "front" / "enfilade.toml"
     front_config.write_text(
-        f'[streams.web]\nlisten = "tcp://{HERE}:0"\nto = "tcp://{HERE}:{back.address()[1]}"\nsend_proxy = "v2"\n'
+        f'[streams.web]\nlisten = "tcp://{HERE}:0"\nto = "tcp://{HERE}:{behind.address()[1]}"\nsend_proxy = "v2"\n'
     )
     front = Server(["up", "-c", "enfilade.toml"], tmp_path / "front")
     try:
@@ -401,7 +404,7 @@ def test_a_peer_is_told_who_the_client_is(start: Start, tmp_path: Path) -> None:
 
 def test_trusted_proxies_say_who_the_client_is_and_strangers_do_not(start: Start) -> None:
     server = start(
-        f'[server]\nhttp = "{HERE}:0"\ntrusted_proxies = ["{HERE}"]\n'
+        f'[server]\nhttp = "{HERE}:0"\nworkers = 1\ntrusted_proxies = ["{HERE}"]\n'
         + APPS.replace('[sites."*"]\n', '[sites."*"]\nlog = { to = "access.log" }\n'),
         files={"clients.py": APP},
     )

@@ -386,7 +386,7 @@ def test_a_stop_says_goodbye_at_once(start: Start) -> None:
 
 
 def test_a_reload_keeps_them_until_the_drain_time_is_over(start: Start) -> None:
-    server = start(CONFIG.replace("drain_timeout = 10", "drain_timeout = 2"))
+    server = start(CONFIG.replace("drain_timeout = 10", "drain_timeout = 1"))
     with opened(server, "/echo") as socket:
         server.signal(signal.SIGHUP)
         server.wait_for("reload")
