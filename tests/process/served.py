@@ -20,6 +20,7 @@ import uvloop
 
 from enfilade.config.units import address
 from enfilade.observe.metrics import render
+from enfilade.process import apps
 from enfilade.process.app_rows import register_app
 from enfilade.process.board import Board, Column
 from enfilade.process.control import Control
@@ -228,6 +229,7 @@ def show(addresses: dict[ListenSpec, list[str]]) -> None:
 
 def main(path: str, **options: object) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    apps.LOOK = 0.1  # a second is long for tests
     return serve(lambda board: JsonPlan(path, board), on_start=show, **options)  # type: ignore[arg-type]
 
 
