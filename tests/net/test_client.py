@@ -22,7 +22,7 @@ from tests.net.kit import Meter
 from enfilade.exchange.call import Channel
 from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason
-from enfilade.net.client import CallLimits, ClientConnection, ClientContext, Engine
+from enfilade.net.client import CallLimits, ClientContext, Engine
 from enfilade.net.context import ConnectionLimits, Tracked
 from enfilade.net.dialer import Dialer, client_tls
 from enfilade.net.selfsigned import self_signed
@@ -283,26 +283,24 @@ def no_descriptors() -> Iterator[None]:
 def test_no_local_port_is_our_shortage_where_the_peer_was_reached_before() -> None:
     """Otherwise it is what Linux says where the host has no IPv6."""
 
-    class Host(Dialer):
-        error: OSError | None = None
-
-        async def _connect(self, make: Callable[[], ClientConnection]) -> None:
-            if self.error is not None:
-                raise self.error
-            await super()._connect(make)
-
     async def main() -> list[str]:
+        loop: Any = asyncio.get_running_loop()
         server, port = await serve()
-        context = context_of(asyncio.get_running_loop())
-        dial = Host(context, ("127.0.0.1", port), ENGINE, timeout=5.0)
+        context = context_of(loop)
+        dial = Dialer(context, ("127.0.0.1", port), ENGINE, timeout=5.0)
         homes = []
         async with server:
-            for error in (OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"), None) * 2:
-                dial.error = error
+            for fails in (True, False) * 2:
+                if fails:
+                    loop.create_connection = no_port
                 homes.append(await home_of(dial))
+                vars(loop).pop("create_connection", None)
             for home in (homes[1], homes[3]):
                 await closed(home, context)
         return [why(home) for home in homes]
+
+    async def no_port(*args: object, **options: object) -> None:
+        raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
 
     assert asyncio.run(main()) == ["connect_failed", "", "no_socket", ""]
 
