@@ -255,7 +255,7 @@ def test_a_body_that_is_read_slowly_costs_little(server: Server, tmp_path: Path,
         body.truncate(100 << 20)
     growth = Growth(server)
     assert curl(version, "-T", f"{tmp_path / 'body'}", f"{server.url(scheme)}/{interface}/slow_reader") == str(
-        200 << 20
+        100 << 20
     )
     assert growth() < GROWTH
 

@@ -190,11 +190,10 @@ def test_a_client_that_does_not_read_costs_little(server: Server) -> None:
     with opened(server, "/echo", max_queue=1) as probe, server.connect() as sock:
         probe.send("ready")
         probe.recv(5)
-        worker = worker_of(server)
-        growth = Growth(worker)
+        growth = Growth(server)
         sock.sendall(HANDSHAKE % b"/floods")
         assert sock.recv(1000).startswith(b"HTTP/1.1 101 ")
-        settle(worker)
+        settle(server)
         assert growth() < GROWTH
     server.wait_for("flood ended by (ClientDisconnected|CancelledError)")
 
@@ -203,12 +202,6 @@ HANDSHAKE = (
     b"GET %s HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-
-
-def worker_of(server: Server) -> int:
-    """The process id of the only worker."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
-    return int(children.split()[-1])
 
 
 def test_frames_sent_ahead_of_the_acceptance_are_not_lost(server: Server) -> None:
