@@ -160,6 +160,8 @@ class AppLinks:
 
 
 class _Link(ClientConnection):
+    """The connection to one worker of an application: its end is that of the worker."""
+
     __slots__ = ()
 
     gone: ClassVar[Reason] = GONE

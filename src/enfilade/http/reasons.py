@@ -117,13 +117,7 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("upstream_busy", 503, _U, "warning", "All servers of the upstream have too much to do."),
     # -- ourselves
     ("internal", 500, _S, "error", "Something went wrong in the server."),
-    (
-        "no_socket",
-        503,
-        _S,
-        "warning",
-        "The server has no descriptor, port or memory left for a connection to the upstream.",
-    ),
+    ("no_socket", 503, _S, "warning", "The server has no descriptor or port left for one more connection."),
     ("no_tunnel", 502, _S, "warning", "The upstream speaks HTTP/2, but takes no WebSockets in it."),
     ("request_timeout", 503, _S, "warning", "The exchange took too long."),
     ("shutting_down", 503, _S, "info", "The server is shutting down."),
