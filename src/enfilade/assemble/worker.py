@@ -18,7 +18,8 @@ from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
-from enfilade.assemble.upstreams import UpstreamRows, Upstreams
+from enfilade.assemble.upstream_rows import UpstreamRows
+from enfilade.assemble.upstreams import Upstreams
 from enfilade.config.schema import Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
