@@ -25,12 +25,12 @@ _CONDITIONS = tuple(Condition)
 
 
 class UpstreamRows(NamedTuple):
-    """First rows. Of the upstream: `queue`, `retries`, `broken` (1 where a worker's breaker is open); of each slot: whose it is
+    """First rows. Of the upstream: `queue`, `retries`, `breaker_open` (1 where a worker's breaker is); of each slot: whose it is
     (`mark`), what is counted, the place of its `condition` among all, and what workers tell each other of its `health`."""
 
     queue: int
     retries: int
-    broken: int
+    breaker_open: int
     mark: int
     in_flight: int
     requests: int
@@ -50,12 +50,12 @@ class PeerStatus(TypedDict):
 
 
 class UpstreamStatus(TypedDict):
-    """`broken`: workers whose circuit breaker is open."""
+    """`breaker_open`: workers whose circuit breaker is open."""
 
     upstream: str
     queue: int
     retries: int
-    broken: int
+    breaker_open: int
     peers: list[PeerStatus]
 
 
@@ -65,7 +65,7 @@ def register_upstream(board: Board, name: str) -> UpstreamRows:
     return UpstreamRows(
         board.rows("upstream_queue", labels, gauge=True),
         board.rows("upstream_retries", labels),
-        board.rows("upstream_broken", labels, gauge=True),
+        board.rows("upstream_breaker_open", labels, gauge=True),
         board.rows("upstream_mark", labels, SLOTS),
         board.rows("upstream_in_flight", labels, SLOTS, gauge=True),
         board.rows("upstream_requests", labels, SLOTS),
@@ -112,7 +112,7 @@ class UpstreamCells:
         """Write down how `upstream` is doing. About once a second."""
         rows, cells = self._rows, self._cells
         cells[rows.queue] = upstream.waiting
-        cells[rows.broken] = upstream.broken(now)
+        cells[rows.breaker_open] = upstream.breaker_open(now)
         self._add(rows.retries, None, upstream.retries)
         for peer, slot in self._slots.items():
             cells[rows.condition + slot] = _CONDITIONS.index(upstream.health.condition(peer))
@@ -126,7 +126,7 @@ class UpstreamCells:
             upstream=name,
             queue=board.total(rows.queue),
             retries=board.total(rows.retries),
-            broken=board.total(rows.broken),
+            breaker_open=board.total(rows.breaker_open),
             peers=[_status(peer.name, counts[_mark(peer.name)]) for peer in self._slots],
         )
 

@@ -161,7 +161,7 @@ class Upstream:
         """How many requests wait for a peer."""
         return len(self._queue.waiting)
 
-    def broken(self, now: float) -> bool:
+    def breaker_open(self, now: float) -> bool:
         """Whether the circuit breaker keeps requests from all peers."""
         return self._policy.breaker is not None and self._policy.breaker.refuses(now)
 
