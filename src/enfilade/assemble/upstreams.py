@@ -118,6 +118,8 @@ class Upstreams:
                 peer.upgrades.retire()
 
     def close(self) -> None:
+        for group in self._made.values():
+            group.cells.note(group.upstream, time.monotonic())
         for task in self._tasks:
             task.cancel()
         for connection in list(self.connections):
