@@ -48,8 +48,8 @@ class Edge:
         for name in names:
             self.join(name)
 
-    def join(self, name: str) -> Peer:
-        peer = self.peers[name] = Peer(name)
+    def join(self, name: str, limit: int = 0) -> Peer:
+        peer = self.peers[name] = Peer(name, limit=limit)
         peer.pool = peer.upgrades = Pool(lambda home: None, no_timer)
         self.upstream.join(peer, self.cells.join(peer))
         return peer
@@ -190,7 +190,7 @@ def test_the_queue_is_counted(board: Board) -> None:
         def give_up(self, why: object) -> None: ...
 
     edge = Edge(board)
-    edge.join("a").limit = 1
+    edge.join("a", limit=1)
     edge.peers["a"].took()
     edge.upstream.send(Waits())
     edge.tick()
