@@ -127,4 +127,4 @@ def test_the_shared_empty_body_has_ended_and_stays_so() -> None:
     s.end()
     s.fail(GONE)
     s.cancel(GONE)
-    assert s.take() == b"" and s is empty_body()
+    assert s.take() == b"" and s.whole == b"" and s is empty_body()
