@@ -331,8 +331,12 @@ def test_the_pid_file_finds_the_server(start: Start) -> None:
     write(server, config)
     shown = command(server, "status").stdout
     assert shown.startswith(f"running, pid {server.process.pid}, generation 1, since ")
-    assert len(re.findall(r"worker \d: pid \d+, serving, since ", shown)) == 2
-    assert re.search(r"main 0: pid \d+, serving, since .*, generation 1, 0 requests, 0 in flight, \d+ MB", shown)
+    edges, (main,) = shown.split("\n\n")[1], shown.split("\n\n")[2:]
+    assert len(re.findall(r"^  [01] +\d+ +serving ", edges, re.MULTILINE)) == 2
+    assert main.startswith(
+        "application main: 0 in flight, 0 queued, 0 requests; restarts: 0 died, 0 recycled, 0 reload\n"
+    )
+    assert re.search(r"^  0 +\d+ +serving .* 1 +0 +0 +\d+ MB$", main, re.MULTILINE)
     threading.Thread(target=server.process.wait).start()  # as its parent does: a zombie is still there
     done = command(server, "stop")
     assert (done.returncode, done.stdout) == (0, f"process {server.process.pid} stopped\n")

@@ -113,7 +113,8 @@ async def _closed(writer: asyncio.StreamWriter) -> None:
 def app_workers(server: Server) -> list[int]:
     """Those that serve now, of the generation that serves now."""
     facts = status(server)
-    return [a["pid"] for a in facts["apps"] if (a["state"], a["generation"]) == ("serving", facts["generation"])]
+    workers = [worker for app in facts["apps"] for worker in app["workers"]]
+    return [w["pid"] for w in workers if (w["state"], w["generation"]) == ("serving", facts["generation"])]
 
 
 def asked(server: Server) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from enfilade.process.app_pool import BOOT, AppPool, AppWorker
-from enfilade.process.app_rows import SLOTS, SlotRows, register_app
+from enfilade.process.app_rows import SLOTS, SlotRows, read_apps, register_app
 from enfilade.process.board import Board, BoardFull
 from enfilade.process.control import State
 from enfilade.process.lifecycle import FIRST_DELAY, GRACE, SPEAK_AFTER, STOP_NOW_TIMEOUT
@@ -111,6 +111,11 @@ class Stage:
         return [worker.number for worker in self.pool.workers]
 
     @property
+    def restarts(self) -> dict[str, int]:
+        (app,) = read_apps(self.host.board, ["shop"])
+        return app["restarts"]
+
+    @property
     def due(self) -> list[float]:
         """In how many seconds it has something to do."""
         return sorted(when - self.now for when in self.pool.times() if when is not None)
@@ -176,6 +181,7 @@ def test_a_dead_worker_is_replaced_ever_more_slowly_and_the_edges_hear_of_failed
         stage.ends(attempt + 2)
     assert [news for news, _ in stage.host.news] == ["serves", "failed", "failed", "failed"]
     assert stage.pool.failure == "", "that is only for the first ones"
+    assert stage.restarts == {"died": 4, "recycled": 0, "reload": 0}
 
 
 def test_a_long_life_makes_the_delay_short_again() -> None:
@@ -217,6 +223,9 @@ def test_a_worn_worker_serves_until_another_is_ready_in_its_place(worn: Stage) -
     worn.ready(3)
     assert worn.host.news[-2:] == [("serves", 3), ("leaves", 1)]
     assert worn.told(1) == [{"drain": 30}] and worn.due == [30 + GRACE]
+    assert worn.restarts == {"died": 0, "recycled": 1, "reload": 0}
+    worn.ends(1, clean=True)
+    assert worn.restarts == {"died": 0, "recycled": 1, "reload": 0}, "it is counted once"
 
 
 def test_one_worker_is_replaced_at_a_time(worn: Stage) -> None:
@@ -284,6 +293,18 @@ def test_an_idle_application_ends_and_is_started_by_a_wish() -> None:
 
 
 # -- the end
+
+
+def test_a_reload_replaces_those_that_there_are() -> None:
+    stage = Stage(minimum=3, maximum=3, max_requests=100).ready(1, 2, 3)
+    stage.served[0] = 100
+    stage.look()
+    stage.ready(4)  # and the first one drains
+    stage.pool.replaced()
+    stage.pool.drain(3.0, stage.now)
+    for number in stage.live:
+        stage.ends(number, clean=True)
+    assert stage.restarts == {"died": 0, "recycled": 1, "reload": 3}
 
 
 def test_draining_lets_those_that_serve_finish_and_ends_those_that_start() -> None:

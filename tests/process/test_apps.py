@@ -35,9 +35,14 @@ def until(condition: Callable[[], Any]) -> Any:
     return found
 
 
+def workers(status: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of all applications."""
+    return [worker for app in status["apps"] for worker in app["workers"]]
+
+
 def pids(server: Server) -> set[int]:
     """Of the workers that serve."""
-    return {app["pid"] for app in server.get("/status")["apps"] if app["state"] == "serving"}
+    return {app["pid"] for app in workers(server.get("/status")) if app["state"] == "serving"}
 
 
 def ask(server: Server, line: str = "x") -> Any:
@@ -53,12 +58,12 @@ def test_every_edge_is_linked_with_every_worker(launch: Launch) -> None:
     # 0 to 2, the channel, the selector, two links, /proc itself
     assert facts["descriptors"] == 8
     answers = until(lambda: (all := [ask(server) for _ in range(6)]) and len({a["pid"] for a in all}) == 3 and all)
-    status = server.get("/status")["apps"]
-    assert {app["pid"] for app in status} == {answer["pid"] for answer in answers}
-    assert [(app["app"], app["slot"], app["state"], app["generation"]) for app in status] == [
-        ("shop", slot, "serving", 1) for slot in range(3)
+    (app,) = server.get("/status")["apps"]
+    assert {worker["pid"] for worker in app["workers"]} == {answer["pid"] for answer in answers}
+    assert [(worker["slot"], worker["state"], worker["generation"]) for worker in app["workers"]] == [
+        (slot, "serving", 1) for slot in range(3)
     ]
-    assert sum(app["requests"] for app in status) == sum({a["pid"]: a["answered"] for a in answers}.values())
+    assert app["app"] == "shop" and app["requests"] == sum({a["pid"]: a["answered"] for a in answers}.values())
 
 
 def test_a_process_has_its_variables_its_directory_and_its_limits(launch: Launch, tmp_path: Path) -> None:
@@ -119,7 +124,7 @@ def test_a_reload_replaces_applications_before_edges_and_loses_nobody(launch: La
         until(lambda: ask(server)["text"] == "new")  # the old edge accepts until it has heard that it should not
         assert json.loads(fetch(kept, "/app/shop/x"))["pid"] == old["pid"], "the old edge keeps its old application"
     server.expect("ended well")
-    until(lambda: old["pid"] not in {app["pid"] for app in server.get("/status")["apps"]})
+    until(lambda: old["pid"] not in {app["pid"] for app in workers(server.get("/status"))})
     assert not alive(old["pid"])
 
 
@@ -134,8 +139,8 @@ def test_r31_a_reload_whose_application_fails_changes_nothing(
     edges = [worker["pid"] for worker in server.get("/status")["workers"]]
     server.reload(shop(script))
     assert reason in server.expect("reload refused, nothing has changed: the application shop cannot be started")
-    status = server.wait_for(lambda s: len(s["apps"]) == 2)
-    assert {app["pid"] for app in status["apps"]} == before and ask(server)["text"] == "old"
+    status = server.wait_for(lambda s: len(workers(s)) == 2)
+    assert {app["pid"] for app in workers(status)} == before and ask(server)["text"] == "old"
     assert [worker["pid"] for worker in status["workers"]] == edges
 
 
@@ -144,8 +149,8 @@ def test_a_reload_whose_edges_fail_takes_the_new_applications_back(launch: Launc
     before = pids(server)
     server.reload(shop({"text": "new"}, {"fail_start": "as told"}))
     server.expect("reload refused")
-    status = server.wait_for(lambda s: len(s["apps"]) == 1)
-    assert {app["pid"] for app in status["apps"]} == before
+    status = server.wait_for(lambda s: len(workers(s)) == 1)
+    assert {app["pid"] for app in workers(status)} == before
 
 
 def test_applications_come_and_go_by_reload(launch: Launch) -> None:
@@ -155,7 +160,7 @@ def test_applications_come_and_go_by_reload(launch: Launch) -> None:
     pid = until(lambda: (found := ask(server)) != "none" and found)["pid"]
     server.reload({"workers": 1})
     server.expect("generation 3 serves")
-    server.wait_for(lambda s: not s["apps"])
+    server.wait_for(lambda s: not workers(s))
     assert not alive(pid)
 
 
@@ -165,7 +170,7 @@ def test_no_descriptor_leaks_with_reloads_and_restarts(launch: Launch) -> None:
     for generation in (2, 3):
         server.reload()
         server.expect("serves")
-        server.wait_for(lambda s, g=generation: [a["generation"] for a in s["apps"]] == [g])  # type: ignore[misc]
+        server.wait_for(lambda s, g=generation: [a["generation"] for a in workers(s)] == [g])  # type: ignore[misc]
     ask(server, "die")
     server.expect("restart in")
     until(lambda: ask(server) != "none")
@@ -301,10 +306,10 @@ async def app(scope, receive, send):
 def test_the_program_starts_an_application_says_what_it_prints_and_ends_it_well(launch: Launch, tmp_path: Path) -> None:
     server = launch(real(tmp_path, ASGI, warm_up="/"), {"PYTHONUNBUFFERED": ""}).started()
     assert server.expect("opens") == "INFO opens"
-    assert [app["state"] for app in server.get("/status")["apps"]] == ["serving"]
+    assert [app["state"] for app in workers(server.get("/status"))] == ["serving"]
     server.reload(real(tmp_path, ASGI.replace("closes", "closes the second")))
     server.expect("closes")
-    server.wait_for(lambda s: [app["generation"] for app in s["apps"]] == [2])
+    server.wait_for(lambda s: [app["generation"] for app in workers(s)] == [2])
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
     server.expect("closes the second")
@@ -343,7 +348,7 @@ def test_a_worker_that_served_enough_is_replaced_without_a_gap(launch: Launch) -
 
 def test_an_idle_application_ends_and_is_woken(launch: Launch) -> None:
     server = launch(shop(idle_stop=0.1)).started()
-    server.wait_for(lambda s: not s["apps"])
+    server.wait_for(lambda s: not workers(s))
     server.expect("ended well")
     assert ask(server, "wake") == "none"
     until(lambda: ask(server, "wake") != "none")  # it may have been idle again
@@ -355,4 +360,4 @@ def test_a_busy_application_gets_more_workers(launch: Launch) -> None:
     for _ in range(2):
         ask(server, "hang")
     until(lambda: len(pids(server)) == 3)
-    assert [app["slot"] for app in server.get("/status")["apps"]] == [0, 1, 2]
+    assert [app["slot"] for app in workers(server.get("/status"))] == [0, 1, 2]

@@ -88,7 +88,9 @@ def test_the_table_is_complete() -> None:
 def test_every_state_and_every_input(make: Callable[[], Breaker], name: str) -> None:
     breaker = make()
     INPUTS[name](breaker)
+    refuses = breaker.refuses(NOW)
     assert (breaker.state, breaker.admits(NOW)) == TABLE[make, name]
+    assert refuses is not TABLE[make, name][1], "asked without being told"
 
 
 def test_only_failures_in_a_row_count() -> None:

@@ -19,7 +19,7 @@ NOW = 1000.0
 CHECK = Check(rise=2, fall=3)
 RESET = reason("upstream_reset")
 GONE = reason("client_gone")
-UP, STARTING, EJECTED, TRIAL, FAILING, ELSEWHERE = Condition
+UP, STARTING, TRIAL, ELSEWHERE, EJECTED, FAILING = Condition
 
 
 def policy(ejected: float = 0.5, slow_start: float = 10.0, tolerance: Tolerance | None = None) -> Policy:

@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cache, partial
 from math import inf
-from typing import NamedTuple
-from zlib import crc32
 
 from enfilade.assemble.balance import check_of, make_upstream
 from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.discovery import Resolvers, discovery_of
+from enfilade.assemble.upstream_rows import UpstreamCells, UpstreamRows, UpstreamStatus, register_upstream
 from enfilade.config.peers import wanted_of
 from enfilade.config.schema import Config, Discover, PeerTls, Proxy
 from enfilade.config.schema import Upstream as UpstreamTable
@@ -26,7 +25,6 @@ from enfilade.net.dialer import Dialer
 from enfilade.observe.metrics import ConnectionMeter
 from enfilade.process.board import Board
 from enfilade.upstream.addresses import Address, Wanted
-from enfilade.upstream.health import ROWS as HEALTH_ROWS
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pool import Pool
 from enfilade.upstream.prober import Prober
@@ -43,31 +41,11 @@ PeerContext = Callable[[PeerTls, tuple[str, ...]], ssl.SSLContext]
 """As `peer_context`."""
 HTTP2, HTTP1 = "h2", "http/1.1"
 
-SLOTS = 64
-"""Peers of an upstream with rows of their own on the board; beyond, some share theirs."""
-
-
-class UpstreamRows(NamedTuple):
-    """First rows of what workers tell each other of an upstream's peers, by their slots."""
-
-    in_flight: int
-    requests: int
-    health: int
-
 
 def register_upstreams(config: Config, board: Board) -> dict[str, UpstreamRows]:
     """The rows of all upstreams that routes of `config` name. Raises BoardFull."""
     names = [find_table(config, to, balance)[0] for to, balance in references(config)]
-    return {name: _register(name, board) for name in names}
-
-
-def _register(name: str, board: Board) -> UpstreamRows:
-    labels = (("upstream", name),)
-    return UpstreamRows(
-        board.rows("upstream_in_flight", labels, SLOTS, gauge=True),
-        board.rows("upstream_requests", labels, SLOTS),
-        board.rows("upstream_health", labels, SLOTS * HEALTH_ROWS, gauge=True),
-    )
+    return {name: register_upstream(board, name) for name in names}
 
 
 def references(config: Config) -> list[tuple[str | Sequence[str], str | None]]:
@@ -108,9 +86,8 @@ class Upstreams:
         self._cells = cells
         self._others = others
         self._probes = probes
-        self._made: dict[str, Upstream] = {}
+        self._made: dict[str, _Group] = {}
         self._probers: list[Prober] = []
-        self._out: set[Peer] = set()
         self._resolvers = Resolvers()
         self._unsettled: list[asyncio.Event] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,32 +99,37 @@ class Upstreams:
         made = self._made.get(name)
         if made is None:
             made = self._made[name] = self._make(name, table)
-        return made
+        return made.upstream
 
     def sweep(self, now: float) -> None:
         """About once a second."""
         for connection in list(self.connections):
             connection.sweep(now)
-        for upstream in self._made.values():
-            upstream.tick(now)
-            tell_changes(upstream, self._out)
+        for group in self._made.values():
+            group.tick(now)
         for prober in self._probers:
             prober.tick(now)
 
     def drain(self) -> None:
         """Keep no connection that has nothing to do."""
-        for upstream in self._made.values():
-            for peer in upstream.peers:
+        for group in self._made.values():
+            for peer in group.upstream.peers:
                 peer.pool.retire()
                 peer.upgrades.retire()
 
     def close(self) -> None:
+        for group in self._made.values():
+            group.cells.note(group.upstream, time.monotonic())
         for task in self._tasks:
             task.cancel()
         for connection in list(self.connections):
             connection.close()
 
-    def _make(self, name: str, table: UpstreamTable) -> Upstream:
+    def status(self, board: Board) -> list[UpstreamStatus]:
+        """How they are doing, in all workers together."""
+        return [group.cells.status(board, name) for name, group in self._made.items()]
+
+    def _make(self, name: str, table: UpstreamTable) -> _Group:
         shared = SharedTimes(self._cells, self._others)
         upstream = make_upstream(name, table, self._loop.call_later, time.monotonic, shared)
         check = check_of(table)
@@ -160,7 +142,7 @@ class Upstreams:
             meter=self._meter,
             connections=self.connections,
         )
-        group = _Group(upstream, table, context, self._rows[name], self._cells, self._others)
+        group = _Group(upstream, table, context, UpstreamCells(self._rows[name], self._cells, self._others))
         wanted = [wanted_of(peer) for peer in table.peers]
         if table.discover == Discover() and all(peer.address.is_literal for peer in wanted):
             group.change(wanted)  # nothing needs to be looked up
@@ -168,7 +150,7 @@ class Upstreams:
             discovery = discovery_of(name, table, self._resolvers)
             self._unsettled.append(discovery.settled)
             self._watch(discovery.watch(group.change))
-        return upstream
+        return group
 
     def _watch(self, watching: Coroutine[object, object, None]) -> None:
         task = self._loop.create_task(watching)
@@ -185,43 +167,35 @@ class Upstreams:
 
 
 class _Group:
-    """The peers of one upstream, as they come and go."""
+    """One upstream, whose peers come and go."""
 
-    def __init__(
-        self, upstream: Upstream, table: UpstreamTable, context: ClientContext, rows: UpstreamRows, cells: memoryview[int],
-        others: Sequence[memoryview[int]],
-    ) -> None:  # fmt: skip
-        self._upstream = upstream
+    def __init__(self, upstream: Upstream, table: UpstreamTable, context: ClientContext, cells: UpstreamCells) -> None:
+        self.upstream = upstream
+        self.cells = cells
         self._table = table
         self._context = context
-        self._rows = rows
-        self._cells = cells
-        self._others = others
         self._tls_context = cache(peer_context)
         self._peers: dict[str, Peer] = {}
-        self._slots: dict[str, int] = {}
+        self._out: set[Peer] = set()
+
+    def tick(self, now: float) -> None:
+        """About once a second."""
+        self.upstream.tick(now)
+        tell_changes(self.upstream, self._out)
+        self.cells.note(self.upstream, now)
 
     def change(self, wanted: Sequence[Wanted]) -> None:
         """From now on the peers are those that are `wanted`."""
         change = merge(self._peers, wanted)
         for peer in change.left:
-            self._upstream.leave(peer)
-            del self._slots[peer.name]
+            self.upstream.leave(peer)
+            self.cells.leave(peer)
+            self._out.discard(peer)
         for peer in change.joined:
             equip(peer, change.addresses[peer.name], self._table, self._context, self._tls_context)
-            slot = self._slots[peer.name] = self._slot(peer.name)
-            rows = self._rows
-            peer.share_counts(self._cells, rows.in_flight + slot, rows.requests + slot, self._others)
-            self._upstream.join(peer, rows.health + slot * HEALTH_ROWS)
+            self.upstream.join(peer, self.cells.join(peer))
         self._peers = change.peers
-        self._upstream.arrange(tuple(change.peers.values()))
-
-    def _slot(self, name: str) -> int:
-        """The rows of a peer: the same in all workers, as long as they know of the same peers."""
-        slot, taken = crc32(name.encode()) % SLOTS, set(self._slots.values())
-        while slot in taken and len(taken) < SLOTS:
-            slot = (slot + 1) % SLOTS
-        return slot
+        self.upstream.arrange(tuple(change.peers.values()))
 
 
 def _ended(task: asyncio.Task[None]) -> None:

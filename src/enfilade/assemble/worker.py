@@ -16,9 +16,11 @@ from enfilade.assemble.app_links import AppLinks
 from enfilade.assemble.apps import start_app
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
+from enfilade.assemble.figures import all_metrics, full_status
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
-from enfilade.assemble.upstreams import UpstreamRows, Upstreams
+from enfilade.assemble.upstream_rows import UpstreamRows
+from enfilade.assemble.upstreams import Upstreams
 from enfilade.config.schema import Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
@@ -34,7 +36,7 @@ from enfilade.net.http import HttpConnection
 from enfilade.net.service import Service
 from enfilade.net.trusted import TrustedProxies
 from enfilade.observe.log import LogSink
-from enfilade.observe.metrics import CONTENT_TYPE, ConnectionMeter, ConnectionRows, RouteMeter, render
+from enfilade.observe.metrics import CONTENT_TYPE, ConnectionMeter, ConnectionRows, RouteMeter
 from enfilade.process.app_rows import AppRows
 from enfilade.process.board import SUPERVISOR, Board, Column
 from enfilade.process.control import Control, Wish
@@ -220,11 +222,12 @@ class EdgeWorker:
         await self._edge.listen(sock, serving(service, partial(HttpConnection, service), tls=tls, senders=senders))
 
     def _admin(self) -> Match:
-        board = self._prepared.board
+        board, apps = self._prepared.board, self._config.isolated_apps
+        upstreams = partial(self._upstreams.status, board)
         handler = Admin(
             readers={
-                "/metrics": lambda: (CONTENT_TYPE.encode(), render(board)),
-                "/status": lambda: (b"application/json", msgspec.json.encode(read_status(board))),
+                "/metrics": lambda: (CONTENT_TYPE.encode(), all_metrics(board, apps, upstreams())),
+                "/status": lambda: (b"application/json", msgspec.json.encode(full_status(board, apps, upstreams()))),
             },
             actions={"/reload": self._ask_reload, "/stop": self._ask_stop},
             token=self._config.server.admin_token,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from enfilade.cli.common import config_file, config_option, fail, load_or_fail
+from enfilade.cli.status import show_status
 from enfilade.config import Server
 from enfilade.config.units import address
 from enfilade.process.pidfile import read_pid
@@ -104,7 +105,8 @@ def stop(file: str | None, pid: int | None, pid_file: str | None, now: bool) -> 
 @target_options
 @click.option("--json", "as_json", is_flag=True, help="Everything that is known, as JSON.")
 def status(file: str | None, pid: int | None, pid_file: str | None, as_json: bool) -> None:
-    """Show a running server, and its workers if it has an admin listener. Exit code 1 if it does not run.
+    """Show a running server, and its workers, applications and upstreams if it has an admin listener. Exit code 1 if it does
+    not run.
 
     \b
     Examples:
@@ -113,7 +115,7 @@ def status(file: str | None, pid: int | None, pid_file: str | None, as_json: boo
     """
     running = find(file, pid, pid_file)
     facts = ask(running.server) if running.server.admin else {"pid": running.pid}
-    click.echo(json.dumps(facts) if as_json else show(facts))
+    click.echo(json.dumps(facts) if as_json else show_status(facts))
 
 
 # -- finding it
@@ -199,26 +201,3 @@ def _connect(server: Server) -> HTTPConnection:
             fail(f"no server answers at {server.admin}: {error.strerror}")
         return connection
     return HTTPConnection(where.host or "localhost", where.port, timeout=TIMEOUT)
-
-
-def show(facts: dict[str, Any]) -> str:
-    """`facts` for people."""
-    lines = [f"running, pid {facts['pid']}"]
-    if "generation" in facts:
-        lines[0] += f", generation {facts['generation']}, since {_time(facts['started'])}"
-        lines.append(f"  reloads {facts['reloads']} ({facts['reloads_refused']} refused), restarts {facts['restarts']}")
-    lines += [
-        f"  worker {worker['slot']}: pid {worker['pid']}, {worker['state']}, since {_time(worker['started'])}"
-        f", generation {worker['generation']}, restarts {worker['restarts']}"
-        for worker in facts.get("workers", ())
-    ]
-    lines += [
-        f"  {app['app']} {app['slot']}: pid {app['pid']}, {app['state']}, since {_time(app['started'])}"
-        f", generation {app['generation']}, {app['requests']} requests, {app['in_flight']} in flight, {app['memory'] >> 20} MB"
-        for app in facts.get("apps", ())
-    ]
-    return "\n".join(lines)
-
-
-def _time(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

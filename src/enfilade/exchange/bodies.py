@@ -162,9 +162,8 @@ class Stream:
     def cancel(self, reason: Reason) -> None:
         """The reader leaves: what is there is dropped (and counts as taken), the writer's next `write` raises BodyAborted."""
         dropped, self.size = self.size, 0
-        if self._chunks:
-            self._begun = True
-            self._chunks.clear()
+        self._begun |= dropped > 0  # the shared empty body stays what it is
+        self._chunks.clear()
         if not self.ended and self.failure is None:
             self.failure = reason
         self._release()

@@ -15,6 +15,8 @@ from typing import NamedTuple, Protocol
 from enfilade.http.reasons import REASONS, Reason
 
 Labels = tuple[tuple[str, str], ...]
+Sample = tuple[str, Labels, int]
+"""One value of a family."""
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MAX_LABEL = 200
@@ -213,6 +215,28 @@ FAMILIES = {
     "enfilade_rejects_total": _Family(
         "counter", "Requests refused and connections cut, by reason and by who caused it."
     ),
+    "enfilade_upstream_peer_up": _Family(
+        "gauge", "1: the peer is used; 0: it is ejected, or its checks fail, in the view of one worker at least."
+    ),
+    "enfilade_upstream_peer_requests_in_flight": _Family("gauge", "Requests that a peer has now."),
+    "enfilade_upstream_peer_requests_total": _Family("counter", "Requests given to a peer, retries among them."),
+    "enfilade_upstream_peer_failures_total": _Family(
+        "counter",
+        "Requests that a peer failed: it could not be reached, broke off, took too long, or answered 502 to 504.",
+    ),
+    "enfilade_upstream_queue_length": _Family("gauge", "Requests that wait until one of the peers has room."),
+    "enfilade_upstream_retries_total": _Family("counter", "Requests that were made again after they had failed."),
+    "enfilade_upstream_breaker_open_workers": _Family(
+        "gauge", "Workers in which the circuit breaker of the upstream is open."
+    ),
+    "enfilade_app_workers": _Family("gauge", "Processes of an application, by what they do."),
+    "enfilade_app_worker_restarts_total": _Family(
+        "counter", "Processes of an application that were replaced, by cause."
+    ),
+    "enfilade_app_requests_in_flight": _Family("gauge", "Requests that an application has now."),
+    "enfilade_app_requests_total": _Family("counter", "Requests given to an application."),
+    "enfilade_app_queue_length": _Family("gauge", "Requests that wait for a process of the application."),
+    "enfilade_app_resident_memory_bytes": _Family("gauge", "Resident memory of all processes of an application."),
     "enfilade_workers": _Family("gauge", "Workers that serve now."),
     "enfilade_generation": _Family(
         "gauge", "The configuration that serves now: 1 at the start, one more by each reload."
@@ -223,16 +247,16 @@ FAMILIES = {
 }
 """Every metric that there is, in the order in which it is shown. A row of the board with such a name is shown as it is."""
 
-_Sample = tuple[str, Labels, str]  # suffix, labels, value
 
-
-def render(board: Board) -> bytes:
-    """All metrics over all processes. A status or a reason that never occurred is left out."""
-    samples: dict[str, list[_Sample]] = {name: [] for name in FAMILIES}
+def render(board: Board, more: Iterable[Sample] = ()) -> bytes:
+    """All metrics over all processes, and `more`. A status or a reason that never occurred is left out."""
+    samples: dict[str, list[tuple[str, Labels, str]]] = {name: [] for name in FAMILIES}  # suffix, labels, value
     for block in board.blocks():
         read = _READERS.get(block.name, _read_single)
         for family, suffix, labels, value in read(block, board.totals(block.first, block.size)):
             samples[family].append((suffix, labels, value))
+    for family, labels, number in more:
+        samples[family].append(("", labels, str(int(number))))
     lines = []
     for name, (type_, help_) in FAMILIES.items():
         if samples[name]:

@@ -14,7 +14,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from enfilade.process.app_rows import SlotRows
+from enfilade.process.app_rows import Restart, SlotRows
 from enfilade.process.board import BoardFull
 from enfilade.process.control import State
 from enfilade.process.lifecycle import GRACE, SPEAK_AFTER, SPEAK_AGAIN, STOP_NOW_TIMEOUT, restart_delay
@@ -159,6 +159,7 @@ class AppPool:
         elif not self._closing:
             self._delay = restart_delay(self._delay, now - worker.started)
             self._due = now + self._delay
+            worker.rows.replaced(Restart.DIED)
             log.error("the application %s: %s; restart in %g s", self.spec.name, why, self._delay)
             if worker.state is State.STARTING:
                 self._host.failed(self, why)
@@ -209,6 +210,12 @@ class AppPool:
         for worker in self.workers:
             self._drain(worker, seconds, now)
 
+    def replaced(self) -> None:
+        """A reload has put another generation's pool in this one's place."""
+        for worker in self.workers:
+            if worker.state is not State.DRAINING:
+                worker.rows.replaced(Restart.RELOAD)
+
     def stop(self, now: float) -> None:
         """End at once."""
         self._closing = True
@@ -232,7 +239,10 @@ class AppPool:
         ready = [worker for worker in self._fresh() if worker.state is State.SERVING]
         surplus = ready[self._scale.wanted :]
         if len(ready) >= self._scale.wanted:
-            surplus += [worker for worker in self.serving if worker.worn]
+            worn = [worker for worker in self.serving if worker.worn]
+            for worker in worn:
+                worker.rows.replaced(Restart.RECYCLED)
+            surplus += worn
         for worker in surplus:
             self._host.leaves(self, worker)
             self._drain(worker, self.spec.drain_timeout, now)

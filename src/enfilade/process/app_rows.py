@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from enum import Enum
 from typing import NamedTuple, TypedDict
 
 from enfilade.process.board import Board, Column
@@ -17,23 +18,34 @@ from enfilade.process.control import State
 SLOTS = 128
 """Processes of one application at once, those that still drain included."""
 
+
+class Restart(Enum):
+    """Why a process took the place of another. DIED: that one had ended by itself. RECYCLED: it had served its time
+    (`max_requests`, `max_memory`). RELOAD: so had its whole generation."""
+
+    DIED = "died"
+    RECYCLED = "recycled"
+    RELOAD = "reload"
+
+
+_RESTARTS = tuple(Restart)
 _PID, _GENERATION, _STATE, _STARTED, _BASE, _MEMORY, _SIZE = range(7)
 
 
 class AppRows(NamedTuple):
     """First rows of what edges count: `queue` (a gauge), `in_flight` (a gauge for each slot), `requests` (a counter for each
-    slot); and `workers`, which the supervisor writes."""
+    slot); and what the supervisor writes: `workers`, and `restarts` by cause."""
 
     queue: int
     in_flight: int
     requests: int
     workers: int
+    restarts: int
 
 
-class AppStatus(TypedDict):
+class AppWorkerStatus(TypedDict):
     """`started` in seconds since 1970, `memory` in bytes, resident."""
 
-    app: str
     slot: int
     pid: int
     generation: int
@@ -44,6 +56,17 @@ class AppStatus(TypedDict):
     memory: int
 
 
+class AppStatus(TypedDict):
+    """`requests` and `restarts` (by cause) since the server started, `workers` as there are now."""
+
+    app: str
+    queue: int
+    in_flight: int
+    requests: int
+    restarts: dict[str, int]
+    workers: list[AppWorkerStatus]
+
+
 def register_app(board: Board, name: str) -> AppRows:
     """Raises BoardFull."""
     labels = (("app", name),)
@@ -52,6 +75,7 @@ def register_app(board: Board, name: str) -> AppRows:
         board.rows("app_in_flight", labels, SLOTS, gauge=True),
         board.rows("app_requests", labels, SLOTS),
         board.rows("app_workers", labels, SLOTS * _SIZE, gauge=True),
+        board.rows("app_restarts", labels, len(_RESTARTS)),
     )
 
 
@@ -61,6 +85,7 @@ class SlotRows:
     def __init__(self, column: Column, rows: AppRows, slot: int, base: int) -> None:
         first = rows.workers + slot * _SIZE
         self._cells = column.cells[first : first + _SIZE]
+        self._restarts = column.cells[rows.restarts : rows.restarts + len(_RESTARTS)]
         self.base = base
 
     def born(self, pid: int, generation: int) -> None:
@@ -77,28 +102,40 @@ class SlotRows:
     def gone(self) -> None:
         self._cells[_PID] = 0
 
-
-def read_apps(board: Board) -> list[AppStatus]:
-    """Every process of every application."""
-    return [
-        status
-        for block in board.blocks()
-        if block.name == "app_workers"
-        for status in _workers(board, block.labels[0][1])
-    ]
+    def replaced(self, why: Restart) -> None:
+        """Another process takes over."""
+        self._restarts[_RESTARTS.index(why)] += 1
 
 
-def _workers(board: Board, name: str) -> Iterator[AppStatus]:
+def read_apps(board: Board, names: Collection[str] = ()) -> list[AppStatus]:
+    """Every application that has processes, and those called `names` even if they have none."""
+    found = [_app(board, block.labels[0][1]) for block in board.blocks() if block.name == "app_workers"]
+    return [app for app in found if app["workers"] or app["app"] in names]
+
+
+def _app(board: Board, name: str) -> AppStatus:
     rows = register_app(board, name)
     in_flight = board.totals(rows.in_flight, SLOTS)
     requests = board.totals(rows.requests, SLOTS)
-    cells = board.supervisor.cells
+    restarts = board.totals(rows.restarts, len(_RESTARTS))
+    return AppStatus(
+        app=name,
+        queue=board.total(rows.queue),
+        in_flight=sum(in_flight),
+        requests=sum(requests),
+        restarts={cause.value: count for cause, count in zip(_RESTARTS, restarts, strict=True)},
+        workers=list(_workers(board.supervisor.cells, rows, in_flight, requests)),
+    )
+
+
+def _workers(
+    cells: memoryview[int], rows: AppRows, in_flight: Sequence[int], requests: Sequence[int]
+) -> Iterator[AppWorkerStatus]:
     for slot in range(SLOTS):
         first = rows.workers + slot * _SIZE
         fact = cells[first : first + _SIZE].tolist()
         if fact[_PID]:
-            yield AppStatus(
-                app=name,
+            yield AppWorkerStatus(
                 slot=slot,
                 pid=fact[_PID],
                 generation=fact[_GENERATION],

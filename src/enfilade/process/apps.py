@@ -93,6 +93,11 @@ class Apps:
         """Why one of its applications cannot be started; "": none has failed."""
         return next((pool.failure for pool in self._groups[generation].pools if pool.failure), "")
 
+    def replaced(self, generation: int) -> None:
+        """Another generation has taken over."""
+        for pool in self._groups[generation].pools:
+            pool.replaced()
+
     def retire(self, generation: int, timeout: float, now: float) -> None:
         """Its edges go: drain when they are gone, or `timeout` is over. Again with a shorter one: hurry."""
         group = self._groups[generation]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection
 from typing import TypedDict
 
 from enfilade.process.app_rows import AppStatus, read_apps
@@ -64,8 +65,9 @@ class StatusRows:
         column.cells[self.started] = int(time.time())
 
 
-def read_status(board: Board) -> Status:
-    """Everything that is known of the processes; any of them may ask. Ready for JSON."""
+def read_status(board: Board, apps: Collection[str] = ()) -> Status:
+    """Everything that is known of the processes, and of applications with these names even if they have none; any of them may
+    ask. Ready for JSON."""
     rows = StatusRows(board)
     facts = [column.cells[rows.process : rows.process + _SIZE].tolist() for column in board.columns()]
     supervisor = facts[SUPERVISOR]
@@ -78,7 +80,7 @@ def read_status(board: Board) -> Status:
         reloads=board.total(rows.reloads),
         reloads_refused=board.total(rows.refused),
         workers=sorted(workers, key=lambda w: (w["generation"], w["slot"])),
-        apps=read_apps(board),
+        apps=read_apps(board, apps),
     )
 
 

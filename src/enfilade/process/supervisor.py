@@ -294,6 +294,7 @@ class Supervisor:
             for worker in old.workers:
                 # Who develops wants no more answers of the old code, not even on connections that are open.
                 self._dismiss(worker, Order.STOP if self._watcher else Order.DRAIN, old.kill_after)
+            self._apps.replaced(old.number)
             self._apps.retire(old.number, old.plan.drain_timeout, time.monotonic())
             log.info("reloaded: generation %d serves", incoming.number)
         self._say_ready()

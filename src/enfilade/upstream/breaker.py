@@ -72,6 +72,10 @@ class Breaker:
         self.state = State.HALF_OPEN
         return True
 
+    def refuses(self, now: float) -> bool:
+        """Whether an exchange would not be admitted; asking changes nothing."""
+        return self.state is State.HALF_OPEN or (self.state is State.OPEN and now < self.until)
+
     def succeeded(self, now: float) -> None:
         self.successes += 1
         self.streak = 0

@@ -36,15 +36,15 @@ _NO_CHECK = Check()
 
 
 class Condition(Enum):
-    """UP: used. STARTING: used, for less than its weight. EJECTED: it failed too often. TRIAL: one exchange decides.
-    FAILING: its checks fail. ELSEWHERE: another worker has ejected it."""
+    """From the best to the worst. UP: used. STARTING: used, for less than its weight. TRIAL: one exchange decides. ELSEWHERE:
+    another worker has ejected it. EJECTED: it failed too often. FAILING: its checks fail."""
 
     UP = "up"
     STARTING = "starting"
-    EJECTED = "ejected"
     TRIAL = "trial"
-    FAILING = "failing"
     ELSEWHERE = "ejected by another worker"
+    EJECTED = "ejected"
+    FAILING = "failing"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class _Record(Breaker):
 
     __slots__ = ("elsewhere", "failing", "failing_elsewhere", "heard_at", "peer", "row", "run", "used_since")
 
-    def __init__(self, peer: Peer, row: int, tolerance: Tolerance, may_open: Callable[[], bool]) -> None:
+    def __init__(self, peer: Peer, row: int | None, tolerance: Tolerance, may_open: Callable[[], bool]) -> None:
         super().__init__(tolerance, may_open)
         self.peer = peer
         self.row = row
@@ -110,8 +110,9 @@ class Health:
 
     # -- the group
 
-    def joined(self, peer: Peer, now: float, row: int = 0) -> None:
-        """A peer has come; `row` is the first of its ROWS on the board. It begins slowly, as all do that come together."""
+    def joined(self, peer: Peer, now: float, row: int | None = None) -> None:
+        """A peer has come; `row` is the first of its ROWS on the board; None: workers tell each other nothing of it. It begins
+        slowly, as all do that come together."""
         record = self._records[peer] = _Record(peer, row, self._policy.tolerance, self._may_eject)
         self._settle(record, now)
 
@@ -120,7 +121,7 @@ class Health:
         record = self._records.pop(peer, None)
         if record is None:
             return
-        if self._shared is not None:
+        if self._shared is not None and record.row is not None:
             for row in range(record.row, record.row + ROWS):
                 self._shared.tell(row, 0.0)
         self._reinstate(now)
@@ -173,6 +174,7 @@ class Health:
             self._offer_trial(record, now)
 
     def _failed(self, record: _Record, now: float) -> None:
+        record.peer.failures += 1
         if record.state is _CLOSED or record.trying:  # otherwise it began before the ejection, and is no news
             record.failed(now)
             self._settle(record, now)
@@ -200,8 +202,8 @@ class Health:
         """What happens without any exchange."""
         for record in self._records.values():
             record.tick(now)
-            if self._shared is not None:
-                self._exchange_news(record, self._shared, now)
+            if self._shared is not None and record.row is not None:
+                self._exchange_news(record, record.row, self._shared, now)
             if record.state is not _CLOSED:
                 self._offer_trial(record, now)
             self._settle(record, now)
@@ -210,8 +212,7 @@ class Health:
                 record.heard_at = now
         self._reinstate(now)
 
-    def _exchange_news(self, record: _Record, shared: Shared, now: float) -> None:
-        row = record.row
+    def _exchange_news(self, record: _Record, row: int, shared: Shared, now: float) -> None:
         shared.tell(row, 0.0 if record.state is _CLOSED else record.until + _HOLD)
         shared.tell(row + 1, now + _HOLD if record.failing else 0.0)
         record.failing_elsewhere = shared.heard(row + 1) > now

@@ -14,7 +14,8 @@ class Peer:
     - `weight`: how much it gets in comparison to others. `share`: 0 to 1, the part of it while it starts slowly.
     - `tier`: peers of a higher one get something only where no lower one has a peer that can be used.
     - `limit`: exchanges in flight at most, over all workers; 0: any number.
-    - `in_flight`: exchanges of this worker. `latency`: seconds, averaged (EWMA); 0 until it has answered.
+    - `in_flight`: exchanges of this worker. `failures`: how many went against the peer so far. `latency`: seconds, averaged
+      (EWMA); 0 until it has answered.
     - `authority`, `tls`, `http2`: what requests call it, and what it speaks.
     - `up`: whether health lets it be used at all. `trial`: for one exchange only: who takes it makes the peer down again.
     - `turn`: belongs to the balancer, which remembers here how far its turn has come.
@@ -22,8 +23,8 @@ class Peer:
     """
 
     __slots__ = (
-        "_cells", "_others", "_requests", "_row", "authority", "http2", "in_flight", "latency", "limit", "name", "pool",
-        "share", "tier", "tls", "trial", "turn", "up", "upgrades", "weight",
+        "_cells", "_others", "_requests", "_row", "authority", "failures", "http2", "in_flight", "latency", "limit", "name",
+        "pool", "share", "tier", "tls", "trial", "turn", "up", "upgrades", "weight",
     )  # fmt: skip
 
     def __init__(self, name: str, *, weight: int = 1, tier: int = 0, limit: int = 0) -> None:
@@ -33,6 +34,7 @@ class Peer:
         self.limit = limit
         self.share = 1.0
         self.in_flight = 0
+        self.failures = 0
         self.latency = 0.0
         self.authority = ""
         self.tls = False
@@ -51,6 +53,12 @@ class Peer:
     ) -> None:
         """Count in these rows of `cells` too, as `others` (the same list for good, kept up to date by its owner) do in theirs."""
         self._cells, self._row, self._requests, self._others = cells, in_flight, requests, others
+
+    def withdraw_counts(self) -> None:
+        """Leave these rows to another peer: what is in flight still counts no more."""
+        if self._cells is not None:
+            self._cells[self._row] -= self.in_flight
+        self._cells, self._others = None, ()
 
     @property
     def load(self) -> int:

@@ -108,11 +108,12 @@ class Upstream:
 
     `peers` is never changed, but replaced: whoever walks through it is not disturbed. `key`: what balancing by hash goes by;
     `sticky`: brings clients back to the peer that served them before. `hedges`: whether late requests are asked for twice.
+    `retries`: those made so far.
     """
 
     __slots__ = (
         "_balancer", "_looks", "_only", "_policy", "_queue", "_tiers", "clock", "health", "hedges", "key", "name", "peers",
-        "sticky",
+        "retries", "sticky",
     )  # fmt: skip
 
     def __init__(
@@ -126,6 +127,7 @@ class Upstream:
         self.key: Key | None = None
         self.sticky: Sticky | None = None
         self.clock = clock
+        self.retries = 0
         self._balancer = balancer
         self._queue = queue
         self._looks = False
@@ -135,8 +137,8 @@ class Upstream:
 
     # -- who belongs to it
 
-    def join(self, peer: Peer, row: int = 0) -> None:
-        """From now on it gets requests. `row`: the first of its rows on the board."""
+    def join(self, peer: Peer, row: int | None = None) -> None:
+        """From now on it gets requests. `row`: the first of its rows on the board, if it has any."""
         self.health.joined(peer, self.clock(), row)
         self.arrange((*self.peers, peer))
         self._serve_queue()
@@ -160,6 +162,15 @@ class Upstream:
         if self._policy.breaker is not None:
             self._policy.breaker.tick(now)
         self._serve_queue()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a peer."""
+        return len(self._queue.waiting)
+
+    def breaker_open(self, now: float) -> bool:
+        """Whether the circuit breaker keeps requests from all peers."""
+        return self._policy.breaker is not None and self._policy.breaker.refuses(now)
 
     # -- requests
 
@@ -197,6 +208,7 @@ class Upstream:
             now=self.clock(),
         ):
             return False
+        self.retries += 1
         peer = self._choose(errand, but)
         if peer is None:
             self._enqueue(errand)

@@ -181,6 +181,8 @@ def test_no_more_retries_than_allowed_f19(scene: Make) -> None:
         s.far[number].breaks()
     assert client.got().startswith(b"HTTP/1.1 502 ") and len(s.far) == 3
     assert len({end.connection._home for end in s.far}) == 3, "each time somewhere else"
+    assert s.upstream.retries == 2
+    assert sorted(peer.failures for peer in s.upstream.peers) == [0, 1, 1, 1]
 
 
 def test_a_refused_stream_was_not_worked_on_f19(scene: Make) -> None:

@@ -1,0 +1,60 @@
+"""What the admin listener shows: the status, and the metrics, of which those of upstreams and applications are made of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from enfilade.assemble.upstream_rows import UpstreamStatus
+from enfilade.observe.metrics import Sample, bound_label, render
+from enfilade.process.app_rows import AppStatus, read_apps
+from enfilade.process.board import Board
+from enfilade.process.control import State
+from enfilade.process.status import Status, read_status
+from enfilade.upstream.health import Condition
+
+_USED = {condition.value for condition in (Condition.UP, Condition.STARTING, Condition.TRIAL)}
+
+
+class FullStatus(Status):
+    upstreams: list[UpstreamStatus]
+
+
+def full_status(board: Board, apps: Collection[str], upstreams: Sequence[UpstreamStatus]) -> FullStatus:
+    """The status of all processes and of these upstreams; `apps`: whom the configuration names."""
+    return FullStatus(**read_status(board, apps), upstreams=[*upstreams])
+
+
+def all_metrics(board: Board, apps: Collection[str], upstreams: Sequence[UpstreamStatus]) -> bytes:
+    """All metrics, as Prometheus reads them."""
+    return render(board, [*_of_upstreams(upstreams), *_of_apps(read_apps(board, apps))])
+
+
+def _of_upstreams(upstreams: Iterable[UpstreamStatus]) -> Iterator[Sample]:
+    for upstream in upstreams:
+        labels = (("upstream", bound_label(upstream["upstream"])),)
+        yield "enfilade_upstream_queue_length", labels, upstream["queue"]
+        yield "enfilade_upstream_retries_total", labels, upstream["retries"]
+        yield "enfilade_upstream_breaker_open_workers", labels, upstream["breaker_open"]
+        for peer in upstream["peers"]:
+            one = (*labels, ("peer", bound_label(peer["peer"])))
+            yield "enfilade_upstream_peer_up", one, peer["state"] in _USED
+            yield "enfilade_upstream_peer_requests_in_flight", one, peer["in_flight"]
+            yield "enfilade_upstream_peer_requests_total", one, peer["requests"]
+            yield "enfilade_upstream_peer_failures_total", one, peer["failures"]
+
+
+def _of_apps(apps: Iterable[AppStatus]) -> Iterator[Sample]:
+    for app in apps:
+        labels = (("app", bound_label(app["app"])),)
+        states = Counter(worker["state"] for worker in app["workers"])
+        for state in (State.STARTING, State.SERVING, State.DRAINING):
+            name = state.name.lower()
+            yield "enfilade_app_workers", (*labels, ("state", name)), states[name]
+        for cause, count in app["restarts"].items():
+            yield "enfilade_app_worker_restarts_total", (*labels, ("cause", cause)), count
+        yield "enfilade_app_queue_length", labels, app["queue"]
+        yield "enfilade_app_requests_in_flight", labels, app["in_flight"]
+        yield "enfilade_app_requests_total", labels, app["requests"]
+        memory = sum(worker["memory"] for worker in app["workers"])
+        yield "enfilade_app_resident_memory_bytes", labels, memory
