@@ -246,6 +246,7 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     "Upstream.silence_timeout": (upstream("silence_timeout = 7"), context(lambda limits: limits.silence), 7.0),
     "Upstream.total_timeout": (upstream("total_timeout = 7"), context(lambda limits: limits.total), 7.0),
     "Upstream.keep_alive": (upstream("keep_alive = 7"), context(lambda limits: limits.keep_alive), 7.0),
+    "Upstream.send_proxy": (upstream('send_proxy = "v2"'), lambda c: type(peer_of(c).pool).__name__, "PrivatePools"),
     "Upstream.tls": (upstream("tls = { verify = false }"), peer_tls("verify_mode"), ssl.CERT_NONE),
     "PeerTls.verify": (upstream("tls = { verify = false }"), peer_tls("check_hostname"), False),
     "PeerTls.name": (upstream('tls = { name = "n" }'), dialer_of("_server_name"), "n"),

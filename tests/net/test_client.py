@@ -172,7 +172,7 @@ class Context(ClientContext):
 ENGINE: Engine = lambda alpn: (Http1Client(Http1Limits()), False)  # noqa: E731
 
 
-async def dialed(where: tuple[str, int] | str, *, timeout: float = 5.0, **options: Any) -> Home:
+async def dialed(where: tuple[str, int] | str, *, timeout: float = 5.0, said: bytes = b"", **options: Any) -> Home:
     context = Context(
         calls=CallLimits(),
         loop=asyncio.get_running_loop(),
@@ -182,7 +182,7 @@ async def dialed(where: tuple[str, int] | str, *, timeout: float = 5.0, **option
     )
     context.over = asyncio.Event()
     home = Home()
-    Dialer(context, where, ENGINE, timeout=timeout, name="http://peer", **options)(home)
+    Dialer(context, where, ENGINE, timeout=timeout, name="http://peer", **options)(home, said)
     await home.told.wait()
     if home.channel is not None:
         home.channel.close()
@@ -221,6 +221,46 @@ def test_nobody_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
 
         assert asyncio.run(main()) == ["connect_failed"] * 4
     assert caplog.text.count("(connect_failed)") == 4 and "http://peer: " in caplog.text
+
+
+def test_an_announcement_is_what_the_peer_reads_first(tmp_path: Path) -> None:
+    """Before TLS begins, too."""
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.put_nowait(await reader.readexactly(7))
+        writer.close()
+
+    async def main() -> list[tuple[str, bytes]]:
+        server = await asyncio.start_server(listen, "127.0.0.1", 0)
+        unix = await asyncio.start_unix_server(listen, tmp_path / "s")
+        port = server.sockets[0].getsockname()[1]
+        tls = ssl.create_default_context()
+        async with server, unix:
+            found = []
+            for where, context in (
+                (("127.0.0.1", port), None),
+                (str(tmp_path / "s"), None),
+                (("localhost", port), tls),
+            ):
+                home = await dialed(where, said=b"it is x", tls=context, server_name="localhost" if context else "")
+                found.append((why(home), await heard.get()))
+            return found
+
+    said = asyncio.run(main())
+    assert [words for _, words in said] == [b"it is x"] * 3
+    assert [why for why, _ in said] == ["", "", "connect_failed"], "the last one ended within the handshake"
+
+
+def test_who_cannot_be_told_cannot_be_connected_to(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        places: list[Any] = [taken.getsockname(), str(tmp_path / "none"), ("x" * 70 + ".invalid", 80)]
+
+        async def main() -> list[str]:
+            return [why(await dialed(place, said=b"it is x")) for place in places]
+
+        assert asyncio.run(main()) == ["connect_failed"] * 3
 
 
 def test_a_peer_that_does_not_accept_in_time() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 from enfilade.config.errors import did_you_mean
 from enfilade.config.schema import Breaker as BreakerTable
@@ -22,6 +23,7 @@ from enfilade.upstream.probe import Check, parse_statuses
 from enfilade.upstream.shared import Shared
 from enfilade.upstream.sticky import Sticky
 from enfilade.upstream.upstream import Policy, Queue
+from enfilade.wire.proxy_protocol import announce
 
 NO_EJECTION = Tolerance(failures=0)
 
@@ -46,6 +48,8 @@ def make_upstream(
         policy,
     )
     made.key = key
+    if table.send_proxy is not None:
+        made.announce = partial(announce, table.send_proxy)
     if table.sticky is not None:
         age = None if table.sticky.max_age is None else int(table.sticky.max_age)
         made.sticky = Sticky(table.sticky.cookie, table.sticky.secret.encode(), age)

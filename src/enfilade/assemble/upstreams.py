@@ -29,6 +29,7 @@ from enfilade.upstream.addresses import Address, Wanted
 from enfilade.upstream.health import ROWS as HEALTH_ROWS
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pool import Pool
+from enfilade.upstream.private import PrivatePools
 from enfilade.upstream.prober import Prober
 from enfilade.upstream.roster import merge
 from enfilade.upstream.shared import SharedTimes
@@ -36,6 +37,7 @@ from enfilade.upstream.upstream import Upstream
 from enfilade.wire.codec import ClientCodec
 from enfilade.wire.http1.client import Http1Client
 from enfilade.wire.http1.limits import Http1Limits
+from enfilade.wire.proxy_protocol import announce
 
 log = logging.getLogger("enfilade.upstream")
 
@@ -254,8 +256,9 @@ def equip(peer: Peer, address: Address, table: UpstreamTable, context: ClientCon
     """Give `peer` what it takes to be asked: what it speaks, and pools for its connections."""
     peer.authority, peer.tls, peer.http2 = address.authority, address.tls, address.protocol == "h2c"
     dial = partial(_dialer, address, table, context)
+    kind = Pool if table.send_proxy is None else partial(PrivatePools, own=announce(table.send_proxy, None))
     pool = partial(
-        Pool, later=context.loop.call_later, most=table.connections, length=table.queue, patience=table.queue_timeout,
+        kind, later=context.loop.call_later, most=table.connections, length=table.queue, patience=table.queue_timeout,
         keep=table.keep,
     )  # fmt: skip
     tls = tls_context(table.tls, (HTTP2, HTTP1)) if address.tls else None

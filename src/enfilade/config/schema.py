@@ -586,7 +586,13 @@ class Upstream(Table, frozen=True):
     silence_timeout: Annotated[Duration, Text("Between two bytes of an answer; beyond: a cut; 0: none.")] = 60.0
     total_timeout: Annotated[Duration, Text("For the whole exchange; 0: none.")] = 0.0
     keep_alive: Annotated[Duration, Text("An idle connection is closed after this.")] = 60.0
-    tls: Annotated[PeerTls, Text("For `https` URLs.")] = PeerTls()
+    tls: Annotated[PeerTls, Text("For `https` and `tls` URLs.")] = PeerTls()
+    send_proxy: Annotated[
+        Literal["v1", "v2"] | None,
+        Text(
+            "Tell servers who the client is, by this version of the PROXY protocol. Connections then serve one client each."
+        ),
+    ] = None
 
 
 class StreamLog(Table, frozen=True):

@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason
 from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked
+from enfilade.net.dialer import connect
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import ConnectionMeter, StreamMeter
 from enfilade.route.hosts import Hosts
 from enfilade.stream.group import Group, Target
 from enfilade.stream.log import Record
-from enfilade.wire.proxy_protocol import encode_v1, encode_v2
-
-HEADERS = {"v1": encode_v1, "v2": encode_v2}
+from enfilade.wire.proxy_protocol import Version, announce
 
 
 class StreamLimits(NamedTuple):
@@ -53,7 +52,7 @@ class StreamService(ConnectionContext):
         limits: StreamLimits,
         group: Group | None = None,
         by_name: Hosts[Group] | None = None,
-        send_proxy: str | None = None,
+        send_proxy: Version | None = None,
         log: StreamLog | None = None,
     ) -> None:
         super().__init__(
@@ -107,7 +106,7 @@ class StreamService(ConnectionContext):
 
     def header(self, ends: Ends) -> bytes:
         """What a peer is told of the client."""
-        return HEADERS[self.send_proxy](ends.client, ends.server) if self.send_proxy else b""
+        return announce(self.send_proxy, ends) if self.send_proxy else b""
 
 
 async def dial(
@@ -115,16 +114,8 @@ async def dial(
 ) -> asyncio.Transport:
     """A connection to `target` for `protocol`; `header` goes in front of all, TLS too. Raises OSError; `protocol` then knows what
     is left of it."""
-    address = target.address
-    if address.path:
-        transport, _ = await loop.create_unix_connection(lambda: protocol, address.path)
-    else:
-        transport, _ = await loop.create_connection(lambda: protocol, address.at or address.host, address.port)
-    if header:
-        transport.write(header)
-    if target.tls is None:
-        return transport
-    encrypted = await loop.start_tls(transport, protocol, target.tls, server_hostname=target.server_name)
-    if encrypted is None:
-        raise ConnectionResetError("the connection ended within the TLS handshake")
-    return encrypted
+    transport, _ = await connect(
+        loop, lambda: protocol, target.address.where, announcement=header, tls=target.tls,
+        server_name=target.server_name or "",
+    )  # fmt: skip
+    return transport

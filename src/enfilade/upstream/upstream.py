@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from enfilade.exchange.call import Call
+from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason, Source, reason
 from enfilade.upstream.breaker import Breaker
 from enfilade.upstream.budget import IDEMPOTENT, RetryBudget, may_retry
@@ -102,10 +103,12 @@ class Upstream:
 
     `peers` is never changed, but replaced: whoever walks through it is not disturbed. `key`: what balancing by hash goes by;
     `sticky`: brings clients back to the peer that served them before. `hedges`: whether late requests are asked for twice.
+    `announce`: peers are told by it who the client is, before each connection.
     """
 
     __slots__ = (
-        "_balancer", "_only", "_policy", "_queue", "_tiers", "clock", "health", "hedges", "key", "name", "peers", "sticky",
+        "_balancer", "_only", "_policy", "_queue", "_tiers", "announce", "clock", "health", "hedges", "key", "name", "peers",
+        "sticky",
     )  # fmt: skip
 
     def __init__(
@@ -118,6 +121,7 @@ class Upstream:
         self.health = health
         self.key: Key | None = None
         self.sticky: Sticky | None = None
+        self.announce: Callable[[Ends], bytes] | None = None
         self.clock = clock
         self._balancer = balancer
         self._queue = queue
