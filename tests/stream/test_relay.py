@@ -198,8 +198,8 @@ def test_a_peer_that_refuses_again_and_again_is_not_tried_any_more() -> None:
             writer.write_eof()
             await reader.read()
             await world.sink.next()
-        assert world.service.group is not None
-        states = {p.name: (p.up, p.in_flight) for p in world.service.group.targets}
+        assert world.service.upstream is not None
+        states = {p.name: (p.up, p.in_flight) for p in world.service.upstream.peers}
         assert states == {bad: (False, 0), good: (True, 0)}
 
     run(main)
@@ -236,7 +236,7 @@ def test_a_peer_that_does_not_answer_in_time() -> None:
             for sock in taken:
                 sock.setblocking(False)
                 sock.connect_ex(deaf.getsockname())
-            world = World(f"tcp://{HERE}:{deaf.getsockname()[1]}", connect=0.05)
+            world = World(f"tcp://{HERE}:{deaf.getsockname()[1]}", connect_timeout=0.05)
             await world.listen()
             reader, _ = await world.client()
             assert await _all_of(reader) == b""
@@ -261,8 +261,8 @@ def test_a_client_that_leaves_early_takes_no_peer_along() -> None:
             await dialling
         record = await world.sink.next()
         assert record.reason is not None and record.reason.name == "client_gone"
-        assert world.service.group is not None
-        assert [p.in_flight for p in world.service.group.targets] == [0]
+        assert world.service.upstream is not None
+        assert [p.in_flight for p in world.service.upstream.peers] == [0]
         assert not world.connections and not world.sink.records
 
     run(main)

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cache, partial
 from math import inf
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zlib import crc32
 
-from enfilade.assemble.balance import check_of, make_upstream
+from enfilade.assemble.balance import Kind, check_of, make_kind
 from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.discovery import Resolvers, discovery_of
 from enfilade.config.peers import wanted_of
@@ -30,7 +30,7 @@ from enfilade.upstream.health import ROWS as HEALTH_ROWS
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pool import Pool
 from enfilade.upstream.private import PrivatePools
-from enfilade.upstream.prober import Prober
+from enfilade.upstream.prober import HttpProbe, MakeProbe, Prober
 from enfilade.upstream.roster import merge
 from enfilade.upstream.shared import SharedTimes
 from enfilade.upstream.upstream import Upstream
@@ -49,6 +49,16 @@ SLOTS = 64
 """Peers of an upstream with rows of their own on the board; beyond, some share theirs."""
 
 
+What = Literal["http", "tcp", "udp"]
+
+
+class Sources(NamedTuple):
+    """`name`: what servers register themselves for; `what` they must speak."""
+
+    name: str
+    what: What
+
+
 class UpstreamRows(NamedTuple):
     """First rows of what workers tell each other of an upstream's peers, by their slots."""
 
@@ -60,10 +70,11 @@ class UpstreamRows(NamedTuple):
 def register_upstreams(config: Config, board: Board) -> dict[str, UpstreamRows]:
     """The rows of all upstreams that routes of `config` name. Raises BoardFull."""
     names = [find_table(config, to, balance)[0] for to, balance in references(config)]
-    return {name: _register(name, board) for name in names}
+    return {name: register_upstream(name, board) for name in names}
 
 
-def _register(name: str, board: Board) -> UpstreamRows:
+def register_upstream(name: str, board: Board) -> UpstreamRows:
+    """Raises BoardFull."""
     labels = (("upstream", name),)
     return UpstreamRows(
         board.rows("upstream_in_flight", labels, SLOTS, gauge=True),
@@ -121,10 +132,31 @@ class Upstreams:
     def of(self, to: str | Sequence[str], balance: str | None) -> Upstream:
         """The upstream called `to`, or of the servers with these URLs; whoever says the same shares one."""
         name, table = find_table(self._config, to, balance)
-        made = self._made.get(name)
-        if made is None:
-            made = self._made[name] = self._make(name, table)
-        return made
+        return self._made.get(name) or self._make(name, table)
+
+    def make(self, kind: type[Kind], name: str, table: UpstreamTable) -> Kind:
+        """An upstream that has not got its peers yet: `look_after` it."""
+        shared = SharedTimes(self._cells, self._others)
+        return make_kind(kind, name, table, self._loop.call_later, time.monotonic, shared)
+
+    def look_after(
+        self, upstream: Upstream, table: UpstreamTable, sources: Sources, equip: Callable[[Peer, Address], None],
+        probe: MakeProbe,
+    ) -> None:  # fmt: skip
+        """From now on `upstream` has the peers that its `table` says, and asks them how they are by what `probe` makes. `equip`
+        gives a new one what it takes to be asked anything."""
+        self._made[upstream.name] = upstream
+        check = check_of(table)
+        if check is not None and self._probes:
+            self._probers.append(Prober(upstream, check, random.random, probe))
+        group = _Group(upstream, sources.what, equip, self._rows[upstream.name], self._cells, self._others)
+        wanted = [wanted_of(peer) for peer in table.peers]
+        if table.discover == Discover() and all(peer.address.is_literal for peer in wanted):
+            group.change(wanted)  # nothing needs to be looked up
+        else:
+            discovery = discovery_of(sources.name, table, self._resolvers)
+            self._unsettled.append(discovery.settled)
+            self._watch(discovery.watch(group.change))
 
     def sweep(self, now: float) -> None:
         """About once a second."""
@@ -140,8 +172,7 @@ class Upstreams:
         """Keep no connection that has nothing to do."""
         for upstream in self._made.values():
             for peer in upstream.peers:
-                peer.pool.retire()
-                peer.upgrades.retire()
+                upstream.retire(peer)
 
     def close(self) -> None:
         for task in self._tasks:
@@ -150,11 +181,7 @@ class Upstreams:
             connection.close()
 
     def _make(self, name: str, table: UpstreamTable) -> Upstream:
-        shared = SharedTimes(self._cells, self._others)
-        upstream = make_upstream(name, table, self._loop.call_later, time.monotonic, shared)
-        check = check_of(table)
-        if check is not None and self._probes:
-            self._probers.append(Prober(upstream, check, random.random))
+        upstream = self.make(Upstream, name, table)
         context = ClientContext(
             calls=call_limits(table),
             loop=self._loop,
@@ -162,14 +189,8 @@ class Upstreams:
             meter=self._meter,
             connections=self.connections,
         )
-        group = _Group(upstream, table, context, self._rows[name], self._cells, self._others)
-        wanted = [wanted_of(peer) for peer in table.peers]
-        if table.discover == Discover() and all(peer.address.is_literal for peer in wanted):
-            group.change(wanted)  # nothing needs to be looked up
-        else:
-            discovery = discovery_of(name, table, self._resolvers)
-            self._unsettled.append(discovery.settled)
-            self._watch(discovery.watch(group.change))
+        equipped = partial(equip, table=table, context=context, tls_context=cache(peer_context))
+        self.look_after(upstream, table, Sources(name, "http"), equipped, HttpProbe)
         return upstream
 
     def _watch(self, watching: Coroutine[object, object, None]) -> None:
@@ -190,33 +211,39 @@ class _Group:
     """The peers of one upstream, as they come and go."""
 
     def __init__(
-        self, upstream: Upstream, table: UpstreamTable, context: ClientContext, rows: UpstreamRows, cells: memoryview[int],
-        others: Sequence[memoryview[int]],
+        self, upstream: Upstream, what: What, equip: Callable[[Peer, Address], None], rows: UpstreamRows,
+        cells: memoryview[int], others: Sequence[memoryview[int]],
     ) -> None:  # fmt: skip
         self._upstream = upstream
-        self._table = table
-        self._context = context
+        self._what = what
+        self._equip = equip
         self._rows = rows
         self._cells = cells
         self._others = others
-        self._tls_context = cache(peer_context)
         self._peers: dict[str, Peer] = {}
         self._slots: dict[str, int] = {}
 
     def change(self, wanted: Sequence[Wanted]) -> None:
         """From now on the peers are those that are `wanted`."""
-        change = merge(self._peers, wanted)
+        change = merge(self._peers, [one for one in wanted if self._fits(one.address)])
         for peer in change.left:
             self._upstream.leave(peer)
             del self._slots[peer.name]
         for peer in change.joined:
-            equip(peer, change.addresses[peer.name], self._table, self._context, self._tls_context)
+            self._equip(peer, change.addresses[peer.name])
             slot = self._slots[peer.name] = self._slot(peer.name)
             rows = self._rows
             peer.share_counts(self._cells, rows.in_flight + slot, rows.requests + slot, self._others)
             self._upstream.join(peer, rows.health + slot * HEALTH_ROWS)
         self._peers = change.peers
         self._upstream.arrange(tuple(change.peers.values()))
+
+    def _fits(self, address: Address) -> bool:
+        """A file, or a registration, may name anybody."""
+        fits = address.speaks(self._what)
+        if not fits:
+            log.warning("%s: %s is passed over: it is no server for %s", self._upstream.name, address.name, self._what)
+        return fits
 
     def _slot(self, name: str) -> int:
         """The rows of a peer: the same in all workers, as long as they know of the same peers."""

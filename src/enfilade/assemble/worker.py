@@ -100,8 +100,10 @@ class EdgeWorker:
         self._control.on_stop_now(lambda: self._end(now=True))
         await self._start_apps()
         sites = Sites(self._config, self)
+        streams = Streams(
+            self._prepared.streams, self._config, self._edge, self._column, self._meter, self.sink, self._upstreams
+        )
         await self._upstreams.settle(SETTLE)
-        streams = Streams(self._prepared.streams, self._config, self._edge, self._column, self._meter, self.sink)
         for sink in self._sinks.values():
             self._edge.on_tick.append(sink.flush)
         self._control.on_reopen_logs(self._reopen_logs)

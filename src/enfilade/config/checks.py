@@ -17,6 +17,7 @@ from enfilade.config.peers import read_peers
 from enfilade.config.report import Report
 from enfilade.config.schema import (
     App,
+    Check,
     Config,
     Discover,
     Fixed,
@@ -240,6 +241,10 @@ def _check_to(to: str | list[str], path: Path, config: Config, report: Report) -
         if to not in config.upstreams and report.complete(()):
             text = f'{dotted(path)}: there is no upstream "{to}"'
             report(path, False, text, did_you_mean(to, config.upstreams) or 'a URL begins with "http://"')
+        check = config.upstreams[to].check if to in config.upstreams else None
+        if isinstance(check, Check) and check.send:
+            where = ("upstreams", to, "check", "send")
+            report(where, True, f"{dotted(where)} goes only with streams, and {dotted(path)} is none")
     elif isinstance(to, str):
         _check_text(parse_address, to, path, report)
     else:
@@ -252,6 +257,9 @@ def _check_upstream(upstream: Upstream, path: Path, report: Report) -> None:
     if not (upstream.peers or discover.file or discover.redis) and report.complete(path):
         report(path, True, f"{dotted(path)} has no servers", 'write peers = ["http://host:port"]')
     _check_discover(discover, (*path, "discover"), report)
+    if isinstance(upstream.check, Check):
+        for key in ("send", "contains"):
+            _check_text(units.octets, getattr(upstream.check, key), (*path, "check", key), report)
     for i, peer in enumerate(upstream.peers):
         if isinstance(peer, str):
             _check_text(parse_address, peer, (*path, "peers", i), report)

@@ -9,20 +9,17 @@ from typing import Any, NamedTuple
 from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason
 from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked
-from enfilade.net.dialer import connect
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import ConnectionMeter, StreamMeter
 from enfilade.route.hosts import Hosts
-from enfilade.stream.group import Group, Target
 from enfilade.stream.log import Record
-from enfilade.wire.proxy_protocol import Version, announce
+from enfilade.stream.upstream import StreamUpstream
 
 
 class StreamLimits(NamedTuple):
-    """Seconds: `connect` for one peer, with its TLS handshake; `idle` without a byte either way; `hello` for a ClientHello; 0:
-    no limit. `connections`: of this stream in one worker at once; 0: any number."""
+    """Seconds: `idle` without a byte either way; `hello` for a ClientHello; 0: no limit. `connections`: of this stream in one
+    worker at once; 0: any number."""
 
-    connect: float
     idle: float
     hello: float
     connections: int
@@ -36,10 +33,10 @@ class StreamLog(NamedTuple):
 
 
 class StreamService(ConnectionContext):
-    """`group`: who is connected to; `by_name`: the groups by the server name in the ClientHello (exactly one of both is there).
-    `send_proxy`: the version of the PROXY protocol in which peers are told of the client, if they are."""
+    """`upstream`: who is connected to; `by_name`: the upstreams by the server name in the ClientHello (exactly one of both is
+    there)."""
 
-    __slots__ = ("by_name", "group", "log", "name", "open", "send_proxy", "stream_limits", "stream_meter")
+    __slots__ = ("by_name", "log", "name", "open", "stream_limits", "stream_meter", "upstream")
 
     def __init__(
         self,
@@ -50,9 +47,8 @@ class StreamService(ConnectionContext):
         stream_meter: StreamMeter,
         connections: set[Tracked],
         limits: StreamLimits,
-        group: Group | None = None,
-        by_name: Hosts[Group] | None = None,
-        send_proxy: Version | None = None,
+        upstream: StreamUpstream | None = None,
+        by_name: Hosts[StreamUpstream] | None = None,
         log: StreamLog | None = None,
     ) -> None:
         super().__init__(
@@ -62,9 +58,8 @@ class StreamService(ConnectionContext):
         self.name = name
         self.stream_limits = limits
         self.stream_meter = stream_meter
-        self.group = group
+        self.upstream = upstream
         self.by_name = by_name
-        self.send_proxy = send_proxy
         self.log = log
         self.open = 0
 
@@ -103,19 +98,3 @@ class StreamService(ConnectionContext):
                     why,
                 )
             )
-
-    def header(self, ends: Ends) -> bytes:
-        """What a peer is told of the client."""
-        return announce(self.send_proxy, ends) if self.send_proxy else b""
-
-
-async def dial(
-    loop: asyncio.AbstractEventLoop, target: Target, protocol: asyncio.Protocol, header: bytes
-) -> asyncio.Transport:
-    """A connection to `target` for `protocol`; `header` goes in front of all, TLS too. Raises OSError; `protocol` then knows what
-    is left of it."""
-    transport, _ = await connect(
-        loop, lambda: protocol, target.address.where, announcement=header, tls=target.tls,
-        server_name=target.server_name or "",
-    )  # fmt: skip
-    return transport

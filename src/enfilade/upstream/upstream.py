@@ -103,7 +103,7 @@ class Upstream:
 
     `peers` is never changed, but replaced: whoever walks through it is not disturbed. `key`: what balancing by hash goes by;
     `sticky`: brings clients back to the peer that served them before. `hedges`: whether late requests are asked for twice.
-    `announce`: peers are told by it who the client is, before each connection.
+    `announce`: what peers are told, before each connection, of the client's (None: it is our own).
     """
 
     __slots__ = (
@@ -121,7 +121,7 @@ class Upstream:
         self.health = health
         self.key: Key | None = None
         self.sticky: Sticky | None = None
-        self.announce: Callable[[Ends], bytes] | None = None
+        self.announce: Callable[[Ends | None], bytes] | None = None
         self.clock = clock
         self._balancer = balancer
         self._queue = queue
@@ -141,6 +141,10 @@ class Upstream:
         """It gets no new requests; those that it has are seen through."""
         self.arrange(tuple(p for p in self.peers if p is not peer))
         self.health.left(peer, self.clock())
+        self.retire(peer)
+
+    def retire(self, peer: Peer) -> None:
+        """Keep no connection to it that has nothing to do."""
         peer.pool.retire()
         peer.upgrades.retire()
 
