@@ -205,6 +205,45 @@ def test_a_peer_that_refuses_again_and_again_is_not_tried_any_more() -> None:
     run(main)
 
 
+def test_a_peer_that_leaves_keeps_its_connections_and_gets_no_more() -> None:
+    async def main() -> None:
+        first, second = await peer(echo), await peer(echo)
+        world = World(first)
+        await world.listen()
+        upstream = world.service.upstream
+        assert upstream is not None
+        (old,) = upstream.peers
+        reader, writer = await world.client()
+        writer.write(b"be")
+        while not old.in_flight:
+            await world.loop.run_in_executor(None, lambda: None)
+        world.join(upstream, second)
+        upstream.leave(old)
+        assert list(upstream.targets) == list(upstream.peers) != [old]
+        other, its = await world.client()
+        its.write_eof()
+        assert await other.read() == b"heard " and (await world.sink.next()).peer == second
+        writer.write(b"hind")
+        writer.write_eof()
+        assert await reader.read() == b"heard behind" and (await world.sink.next()).peer == first
+
+    run(main)
+
+
+def test_where_all_peers_are_full_the_connection_is_refused_as_busy() -> None:
+    async def main() -> None:
+        world = World()
+        world.service.upstream = world.upstream()
+        full = world.join(world.service.upstream, await peer(echo), limit=1)
+        full.took()
+        await world.listen()
+        reader, _ = await world.client()
+        assert await _all_of(reader) == b""
+        assert world.meter.reasons == ["upstream_busy"] and full.up
+
+    run(main)
+
+
 def test_nobody_there_ends_the_connection_with_the_reason() -> None:
     async def main() -> None:
         world = World(nobody())
