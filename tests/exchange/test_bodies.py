@@ -128,3 +128,4 @@ def test_the_shared_empty_body_has_ended_and_stays_so() -> None:
     s.fail(GONE)
     s.cancel(GONE)
     assert s.take() == b"" and s is empty_body()
+    assert s.whole == b"", "or no request without a body could be tried again"

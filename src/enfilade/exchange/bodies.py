@@ -163,8 +163,9 @@ class Stream:
     def cancel(self, reason: Reason) -> None:
         """The reader leaves: what is there is dropped (and counts as taken), the writer's next `write` raises BodyAborted."""
         dropped, self.size = self.size, 0
-        self._begun = True
-        self._chunks.clear()
+        if self._chunks:
+            self._begun = True
+            self._chunks.clear()
         if not self.ended and self.failure is None:
             self.failure = reason
         self._release()
