@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.assemble.kit import config_of
+from tests.net.dns_server import dns_server
 from tests.net.kit import Meter
 
 from enfilade.assemble.plan import listeners_of
@@ -24,25 +25,25 @@ from enfilade.wire.codec import DateStamp
 from enfilade.wire.proxy_protocol import announce
 
 
-def service_of(text: str) -> StreamService:
-    """The service of the only stream in `text`."""
+async def make_service(text: str) -> StreamService:
+    """The service of the only stream in `text`, once its peers are known."""
     config = config_of(text)
-    board = Board(rows=512, columns=2)
+    board = Board(columns=2)
     prepared = prepare_streams(config, board)
+    edge = Edge(asyncio.get_running_loop(), DateStamp())
+    meter: Any = Meter()
+    column, rows = board.claim(), register_destinations(config, board)
+    upstreams = Upstreams(config, rows, edge.loop, meter, column.cells, [], probes=False)
+    streams = Streams(prepared, config, edge, column, meter, LogSink, upstreams)
+    await upstreams.settle(5.0)
+    edge.close()
+    upstreams.close()
+    return streams._services["x"]
 
-    async def make() -> StreamService:
-        edge = Edge(asyncio.get_running_loop(), DateStamp())
-        meter: Any = Meter()
-        column, rows = board.claim(), register_destinations(config, board)
-        upstreams = Upstreams(config, rows, edge.loop, meter, column.cells, [], probes=False)
-        streams = Streams(prepared, config, edge, column, meter, LogSink, upstreams)
-        await upstreams.settle(5.0)
-        edge.close()
-        upstreams.close()
-        return streams._services["x"]
 
+def service_of(text: str) -> StreamService:
     with asyncio.Runner(loop_factory=EdgeLoop) as runner:
-        return runner.run(make())
+        return runner.run(make_service(text))
 
 
 def upstream_of(text: str) -> StreamUpstream:
@@ -135,6 +136,25 @@ def test_names_are_looked_up_and_each_address_is_a_peer(text: str) -> None:
     assert upstream_of(text.replace("10.0.0.1", "no.such.host.invalid")).peers == ()
 
 
+def test_services_say_who_the_peers_are_and_where() -> None:
+    async def main() -> None:
+        async with dns_server() as dns:
+            dns.zone = {
+                "_pg._tcp.example": {"SRV": ["0 3 5432 one.example.", "1 1 5433 one.example."]},
+                "one.example": {"A": ["10.0.0.1"]},
+            }
+            service = await make_service(
+                TCP.replace('"tcp://10.0.0.1:1"', '"up"') + '[upstreams.up]\npeers = ["srv+tcp://_pg._tcp.example"]\n'
+                f'discover = {{ dns = {{ servers = ["{HERE}:{dns.port}"] }} }}\n'
+            )
+        assert service.upstream is not None
+        found = {(t.address.where, p.tier, p.weight) for p, t in service.upstream.targets.items()}
+        assert found == {(("10.0.0.1", 5432), 0, 3), (("10.0.0.1", 5433), 1, 1)}
+
+    with asyncio.Runner(loop_factory=EdgeLoop) as runner:
+        runner.run(main())
+
+
 def test_a_file_says_who_the_peers_are_and_who_is_none_for_a_stream_is_passed_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -144,19 +164,33 @@ def test_a_file_says_who_the_peers_are_and_who_is_none_for_a_stream_is_passed_ov
     assert "up: http://10.0.0.2:1 is passed over: it is no server for tcp" in caplog.text
 
 
+SHARED = """
+streams.a = { listen = "tcp://:1", to = "up" }
+streams.b = { listen = "tcp://:2", to = "up" }
+streams.names = { listen = "tcp://:3", sni = { "a.example" = "up" } }
+streams.other = { listen = "tcp://:4", to = "up", balance = "first" }
+streams.beside = { listen = "tcp://:5", to = "both" }
+streams.tcp = { listen = "tcp://:6", to = "file" }
+streams.udp = { listen = "udp://:6", to = "file" }
+upstreams.up = { peers = ["tcp://10.0.0.1:1"] }
+upstreams.both = { peers = ["unix:/run/x"] }
+upstreams.file = { discover = { redis = { url = "redis://127.0.0.1" } } }
+[sites."*"]
+"/*" = { proxy = "both" }
+"""
+
+
 def test_streams_that_name_one_upstream_share_it_unless_they_say_otherwise() -> None:
     """Or its peers would have two healths, and each less in flight than they have."""
-    config = config_of(
-        'streams.a = { listen = "tcp://:1", to = "up" }\nstreams.b = { listen = "tcp://:2", to = "up" }\n'
-        'streams.c = { listen = "tcp://:3", to = "up", balance = "first" }\n'
-        'streams.d = { listen = "tcp://:4", to = "both" }\nstreams.e = { listen = "tcp://:5", sni = { "a.example" = "up" } }\n'
-        'upstreams.up = { peers = ["tcp://10.0.0.1:1"] }\nupstreams.both = { peers = ["unix:/run/x"] }\n'
-        '[sites."*"]\n"/*" = { proxy = "both" }\n'
-    )
-    found = {name: destinations(config, name, stream) for name, stream in config.streams.items()}
-    names = {name: [to.name for to in tos.values()] for name, tos in found.items()}
-    assert names == {"a": ["up"], "b": ["up"], "c": ["streams.c"], "d": ["streams.d"], "e": ["up"]}
-    assert found["c"][""].sources.name == found["d"][""].sources.name.replace("both", "up") == "up", "as registered"
+    config = config_of(SHARED)
+    found = {name: destinations(config, name, stream).values() for name, stream in config.streams.items()}
+    assert {name: [to.name for to in tos] for name, tos in found.items()} == {
+        "a": ["up"], "b": ["up"], "names": ["up"], "other": ["streams.other"], "beside": ["streams.beside"],
+        "tcp": ["streams.tcp"], "udp": ["streams.udp"],
+    }  # fmt: skip
+    assert {name: [tuple(to.sources) for to in tos] for name, tos in found.items() if name in ("other", "udp")} == {
+        "other": [("up", "tcp")], "udp": [("file", "udp")],
+    }, "servers register themselves for the upstream"  # fmt: skip
 
 
 def test_health_and_checks_are_those_of_the_upstream() -> None:

@@ -92,17 +92,23 @@ def destinations(config: Config, name: str, stream: Stream) -> dict[str, Destina
 
 
 def _destination(config: Config, where: str, stream: Stream, to: str | list[str]) -> Destination:
-    """A named upstream that routes share, or that is to have another balance, say, is one of the stream's own, known by `where`
-    it is named."""
+    """A named upstream that is used for something else, too, or that is to have another balance, say, is one of the stream's own,
+    known by `where` it is named."""
     udp = _is_udp(stream)
     own = {key: said for key in OVERRIDES if (said := getattr(stream, key)) is not None}
     if isinstance(to, str) and units.is_name(to):
-        shared = not own and to not in [name for name, _ in references(config)]
-        name, called, table = (to if shared else where), to, config.upstreams[to]
+        as_it_is = not own and _only_for(config, to, udp)
+        name, called, table = (to if as_it_is else where), to, config.upstreams[to]
     else:
         name = called = where
         table = Upstream(peers=list(_texts(to)), balance=DEFAULTS[udp].balance, tls=stream.peer_tls)
     return Destination(name, msgspec.structs.replace(table, **own), Sources(called, "udp" if udp else "tcp"))
+
+
+def _only_for(config: Config, name: str, udp: bool) -> bool:
+    """Whether no route uses the upstream called `name`, and no stream over another protocol."""
+    streams = [stream for stream in config.streams.values() if name in (stream.to, *stream.sni.values())]
+    return name not in [to for to, _ in references(config)] and all(_is_udp(stream) is udp for stream in streams)
 
 
 def _is_udp(stream: Stream) -> bool:
