@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from tests.assemble.kit import write_pem
 from tests.e2e.conftest import Server, Start
 from tests.e2e.kit import eventually
 from tests.e2e.peers import Process, free_port
+from tests.e2e.test_streams import tcp_peer
 from websockets.sync.client import connect
 
 HERE = "127.0.0.1"
@@ -165,6 +168,30 @@ def test_checks_speak_for_themselves(server: Server, folder: Path) -> None:
 
     eventually(checked, "each nginx was asked in both versions")
     assert "left alone" not in server.output
+
+
+def test_the_connection_ends_with_the_client_s(start: Start) -> None:
+    ended = threading.Semaphore(0)
+
+    def serve(sock: socket.socket) -> None:
+        heard = b""
+        while data := sock.recv(65536):
+            heard += data
+            if heard.endswith(b"\r\n\r\n"):
+                heard = b""
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        ended.release()
+
+    with tcp_peer(serve) as port:
+        config = CONFIG.format(here=HERE) + '"/*" = { proxy = "it" }\n[upstreams.it]\nsend_proxy = "v1"\n'
+        server = start(config + f'peers = ["http://{HERE}:{port}"]\n')
+        with from_("127.0.0.5", server) as one, from_("127.0.0.6", server) as other:
+            for client in (one, other, one):
+                assert ask(client, "/") == ["ok"]
+            one.close()
+            assert ended.acquire(timeout=20)
+            assert ask(other, "/") == ["ok"]
+            assert not ended.acquire(blocking=False), "that of the other client stays"
 
 
 SOCKETS = """

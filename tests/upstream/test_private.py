@@ -159,3 +159,15 @@ def test_all_are_let_go_of_at_the_end() -> None:
     three = b.open(b"c")
     three.finish()
     assert three.retired, "what comes in between is not kept either"
+
+
+def test_who_is_gone_leaves_nothing_behind() -> None:
+    b = Bench()
+    b.call(b"a"), b.call(b"a"), b.call(b"b")
+    idle, busy, other = b.open(b"a"), b.open(b"a"), b.open(b"b")
+    idle.finish()
+    other.finish()
+    b.pools.dismiss(b"a")
+    b.pools.dismiss(b"nobody")
+    assert (idle.retired, busy.retired, other.retired) == (True, True, False), "which ends when it has nothing to do"
+    assert list(b.pools._pools) == [b"b"]

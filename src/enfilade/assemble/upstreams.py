@@ -20,6 +20,7 @@ from enfilade.config.peers import wanted_of
 from enfilade.config.schema import Config, Discover, PeerTls, Proxy
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.config.units import is_name
+from enfilade.http.ends import Ends
 from enfilade.net.client import CallLimits, ClientContext, Engine
 from enfilade.net.context import ConnectionLimits, Tracked
 from enfilade.net.dialer import Dialer
@@ -108,7 +109,7 @@ def find_table(config: Config, to: str | Sequence[str], balance: str | None) -> 
 
 class Upstreams:
     """The upstreams of a configuration in one worker. `cells` are its own on the board, `others` those of all other workers.
-    `probes`: whether it makes the active checks for all."""
+    `probes`: whether it makes the active checks for all. `announcing`: those whose peers are told who the client is."""
 
     def __init__(
         self, config: Config, rows: Mapping[str, UpstreamRows], loop: asyncio.AbstractEventLoop, meter: ConnectionMeter,
@@ -128,6 +129,7 @@ class Upstreams:
         self._unsettled: list[asyncio.Event] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections: set[Tracked] = set()
+        self.announcing: list[Upstream] = []
 
     def of(self, to: str | Sequence[str], balance: str | None) -> Upstream:
         """The upstream called `to`, or of the servers with these URLs; whoever says the same shares one."""
@@ -168,6 +170,16 @@ class Upstreams:
         for prober in self._probers:
             prober.tick(now)
 
+    def client_gone(self, ends: Ends) -> None:
+        """The client's connection with these `ends` is over, and so are those that were made for it alone."""
+        for upstream in self.announcing:
+            assert upstream.announce is not None
+            announcement = upstream.announce(ends)
+            for peer in upstream.peers:
+                for pool in {peer.pool, peer.upgrades}:
+                    assert isinstance(pool, PrivatePools)
+                    pool.dismiss(announcement)
+
     def drain(self) -> None:
         """Keep no connection that has nothing to do."""
         for upstream in self._made.values():
@@ -182,6 +194,8 @@ class Upstreams:
 
     def _make(self, name: str, table: UpstreamTable) -> Upstream:
         upstream = self.make(Upstream, name, table)
+        if upstream.announce is not None:
+            self.announcing.append(upstream)
         context = ClientContext(
             calls=call_limits(table),
             loop=self._loop,

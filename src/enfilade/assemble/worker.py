@@ -217,6 +217,7 @@ class EdgeWorker:
             unix_path=str(sock.getsockname()) if sock.family == socket.AF_UNIX else None,
             proxies=None if name == "admin" else self._proxies,
             h2c=self._config.server.h2c and tls is None and name == "http",
+            gone=self._upstreams.client_gone if self._upstreams.announcing else None,
         )
         senders = None if name == "admin" else self._senders
         await self._edge.listen(sock, serving(service, partial(HttpConnection, service), tls=tls, senders=senders))

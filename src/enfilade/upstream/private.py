@@ -55,6 +55,12 @@ class PrivatePools:
         for pool in list(self._pools.values()):
             pool.retire()
 
+    def dismiss(self, announcement: bytes) -> None:
+        """Whose connection is so announced has gone."""
+        pool = self._pools.get(announcement)
+        if pool is not None:
+            pool.retire()
+
     def _pool_for(self, call: Call) -> _OnesPool:
         request = call.request
         announcement = request.announcement if isinstance(request, AnnouncedRequest) else self._own
