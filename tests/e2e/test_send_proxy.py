@@ -171,13 +171,16 @@ def test_checks_speak_for_themselves(server: Server, folder: Path) -> None:
 
 
 def test_the_connection_ends_with_the_client_s(start: Start) -> None:
-    ended = threading.Semaphore(0)
+    """Whether or not a request is on its way."""
+    asked, ended = threading.Event(), threading.Semaphore(0)
 
     def serve(sock: socket.socket) -> None:
         heard = b""
         while data := sock.recv(65536):
             heard += data
-            if heard.endswith(b"\r\n\r\n"):
+            if b"GET /slow" in heard:
+                asked.set()
+            elif heard.endswith(b"\r\n\r\n"):
                 heard = b""
                 sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         ended.release()
@@ -192,6 +195,11 @@ def test_the_connection_ends_with_the_client_s(start: Start) -> None:
             assert ended.acquire(timeout=20)
             assert ask(other, "/") == ["ok"]
             assert not ended.acquire(blocking=False), "that of the other client stays"
+            with socket.create_connection(server.address("http")) as leaving:
+                leaving.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert asked.wait(20)
+            assert ended.acquire(timeout=20)
+            assert ask(other, "/") == ["ok"] and not ended.acquire(blocking=False)
 
 
 SOCKETS = """
