@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import re
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.assemble.kit import write_pem
-from tests.e2e.conftest import Server, Start
+from tests.e2e.conftest import ROOT, Server, Start
 from tests.e2e.kit import admin_address, eventually
+from tests.redis_server import redis_server
 
 HERE = "127.0.0.1"
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/bin:/usr/local/sbin")
@@ -335,8 +338,8 @@ workers = 1
 
 
 @contextmanager
-def haproxy(directory: Path, port: int, options: str) -> Iterator[int]:
-    """The port of a HAProxy in front of `port`."""
+def haproxy(directory: Path, port: int, options: str, bind: str = "") -> Iterator[int]:
+    """The port of a HAProxy in front of `port`; `options` of what it makes, and `bind` of what it takes."""
     assert HAPROXY is not None, "haproxy is needed: apt-get install haproxy"
     with socket.socket() as free:
         free.bind((HERE, 0))
@@ -344,7 +347,7 @@ def haproxy(directory: Path, port: int, options: str) -> Iterator[int]:
     config = directory / "haproxy.cfg"
     config.write_text(
         "defaults\n mode tcp\n timeout connect 5s\n timeout client 20s\n timeout server 20s\n"
-        f"listen it\n bind {HERE}:{mine}\n server s {HERE}:{port} {options}\n"
+        f"listen it\n bind {HERE}:{mine} {bind}\n server s {HERE}:{port} {options}\n"
     )
     process = subprocess.Popen(
         [HAPROXY, "-db", "-f", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -416,3 +419,118 @@ def test_trusted_proxies_say_who_the_client_is_and_strangers_do_not(start: Start
     assert server.logged("access.log", lambda text: text.startswith("203.0.113.9 "))
     told = json.loads(curl("--interface", "127.0.0.9", *fields, f"{url}/wsgi").stdout)
     assert told == ["127.0.0.9", "http", url.removeprefix("http://")]
+
+
+# -- peers that come and go, and checks
+
+
+@contextmanager
+def conversation(server: Server, stream: str) -> Iterator[tuple[bytes, Callable[[], None]]]:
+    """A connection: the name of its peer, and what sees whether it still gets answers."""
+    with connect(server, stream) as sock:
+        name = line(sock).strip()
+
+        def speak() -> None:
+            sock.sendall(b"hello\n")
+            assert line(sock) == b"hello\n"
+
+        yield name, speak
+
+
+def peer_now(server: Server, stream: str) -> bytes:
+    """The peer that a new connection gets; empty if there is none."""
+    with connect(server, stream) as sock:
+        try:
+            return sock.recv(100).strip()
+        except ConnectionResetError:
+            return b""
+
+
+def test_peers_of_a_file_come_and_go_under_connections_that_stay(start: Start) -> None:
+    with tcp_peer(named(b"a")) as a, tcp_peer(named(b"b")) as b:
+        server = start(
+            f'[streams.db]\nlisten = "tcp://{HERE}:0"\nto = "pg"\n[upstreams.pg.discover]\nfile = "pg.peers"\n',
+            files={"pg.peers": f"tcp://{HERE}:{a}\n"},
+            wait=False,
+        )
+        with conversation(server, "db") as (name, speak):
+            assert name == b"a"
+            new = server.directory / "new.peers"
+            new.write_text(f"tcp://{HERE}:{b}\nhttp://{HERE}:{a}\n")
+            new.rename(server.directory / "pg.peers")
+            eventually(lambda: peer_now(server, "db") == b"b")
+            assert {peer_now(server, "db") for _ in range(4)} == {b"b"}
+            server.wait_for("pg: http://.* is passed over")
+            speak()
+
+
+def test_peers_register_themselves_in_redis(start: Start, tmp_path: Path) -> None:
+    with tcp_peer(named(b"a")) as a, redis_server(tmp_path) as redis:
+        server = start(
+            f'[streams.db]\nlisten = "tcp://{HERE}:0"\nto = "pg"\nbalance = "least_connections"\n'
+            f'[upstreams.pg.discover]\nredis = {{ url = "{redis.url}" }}\n',
+            wait=False,
+        )
+        server.wait_for("streams.db on")
+        assert peer_now(server, "db") == b""
+        command = [sys.executable, "-m", "enfilade", "register", "--redis", redis.url, "--upstream", "pg"]
+        command += ["--url", f"tcp://{HERE}:{a}"]
+        registration = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": "src"}, cwd=ROOT)
+        try:
+            eventually(lambda: peer_now(server, "db") == b"a")
+            with conversation(server, "db") as (_, speak):
+                registration.terminate()
+                eventually(lambda: peer_now(server, "db") == b"")
+                speak()
+        finally:
+            registration.terminate()
+            registration.wait(20)
+
+
+def test_checks_go_to_haproxy_and_a_peer_that_fails_them_gets_nothing(start: Start, tmp_path: Path) -> None:
+    """HAProxy takes only connections that begin with a header, ours own too; the other peer says the wrong words."""
+    with ExitStack() as stack:
+        good, bad = (stack.enter_context(tcp_peer(named(name))) for name in (b"ready", b"busy"))
+        with haproxy(tmp_path, good, "", "accept-proxy") as port:
+            server = start(
+                f'[server]\nworkers = 2\n[streams.db]\nlisten = "tcp://{HERE}:0"\nto = "pg"\nsend_proxy = "v2"\n'
+                f'[upstreams.pg]\npeers = ["tcp://{HERE}:{port}", "tcp://{HERE}:{bad}"]\n'
+                'check = { contains = "ready", interval = "200ms", timeout = "500ms", fall = 1 }\n',
+                wait=False,
+            )
+            server.wait_for(f"streams.db: tcp://{HERE}:{bad} is left alone .failing.")
+            # The other worker hears of it within two ticks.
+            eventually(lambda: {peer_now(server, "db") for _ in range(8)} == {b"ready"})
+            assert not [said for said in server.lines if f"{port} is left alone" in said]
+
+
+def test_checks_over_udp(start: Start) -> None:
+    with udp_peer(b"a") as a, udp_peer(b"b") as b:
+        server = start(
+            f'[server]\nworkers = 1\n[streams.dns]\nlisten = "udp://{HERE}:0"\nto = "resolvers"\nbalance = "first"\n'
+            f'[upstreams.resolvers]\npeers = ["udp://{HERE}:{a}", "udp://{HERE}:{b}"]\n'
+            "check = { send = 'is it \\x79ou?', contains = 'b:is it you', fall = 1 }\n",
+            wait=False,
+        )
+        server.wait_for(f"streams.dns: udp://{HERE}:{a} is left alone .failing.")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(20)
+            sock.connect(address_of(server, "dns"))
+            sock.send(b"x")
+            assert sock.recv(100) == b"b:x"
+
+
+def test_a_limit_holds_over_all_workers(start: Start) -> None:
+    """Connections in flight are counted on the board: whichever worker accepts one, it knows those of the others."""
+    with tcp_peer(named(b"a")) as a:
+        server = start(
+            f'[server]\nworkers = 2\n[streams.db]\nlisten = "tcp://{HERE}:0"\nto = "pg"\n[upstreams.pg]\n'
+            f'peers = [{{ url = "tcp://{HERE}:{a}", limit = 1 }}]\n',
+            wait=False,
+        )
+        with conversation(server, "db") as (name, speak):
+            assert name == b"a"
+            eventually(lambda: {peer_now(server, "db") for _ in range(12)} == {b""}, "workers know of each other")
+            speak()
+        eventually(lambda: peer_now(server, "db") == b"a", "there is room again")
+        server.wait_for("db .* upstream_busy")

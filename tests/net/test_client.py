@@ -176,9 +176,9 @@ class Context(ClientContext):
 ENGINE: Engine = lambda alpn: (Http1Client(Http1Limits()), False)  # noqa: E731
 
 
-async def dialed(where: tuple[str, int] | str, *, timeout: float = 5.0, **options: Any) -> Home:
+async def dialed(where: tuple[str, int] | str, *, timeout: float = 5.0, said: bytes = b"", **options: Any) -> Home:
     context = context_of(asyncio.get_running_loop())
-    home = await home_of(Dialer(context, where, ENGINE, timeout=timeout, name="http://peer", **options))
+    home = await home_of(Dialer(context, where, ENGINE, timeout=timeout, name="http://peer", **options), said)
     if home.channel is not None:
         await closed(home, context)
     assert not context.connections
@@ -197,10 +197,10 @@ def context_of(loop: asyncio.AbstractEventLoop) -> Context:
     return context
 
 
-async def home_of(dial: Dialer) -> Home:
+async def home_of(dial: Dialer, said: bytes = b"") -> Home:
     """Who was dialed for, when it has heard how it went."""
     home = Home()
-    dial(home)
+    dial(home, said)
     await home.told.wait()
     return home
 
@@ -303,6 +303,46 @@ def test_no_local_port_is_our_shortage_where_the_peer_was_reached_before() -> No
         raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
 
     assert asyncio.run(main()) == ["connect_failed", "", "no_socket", ""]
+
+
+def test_an_announcement_is_what_the_peer_reads_first(tmp_path: Path) -> None:
+    """Before TLS begins, too."""
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.put_nowait(await reader.readexactly(7))
+        writer.close()
+
+    async def main() -> list[tuple[str, bytes]]:
+        server = await asyncio.start_server(listen, "127.0.0.1", 0)
+        unix = await asyncio.start_unix_server(listen, tmp_path / "s")
+        port = server.sockets[0].getsockname()[1]
+        tls = ssl.create_default_context()
+        async with server, unix:
+            found = []
+            for where, context in (
+                (("127.0.0.1", port), None),
+                (str(tmp_path / "s"), None),
+                (("localhost", port), tls),
+            ):
+                home = await dialed(where, said=b"it is x", tls=context, server_name="localhost" if context else "")
+                found.append((why(home), await heard.get()))
+            return found
+
+    said = asyncio.run(main())
+    assert [words for _, words in said] == [b"it is x"] * 3
+    assert [why for why, _ in said] == ["", "", "connect_failed"], "the last one ended within the handshake"
+
+
+def test_who_cannot_be_told_cannot_be_connected_to(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        places: list[Any] = [taken.getsockname(), str(tmp_path / "none"), ("x" * 70 + ".invalid", 80)]
+
+        async def main() -> list[str]:
+            return [why(await dialed(place, said=b"it is x")) for place in places]
+
+        assert asyncio.run(main()) == ["connect_failed"] * 3
 
 
 def test_a_peer_that_does_not_accept_in_time() -> None:

@@ -11,17 +11,17 @@ from typing import Any
 
 from tests.net.kit import Meter
 
+from enfilade.assemble.balance import make_kind
+from enfilade.config.schema import Upstream
 from enfilade.net.edge import EdgeLoop, serving
 from enfilade.route.hosts import compile_hosts
-from enfilade.stream.group import Group, Target
 from enfilade.stream.log import Record
 from enfilade.stream.relay import Relay
 from enfilade.stream.service import StreamLimits, StreamLog, StreamService
 from enfilade.stream.udp import UdpListener
+from enfilade.stream.upstream import StreamUpstream, Target
 from enfilade.upstream.addresses import parse_address
-from enfilade.upstream.health import Health, Policy
 from enfilade.upstream.peer import Peer
-from enfilade.upstream.pick import BALANCERS
 
 HERE = "127.0.0.1"
 PATIENCE = 20.0
@@ -69,29 +69,36 @@ class World:
 
     def __init__(
         self, *peers: str, by_name: dict[str, str] | None = None, balance: str = "first", tls: ssl.SSLContext | None = None,
-        send_proxy: str | None = None, connections: int = 0, connect: float = 5.0,
+        connections: int = 0, **table: Any,
     ) -> None:  # fmt: skip
         self.loop = asyncio.get_running_loop()
         self.now = 100.0
         self.sink, self.meter, self.counts = Sink(), Meter(), StreamCounts()
         self.connections: set[Any] = set()
-        self.balance, self.tls = balance, tls
-        named = {name: self.group(peer) for name, peer in (by_name or {}).items()}
+        self.tls = tls
+        self.table = Upstream(balance=balance, slow_start=0.0, **table)
+        named = {name: self.upstream(peer) for name, peer in (by_name or {}).items()}
         self.service = StreamService(
             "db", loop=self.loop, meter=self.meter, stream_meter=self.counts, connections=self.connections,  # type: ignore[arg-type]
-            limits=StreamLimits(connect, 60.0, 10.0, connections), group=self.group(*peers) if peers else None,
-            by_name=compile_hosts(named) if named else None, send_proxy=send_proxy,
+            limits=StreamLimits(60.0, 10.0, connections), upstream=self.upstream(*peers) if peers else None,
+            by_name=compile_hosts(named) if named else None,
             log=StreamLog(self.sink, lambda entry, offset: b""),  # type: ignore[arg-type]
         )  # fmt: skip
         self.service.clock = lambda: self.now
         opened.append(self.dismiss)
 
-    def group(self, *urls: str) -> Group:
-        targets = {}
+    def upstream(self, *urls: str) -> StreamUpstream:
+        made = make_kind(StreamUpstream, "db", self.table, self.loop.call_later, lambda: self.now, None)
         for url in urls:
-            address = parse_address(url)
-            targets[Peer(url)] = Target(address, *((self.tls, "localhost") if address.tls else ()))
-        return Group(targets, BALANCERS[self.balance](lambda: 0.5), Health(Policy(slow_start=0.0)), self.now)
+            self.join(made, url)
+        return made
+
+    def join(self, upstream: StreamUpstream, url: str, limit: int = 0) -> Peer:
+        address, peer = parse_address(url), Peer(url, limit=limit)
+        tls = self.tls if address.tls else None
+        upstream.targets[peer] = Target(address, tls, "localhost", self.table.connect_timeout)
+        upstream.join(peer)
+        return peer
 
     async def listen(self, tls: ssl.SSLContext | None = None) -> None:
         server = await self.loop.create_server(serving(self.service, partial(Relay, self.service), tls=tls), HERE, 0)

@@ -198,9 +198,48 @@ def test_a_peer_that_refuses_again_and_again_is_not_tried_any_more() -> None:
             writer.write_eof()
             await reader.read()
             await world.sink.next()
-        assert world.service.group is not None
-        states = {p.name: (p.up, p.in_flight) for p in world.service.group.targets}
+        assert world.service.upstream is not None
+        states = {p.name: (p.up, p.in_flight) for p in world.service.upstream.peers}
         assert states == {bad: (False, 0), good: (True, 0)}
+
+    run(main)
+
+
+def test_a_peer_that_leaves_keeps_its_connections_and_gets_no_more() -> None:
+    async def main() -> None:
+        first, second = await peer(echo), await peer(echo)
+        world = World(first)
+        await world.listen()
+        upstream = world.service.upstream
+        assert upstream is not None
+        (old,) = upstream.peers
+        reader, writer = await world.client()
+        writer.write(b"be")
+        while not old.in_flight:
+            await world.loop.run_in_executor(None, lambda: None)
+        world.join(upstream, second)
+        upstream.leave(old)
+        assert list(upstream.targets) == list(upstream.peers) != [old]
+        other, its = await world.client()
+        its.write_eof()
+        assert await other.read() == b"heard " and (await world.sink.next()).peer == second
+        writer.write(b"hind")
+        writer.write_eof()
+        assert await reader.read() == b"heard behind" and (await world.sink.next()).peer == first
+
+    run(main)
+
+
+def test_where_all_peers_are_full_the_connection_is_refused_as_busy() -> None:
+    async def main() -> None:
+        world = World()
+        world.service.upstream = world.upstream()
+        full = world.join(world.service.upstream, await peer(echo), limit=1)
+        full.took()
+        await world.listen()
+        reader, _ = await world.client()
+        assert await _all_of(reader) == b""
+        assert world.meter.reasons == ["upstream_busy"] and full.up
 
     run(main)
 
@@ -236,7 +275,7 @@ def test_a_peer_that_does_not_answer_in_time() -> None:
             for sock in taken:
                 sock.setblocking(False)
                 sock.connect_ex(deaf.getsockname())
-            world = World(f"tcp://{HERE}:{deaf.getsockname()[1]}", connect=0.05)
+            world = World(f"tcp://{HERE}:{deaf.getsockname()[1]}", connect_timeout=0.05)
             await world.listen()
             reader, _ = await world.client()
             assert await _all_of(reader) == b""
@@ -261,8 +300,8 @@ def test_a_client_that_leaves_early_takes_no_peer_along() -> None:
             await dialling
         record = await world.sink.next()
         assert record.reason is not None and record.reason.name == "client_gone"
-        assert world.service.group is not None
-        assert [p.in_flight for p in world.service.group.targets] == [0]
+        assert world.service.upstream is not None
+        assert [p.in_flight for p in world.service.upstream.peers] == [0]
         assert not world.connections and not world.sink.records
 
     run(main)

@@ -132,6 +132,23 @@ def test_a_peer_that_is_not_there_ends_the_session_and_is_ejected() -> None:
     run(main)
 
 
+def test_a_peer_that_leaves_keeps_its_sessions_and_gets_no_more() -> None:
+    async def main() -> None:
+        (first, _), (second, _) = await server(b"a"), await server(b"b")
+        world = World(first)
+        world.listen_udp()
+        upstream = world.service.upstream
+        assert upstream is not None
+        with client(world) as old, client(world) as new:
+            assert await ask(old, b"x") == b"a:x"
+            world.join(upstream, second)
+            upstream.leave(upstream.peers[0])
+            assert await ask(old, b"y") == b"a:y"
+            assert await ask(new, b"x") == b"b:x"
+
+    run(main)
+
+
 def test_a_drain_takes_nothing_new_and_answers_still_go_out() -> None:
     async def main() -> None:
         url, echo = await server()

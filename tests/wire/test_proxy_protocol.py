@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enfilade.wire.proxy_protocol import MAX_HEADER, BadHeader, End, Header, encode_v1, encode_v2, parse
+from enfilade.http.ends import Ends
+from enfilade.wire.proxy_protocol import MAX_HEADER, BadHeader, End, Header, announce, encode_v1, encode_v2, parse
 
 SIGNATURE = b"\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a"
 FOUR: tuple[End, End] = (("192.0.2.1", 56324), ("198.51.100.7", 443))
@@ -123,3 +124,21 @@ def test_what_we_say_is_what_we_understand(source: End, destination: End) -> Non
 def test_what_a_version_cannot_name_it_says_so() -> None:
     assert encode_v1(*PATHS) == b"PROXY UNKNOWN\r\n"
     assert parse(encode_v2(("", None), ("192.0.2.1", 80))) == Header(16)
+
+
+def test_a_peer_is_told_the_client_s_address_and_port() -> None:
+    ends = Ends(("192.0.2.1", 4711), ("192.0.2.9", 443))
+    assert announce("v1", ends) == b"PROXY TCP4 192.0.2.1 192.0.2.9 4711 443\r\n"
+    assert parse(announce("v2", ends)) == Header(28, ("192.0.2.1", 4711), ("192.0.2.9", 443))
+
+
+def test_behind_a_trusted_proxy_the_client_has_no_port() -> None:
+    ends = Ends(("192.0.2.1", 4711), ("192.0.2.9", 443))
+    ends.client_ip = "198.51.100.7"
+    assert announce("v1", ends) == b"PROXY TCP4 198.51.100.7 192.0.2.9 0 443\r\n"
+
+
+def test_a_connection_of_our_own_says_so() -> None:
+    """Section 2.2: LOCAL; a receiver takes the connection's own addresses."""
+    assert announce("v1", None) == b"PROXY UNKNOWN\r\n"
+    assert announce("v2", None) == SIGNATURE + b"\x20\x00\x00\x00"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from enfilade.config.errors import did_you_mean
 from enfilade.config.schema import Breaker as BreakerTable
 from enfilade.config.schema import Check as CheckTable
 from enfilade.config.schema import Ejection, Upstream
+from enfilade.config.units import octets
 from enfilade.upstream import upstream as rooms
 from enfilade.upstream.breaker import Breaker, Tolerance
 from enfilade.upstream.budget import RetryBudget
@@ -22,14 +25,25 @@ from enfilade.upstream.probe import Check, parse_statuses
 from enfilade.upstream.shared import Shared
 from enfilade.upstream.sticky import Sticky
 from enfilade.upstream.upstream import Policy, Queue
+from enfilade.wire.proxy_protocol import announce
 
 NO_EJECTION = Tolerance(failures=0)
+
+
+Kind = TypeVar("Kind", bound=rooms.Upstream)
 
 
 def make_upstream(
     name: str, table: Upstream, later: Later, clock: Callable[[], float], shared: Shared | None = None
 ) -> rooms.Upstream:
     """The upstream without its peers. ValueError where the table says what cannot be."""
+    return make_kind(rooms.Upstream, name, table, later, clock, shared)
+
+
+def make_kind(
+    kind: type[Kind], name: str, table: Upstream, later: Later, clock: Callable[[], float], shared: Shared | None
+) -> Kind:
+    """The same of another kind."""
     balance, key = parse_balance(table.balance)
     policy = Policy(
         retries=table.retries,
@@ -37,7 +51,7 @@ def make_upstream(
         breaker=_breaker(table.breaker),
         hedge=Percentile() if table.hedge else None,
     )
-    made = rooms.Upstream(
+    made = kind(
         name,
         BALANCERS[balance](random.random),
         Queue(table.queue, table.queue_timeout, later),
@@ -46,6 +60,8 @@ def make_upstream(
         policy,
     )
     made.key = key
+    if table.send_proxy is not None:
+        made.announce = partial(announce, table.send_proxy)
     if table.sticky is not None:
         age = None if table.sticky.max_age is None else int(table.sticky.max_age)
         made.sticky = Sticky(table.sticky.cookie, table.sticky.secret.encode(), age)
@@ -76,7 +92,8 @@ def check_of(table: Upstream) -> Check | None:
         path=said.path,
         host=said.host or "",
         statuses=parse_statuses(said.status),
-        contains=said.contains.encode(),
+        contains=octets(said.contains),
+        send=octets(said.send),
         interval=said.interval,
         timeout=said.timeout,
         rise=said.rise,

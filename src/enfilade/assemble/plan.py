@@ -10,7 +10,7 @@ from enfilade.assemble.apps import negotiator
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import route_names
-from enfilade.assemble.streams import prepare_streams, stream_listeners
+from enfilade.assemble.streams import prepare_streams, register_destinations, stream_listeners
 from enfilade.assemble.upstreams import register_upstreams
 from enfilade.assemble.worker import EdgeWorker, Prepared
 from enfilade.config.schema import Config
@@ -54,7 +54,7 @@ class EdgePlan:
             {names: register_route(board, *names) for names in route_names(config)},
             register_connections(board),
             {app.name: app.rows for app in self.apps},
-            register_upstreams(config, board),
+            {**register_upstreams(config, board), **register_destinations(config, board)},
             prepare_streams(config, board),
         )
 

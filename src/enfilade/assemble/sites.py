@@ -23,6 +23,7 @@ from enfilade.filters.request_id import RequestId
 from enfilade.filters.timing import Timing
 from enfilade.handlers.files import Files
 from enfilade.handlers.methods import answer_server_method, refuse_method
+from enfilade.handlers.proxy.announcing import AnnouncingProxy
 from enfilade.handlers.proxy.instead import page, status_of
 from enfilade.handlers.proxy.proxy import Proxy
 from enfilade.handlers.proxy.split import Mirror, SplitHandler
@@ -197,8 +198,10 @@ def _proxy(pattern: str, table: ProxyTable, to: str | Sequence[str], balance: st
     if table.mirror is not None:
         other = _proxy(pattern, msgspec.structs.replace(table, mirror=None), table.mirror.to, None, parts)
         mirror = Mirror(other, sample(table.mirror.part, random.random))
-    return Proxy(
-        parts.upstream(to, balance),
+    upstream = parts.upstream(to, balance)
+    kind = Proxy if upstream.announce is None else AnnouncingProxy
+    return kind(
+        upstream,
         mirror=mirror,
         host={"client": None, "peer": ""}.get(table.host, table.host),
         path=strip if table.strip else None if table.path is None else rewrite(table.path, params_of(pattern)),

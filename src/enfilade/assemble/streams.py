@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import random
 import socket
 import ssl
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import NamedTuple
 
+import msgspec
+
 from enfilade.assemble.certificates import internal, peer_context, read_context
+from enfilade.assemble.upstream_rows import UpstreamRows, register_upstream
+from enfilade.assemble.upstreams import Sources, Upstreams, references
 from enfilade.config import schema, units
-from enfilade.config.peers import wanted_of
-from enfilade.config.schema import Config, PeerTls, Stream, Tls, Upstream
+from enfilade.config.schema import Config, Stream, Tls, Upstream
 from enfilade.http.addresses import Networks
 from enfilade.net.edge import Edge, serving
 from enfilade.net.tls import context_for
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import ConnectionMeter, StreamMeter, StreamRows, register_stream
 from enfilade.process.board import Board, Column
-from enfilade.process.plan import StartError
 from enfilade.process.sockets import ListenSpec
 from enfilade.route.hosts import compile_hosts
-from enfilade.stream.group import Group, Target
 from enfilade.stream.log import FORMATS
+from enfilade.stream.probe import StreamProbe
 from enfilade.stream.relay import Relay
 from enfilade.stream.service import StreamLimits, StreamLog, StreamService
 from enfilade.stream.udp import UdpListener
+from enfilade.stream.upstream import StreamUpstream, Target
 from enfilade.upstream.addresses import Address
-from enfilade.upstream.health import Health, Policy
 from enfilade.upstream.peer import Peer
-from enfilade.upstream.pick import BALANCERS
-
-POLICY = Policy(slow_start=0.0)
-"""Of the peers of streams: a connection says nothing of how much a peer that has come back can bear."""
 
 
 class _Default(NamedTuple):
@@ -46,28 +42,78 @@ DEFAULTS = {False: _Default("round_robin", 600.0), True: _Default("ip_hash", 30.
 """For TCP, and for UDP: clients of databases keep quiet for minutes, and a DNS server answers at once."""
 
 
+OVERRIDES = ("balance", "connect_timeout", "send_proxy")
+"""What a stream may say in place of the upstream that it names."""
+
+
+class Destination(NamedTuple):
+    """An upstream that a stream goes to."""
+
+    name: str
+    table: Upstream
+    sources: Sources
+
+
 class PreparedStream(NamedTuple):
-    """`listen`: what is spoken at each of its addresses. `tls`: the context for those with TLS."""
+    """`listen`: what is spoken at each of its addresses. `tls`: the context for those with TLS. `destinations`: by the server
+    name that clients ask for; the only one is "" where they are not asked."""
 
     name: str
     stream: Stream
     listen: Mapping[ListenSpec, units.StreamAddress]
     tls: ssl.SSLContext | None
     rows: StreamRows
+    destinations: Mapping[str, Destination]
 
     @property
     def udp(self) -> bool:
-        return any(address.protocol == "udp" for address in self.listen.values())
+        return _is_udp(self.stream)
 
 
 def prepare_streams(config: Config, board: Board) -> list[PreparedStream]:
     """In the supervisor, before the fork. Raises OSError, ssl.SSLError or BoardFull."""
-    return [
-        PreparedStream(
-            name, stream, dict(stream_listeners(name, stream)), _server_tls(stream.tls), register_stream(board, name)
-        )
-        for name, stream in config.streams.items()
-    ]
+    prepared = []
+    for name, stream in config.streams.items():
+        listen, tls, rows = dict(stream_listeners(name, stream)), _server_tls(stream.tls), register_stream(board, name)
+        prepared.append(PreparedStream(name, stream, listen, tls, rows, destinations(config, name, stream)))
+    return prepared
+
+
+def register_destinations(config: Config, board: Board) -> dict[str, UpstreamRows]:
+    """The rows of the upstreams that streams go to. Raises BoardFull."""
+    found = [to for name, stream in config.streams.items() for to in destinations(config, name, stream).values()]
+    return {to.name: register_upstream(board, to.name) for to in found}
+
+
+def destinations(config: Config, name: str, stream: Stream) -> dict[str, Destination]:
+    """See `PreparedStream.destinations`."""
+    if stream.to:
+        return {"": _destination(config, f"streams.{name}", stream, stream.to)}
+    return {host: _destination(config, f"streams.{name}.sni.{host}", stream, to) for host, to in stream.sni.items()}
+
+
+def _destination(config: Config, where: str, stream: Stream, to: str | list[str]) -> Destination:
+    """A named upstream that is used for something else, too, or that is to have another balance, say, is one of the stream's own,
+    known by `where` it is named."""
+    udp = _is_udp(stream)
+    own = {key: said for key in OVERRIDES if (said := getattr(stream, key)) is not None}
+    if isinstance(to, str) and units.is_name(to):
+        as_it_is = not own and _only_for(config, to, udp)
+        name, called, table = (to if as_it_is else where), to, config.upstreams[to]
+    else:
+        name = called = where
+        table = Upstream(peers=list(_texts(to)), balance=DEFAULTS[udp].balance, tls=stream.peer_tls)
+    return Destination(name, msgspec.structs.replace(table, **own), Sources(called, "udp" if udp else "tcp"))
+
+
+def _only_for(config: Config, name: str, udp: bool) -> bool:
+    """Whether no route uses the upstream called `name`, and no stream over another protocol."""
+    streams = [stream for stream in config.streams.values() if name in (stream.to, *stream.sni.values())]
+    return name not in [to for to, _ in references(config)] and all(_is_udp(stream) is udp for stream in streams)
+
+
+def _is_udp(stream: Stream) -> bool:
+    return any(units.stream_address(text).protocol == "udp" for text in _texts(stream.listen))
 
 
 def stream_listeners(name: str, stream: Stream) -> Iterator[tuple[ListenSpec, units.StreamAddress]]:
@@ -99,6 +145,7 @@ class Streams:
         column: Column,
         meter: ConnectionMeter,
         sink: Callable[[str], LogSink],
+        upstreams: Upstreams,
     ) -> None:
         self._config = config
         self._edge = edge
@@ -108,18 +155,18 @@ class Streams:
         self._by_spec = {spec: stream for stream in prepared for spec in stream.listen}
         self._logs = {stream.name: _log(stream.stream.log, sink) for stream in prepared}
         self._tls_context = cache(peer_context)
-        self._services: dict[str, StreamService] = {}
+        self._upstreams = upstreams
+        self._made: dict[str, StreamUpstream] = {}
+        self._services = {stream.name: self._service(stream) for stream in prepared}
         self._udp: list[UdpListener] = []
 
     def __contains__(self, spec: ListenSpec) -> bool:
         return spec in self._by_spec
 
     async def listen(self, spec: ListenSpec, sock: socket.socket) -> None:
-        """Serve the stream that `spec` belongs to on `sock`. Raises StartError."""
+        """Serve the stream that `spec` belongs to on `sock`."""
         prepared = self._by_spec[spec]
-        service = self._services.get(prepared.name)
-        if service is None:
-            service = self._services[prepared.name] = await self._service(prepared)
+        service = self._services[prepared.name]
         if prepared.udp:
             self._udp.append(UdpListener(service, sock))
         else:
@@ -131,52 +178,36 @@ class Streams:
         for listener in self._udp:
             listener.stop()
 
-    async def _service(self, prepared: PreparedStream) -> StreamService:
-        stream, default = prepared.stream, DEFAULTS[prepared.udp]
-        limits = StreamLimits(
-            connect=stream.connect_timeout,
-            idle=default.idle_timeout if stream.idle_timeout is None else stream.idle_timeout,
-            hello=self._config.server.limits.head_timeout,
-            connections=stream.connections,
-        )
-        named = {name: await self._group(prepared, to) for name, to in stream.sni.items()}
+    def _service(self, prepared: PreparedStream) -> StreamService:
+        stream = prepared.stream
+        idle = DEFAULTS[prepared.udp].idle_timeout if stream.idle_timeout is None else stream.idle_timeout
+        named = {name: self._upstream(destination) for name, destination in prepared.destinations.items()}
+        by_name = None if stream.to else compile_hosts(named)
         return StreamService(
             prepared.name,
             loop=self._edge.loop,
             meter=self._meter,
             stream_meter=StreamMeter(self._column.cells, prepared.rows),
             connections=self._edge.connections,
-            limits=limits,
-            group=await self._group(prepared, stream.to) if stream.to else None,
-            by_name=compile_hosts(named) if named else None,
-            send_proxy=stream.send_proxy,
+            limits=StreamLimits(idle, self._config.server.limits.head_timeout, stream.connections),
+            upstream=named[""] if stream.to else None,
+            by_name=by_name,
             log=self._logs[prepared.name],
         )
 
-    async def _group(self, prepared: PreparedStream, to: str | list[str]) -> Group:
-        stream, default = prepared.stream, DEFAULTS[prepared.udp].balance
-        if isinstance(to, str) and units.is_name(to):
-            table = self._config.upstreams[to]
-        else:
-            table = Upstream(peers=list(_texts(to)), balance=default, tls=stream.peer_tls)
-        targets = {}
-        for said in table.peers:
-            address, weight, tier, limit = wanted_of(said)
-            peer = Peer(address.name, weight=weight, tier=tier, limit=limit)
-            targets[peer] = await self._target(prepared, address, table.tls)
-        health = Health(POLICY)
-        self._edge.on_tick.append(health.tick)
-        return Group(targets, BALANCERS[stream.balance or table.balance](random.random), health, time.monotonic())
+    def _upstream(self, destination: Destination) -> StreamUpstream:
+        """Streams that say the same share one."""
+        name, table, sources = destination
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = self._upstreams.make(StreamUpstream, name, table)
+            equip = partial(self._equip, made, table)
+            self._upstreams.look_after(made, table, sources, equip, partial(StreamProbe, made))
+        return made
 
-    async def _target(self, prepared: PreparedStream, address: Address, tls: PeerTls) -> Target:
-        if prepared.udp and not address.is_literal:  # a datagram cannot wait for DNS
-            try:
-                found = await self._edge.loop.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
-            except OSError as error:
-                what = f"{address.host} is not known: {error.strerror or error}"
-                raise StartError(f"streams.{prepared.name}: {what}") from error
-            return Target(address._replace(at=str(found[0][4][0])))
-        return Target(address, self._tls_context(tls, ()), tls.name or address.host) if address.tls else Target(address)
+    def _equip(self, upstream: StreamUpstream, table: Upstream, peer: Peer, address: Address) -> None:
+        tls = self._tls_context(table.tls, ()) if address.tls else None
+        upstream.targets[peer] = Target(address, tls, table.tls.name or address.host, table.connect_timeout)
 
 
 def _log(log: bool | schema.StreamLog, sink: Callable[[str], LogSink]) -> StreamLog | None:

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cache, partial
 from math import inf
+from typing import Literal, NamedTuple
 
-from enfilade.assemble.balance import check_of, make_upstream
+from enfilade.assemble.balance import Kind, check_of, make_kind
 from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.discovery import Resolvers, discovery_of
 from enfilade.assemble.upstream_rows import UpstreamCells, UpstreamRows, UpstreamStatus, register_upstream
@@ -19,6 +20,7 @@ from enfilade.config.peers import wanted_of
 from enfilade.config.schema import Config, Discover, PeerTls, Proxy
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.config.units import is_name
+from enfilade.http.ends import Ends
 from enfilade.net.client import CallLimits, ClientContext, Engine
 from enfilade.net.context import ConnectionLimits, Tracked
 from enfilade.net.dialer import Dialer
@@ -27,19 +29,31 @@ from enfilade.process.board import Board
 from enfilade.upstream.addresses import Address, Wanted
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pool import Pool
-from enfilade.upstream.prober import Prober
+from enfilade.upstream.private import PrivatePools
+from enfilade.upstream.prober import HttpProbe, MakeProbe, Prober
 from enfilade.upstream.roster import merge
 from enfilade.upstream.shared import SharedTimes
 from enfilade.upstream.upstream import Upstream
 from enfilade.wire.codec import ClientCodec
 from enfilade.wire.http1.client import Http1Client
 from enfilade.wire.http1.limits import Http1Limits
+from enfilade.wire.proxy_protocol import announce
 
 log = logging.getLogger("enfilade.upstream")
 
 PeerContext = Callable[[PeerTls, tuple[str, ...]], ssl.SSLContext]
 """As `peer_context`."""
 HTTP2, HTTP1 = "h2", "http/1.1"
+
+
+What = Literal["http", "tcp", "udp"]
+
+
+class Sources(NamedTuple):
+    """`name`: what servers register themselves for; `what` they must speak."""
+
+    name: str
+    what: What
 
 
 def register_upstreams(config: Config, board: Board) -> dict[str, UpstreamRows]:
@@ -73,7 +87,7 @@ def find_table(config: Config, to: str | Sequence[str], balance: str | None) -> 
 
 class Upstreams:
     """The upstreams of a configuration in one worker. `cells` are its own on the board, `others` those of all other workers.
-    `probes`: whether it makes the active checks for all."""
+    `probes`: whether it makes the active checks for all. `announcing`: those whose peers are told who the client is."""
 
     def __init__(
         self, config: Config, rows: Mapping[str, UpstreamRows], loop: asyncio.AbstractEventLoop, meter: ConnectionMeter,
@@ -92,14 +106,37 @@ class Upstreams:
         self._unsettled: list[asyncio.Event] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections: set[Tracked] = set()
+        self.announcing: list[Upstream] = []
 
     def of(self, to: str | Sequence[str], balance: str | None) -> Upstream:
         """The upstream called `to`, or of the servers with these URLs; whoever says the same shares one."""
         name, table = find_table(self._config, to, balance)
         made = self._made.get(name)
-        if made is None:
-            made = self._made[name] = self._make(name, table)
-        return made.upstream
+        return self._make(name, table) if made is None else made.upstream
+
+    def make(self, kind: type[Kind], name: str, table: UpstreamTable) -> Kind:
+        """An upstream that has not got its peers yet: `look_after` it."""
+        shared = SharedTimes(self._cells, self._others)
+        return make_kind(kind, name, table, self._loop.call_later, time.monotonic, shared)
+
+    def look_after(
+        self, upstream: Upstream, table: UpstreamTable, sources: Sources, equip: Callable[[Peer, Address], None],
+        probe: MakeProbe,
+    ) -> None:  # fmt: skip
+        """From now on `upstream` has the peers that its `table` says, and asks them how they are by what `probe` makes. `equip`
+        gives a new one what it takes to be asked anything."""
+        check = check_of(table)
+        if check is not None and self._probes:
+            self._probers.append(Prober(upstream, check, random.random, probe))
+        cells = UpstreamCells(self._rows[upstream.name], self._cells, self._others)
+        group = self._made[upstream.name] = _Group(upstream, sources.what, equip, cells)
+        wanted = [wanted_of(peer) for peer in table.peers]
+        if table.discover == Discover() and all(peer.address.is_literal for peer in wanted):
+            group.change(wanted)  # nothing needs to be looked up
+        else:
+            discovery = discovery_of(sources.name, table, self._resolvers)
+            self._unsettled.append(discovery.settled)
+            self._watch(discovery.watch(group.change))
 
     def sweep(self, now: float) -> None:
         """About once a second."""
@@ -110,12 +147,21 @@ class Upstreams:
         for prober in self._probers:
             prober.tick(now)
 
+    def client_gone(self, ends: Ends) -> None:
+        """The client's connection with these `ends` is over, and so are those that were made for it alone."""
+        for upstream in self.announcing:
+            assert upstream.announce is not None
+            announcement = upstream.announce(ends)
+            for peer in upstream.peers:
+                for pool in {peer.pool, peer.upgrades}:
+                    assert isinstance(pool, PrivatePools)
+                    pool.dismiss(announcement)
+
     def drain(self) -> None:
         """Keep no connection that has nothing to do."""
         for group in self._made.values():
             for peer in group.upstream.peers:
-                peer.pool.retire()
-                peer.upgrades.retire()
+                group.upstream.retire(peer)
 
     def close(self) -> None:
         for group in self._made.values():
@@ -129,12 +175,10 @@ class Upstreams:
         """How they are doing, in all workers together."""
         return [group.cells.status(board, name) for name, group in self._made.items()]
 
-    def _make(self, name: str, table: UpstreamTable) -> _Group:
-        shared = SharedTimes(self._cells, self._others)
-        upstream = make_upstream(name, table, self._loop.call_later, time.monotonic, shared)
-        check = check_of(table)
-        if check is not None and self._probes:
-            self._probers.append(Prober(upstream, check, random.random))
+    def _make(self, name: str, table: UpstreamTable) -> Upstream:
+        upstream = self.make(Upstream, name, table)
+        if upstream.announce is not None:
+            self.announcing.append(upstream)
         context = ClientContext(
             calls=call_limits(table),
             loop=self._loop,
@@ -142,15 +186,9 @@ class Upstreams:
             meter=self._meter,
             connections=self.connections,
         )
-        group = _Group(upstream, table, context, UpstreamCells(self._rows[name], self._cells, self._others))
-        wanted = [wanted_of(peer) for peer in table.peers]
-        if table.discover == Discover() and all(peer.address.is_literal for peer in wanted):
-            group.change(wanted)  # nothing needs to be looked up
-        else:
-            discovery = discovery_of(name, table, self._resolvers)
-            self._unsettled.append(discovery.settled)
-            self._watch(discovery.watch(group.change))
-        return group
+        equipped = partial(equip, table=table, context=context, tls_context=cache(peer_context))
+        self.look_after(upstream, table, Sources(name, "http"), equipped, HttpProbe)
+        return upstream
 
     def _watch(self, watching: Coroutine[object, object, None]) -> None:
         task = self._loop.create_task(watching)
@@ -169,12 +207,13 @@ class Upstreams:
 class _Group:
     """One upstream, whose peers come and go."""
 
-    def __init__(self, upstream: Upstream, table: UpstreamTable, context: ClientContext, cells: UpstreamCells) -> None:
+    def __init__(
+        self, upstream: Upstream, what: What, equip: Callable[[Peer, Address], None], cells: UpstreamCells
+    ) -> None:
         self.upstream = upstream
         self.cells = cells
-        self._table = table
-        self._context = context
-        self._tls_context = cache(peer_context)
+        self._what = what
+        self._equip = equip
         self._peers: dict[str, Peer] = {}
         self._out: set[Peer] = set()
 
@@ -186,16 +225,23 @@ class _Group:
 
     def change(self, wanted: Sequence[Wanted]) -> None:
         """From now on the peers are those that are `wanted`."""
-        change = merge(self._peers, wanted)
+        change = merge(self._peers, [one for one in wanted if self._fits(one.address)])
         for peer in change.left:
             self.upstream.leave(peer)
             self.cells.leave(peer)
             self._out.discard(peer)
         for peer in change.joined:
-            equip(peer, change.addresses[peer.name], self._table, self._context, self._tls_context)
+            self._equip(peer, change.addresses[peer.name])
             self.upstream.join(peer, self.cells.join(peer))
         self._peers = change.peers
         self.upstream.arrange(tuple(change.peers.values()))
+
+    def _fits(self, address: Address) -> bool:
+        """A file, or a registration, may name anybody."""
+        fits = address.speaks(self._what)
+        if not fits:
+            log.warning("%s: %s is passed over: it is no server for %s", self.upstream.name, address.name, self._what)
+        return fits
 
 
 def _ended(task: asyncio.Task[None]) -> None:
@@ -228,8 +274,9 @@ def equip(peer: Peer, address: Address, table: UpstreamTable, context: ClientCon
     """Give `peer` what it takes to be asked: what it speaks, and pools for its connections."""
     peer.authority, peer.tls, peer.http2 = address.authority, address.tls, address.protocol == "h2c"
     dial = partial(_dialer, address, table, context)
+    kind = Pool if table.send_proxy is None else partial(PrivatePools, own=announce(table.send_proxy, None))
     pool = partial(
-        Pool, later=context.loop.call_later, most=table.connections, length=table.queue, patience=table.queue_timeout,
+        kind, later=context.loop.call_later, most=table.connections, length=table.queue, patience=table.queue_timeout,
         keep=table.keep,
     )  # fmt: skip
     tls = tls_context(table.tls, (HTTP2, HTTP1)) if address.tls else None

@@ -102,8 +102,10 @@ class EdgeWorker:
         self._control.on_stop_now(lambda: self._end(now=True))
         await self._start_apps()
         sites = Sites(self._config, self)
+        streams = Streams(
+            self._prepared.streams, self._config, self._edge, self._column, self._meter, self.sink, self._upstreams
+        )
         await self._upstreams.settle(SETTLE)
-        streams = Streams(self._prepared.streams, self._config, self._edge, self._column, self._meter, self.sink)
         for sink in self._sinks.values():
             self._edge.on_tick.append(sink.flush)
         self._control.on_reopen_logs(self._reopen_logs)
@@ -217,6 +219,7 @@ class EdgeWorker:
             unix_path=str(sock.getsockname()) if sock.family == socket.AF_UNIX else None,
             proxies=None if name == "admin" else self._proxies,
             h2c=self._config.server.h2c and tls is None and name == "http",
+            gone=self._upstreams.client_gone if self._upstreams.announcing else None,
         )
         senders = None if name == "admin" else self._senders
         await self._edge.listen(sock, serving(service, partial(HttpConnection, service), tls=tls, senders=senders))

@@ -17,6 +17,7 @@ from enfilade.config.peers import read_peers
 from enfilade.config.report import Report
 from enfilade.config.schema import (
     App,
+    Check,
     Config,
     Discover,
     Fixed,
@@ -236,15 +237,31 @@ def _check_proxy(route: Route, path: Path, config: Config, report: Report) -> No
 
 def _check_to(to: str | list[str], path: Path, config: Config, report: Report) -> None:
     """The name of an upstream, or URLs."""
-    if isinstance(to, str) and units.is_name(to):
-        if to not in config.upstreams and report.complete(()):
-            text = f'{dotted(path)}: there is no upstream "{to}"'
-            report(path, False, text, did_you_mean(to, config.upstreams) or 'a URL begins with "http://"')
-    elif isinstance(to, str):
-        _check_text(parse_address, to, path, report)
-    else:
-        for i, url in enumerate(to):
-            _check_text(parse_address, url, (*path, i), report)
+    if not (isinstance(to, str) and units.is_name(to)):
+        for place, url in [(path, to)] if isinstance(to, str) else [((*path, i), url) for i, url in enumerate(to)]:
+            _check_text(_http_address, url, place, report)
+    elif to in config.upstreams:
+        _check_for_routes(to, config.upstreams[to], path, report)
+    elif report.complete(()):
+        text = f'{dotted(path)}: there is no upstream "{to}"'
+        report(path, False, text, did_you_mean(to, config.upstreams) or 'a URL begins with "http://"')
+
+
+def _http_address(url: str) -> None:
+    if not parse_address(url).speaks("http"):
+        raise ValueError(f'"{url}" is no server for a route; it speaks "http", "https" or "h2c"')
+
+
+def _check_for_routes(name: str, upstream: Upstream, path: Path, report: Report) -> None:
+    """An upstream that a route names, at `path`, holds nothing that only streams have."""
+    for peer in upstream.peers:
+        url = peer if isinstance(peer, str) else peer.url
+        with suppress(ValueError):  # reported where the upstream is looked at
+            if not parse_address(url).speaks("http"):
+                _check_text(_http_address, url, path, report)
+    if isinstance(upstream.check, Check) and upstream.check.send:
+        where = ("upstreams", name, "check", "send")
+        report(where, True, f"{dotted(where)} goes only with streams, and {dotted(path)} is none")
 
 
 def _check_upstream(upstream: Upstream, path: Path, report: Report) -> None:
@@ -252,6 +269,9 @@ def _check_upstream(upstream: Upstream, path: Path, report: Report) -> None:
     if not (upstream.peers or discover.file or discover.redis) and report.complete(path):
         report(path, True, f"{dotted(path)} has no servers", 'write peers = ["http://host:port"]')
     _check_discover(discover, (*path, "discover"), report)
+    if isinstance(upstream.check, Check):
+        for key in ("send", "contains"):
+            _check_text(units.octets, getattr(upstream.check, key), (*path, "check", key), report)
     for i, peer in enumerate(upstream.peers):
         if isinstance(peer, str):
             _check_text(parse_address, peer, (*path, "peers", i), report)

@@ -471,12 +471,16 @@ class Ejection(Table, frozen=True):
 
 
 class Check(Table, frozen=True):
-    """How servers are asked whether they are well; one worker asks for all."""
+    """How servers are asked whether they are well; one worker asks for all. Those of streams are well if they accept a connection
+    or, with `send` or `contains`, answer so."""
 
+    send: Annotated[
+        str, Text("Only of streams: what is sent; `\\xHH` stands for a byte (in TOML, write it in single quotes).")
+    ] = ""
     path: Annotated[str, Text("What is asked for, with GET.")] = "/"
     host: Annotated[str | None, Text("Host of the request; without it, the server's own.")] = None
     status: Annotated[str, Text('The good ones: `"200"`, `"2xx"`, `"200-399"`, several with commas.')] = "200-399"
-    contains: Annotated[str, Text("What must stand in the first 64 KB of the answer.")] = ""
+    contains: Annotated[str, Text("What must stand in the first 64 KB of the answer; `\\xHH` as in `send`.")] = ""
     interval: Annotated[Duration, Text("From one check to the next.")] = 5.0
     timeout: Annotated[Duration, Text("For the whole answer.")] = 2.0
     rise: Annotated[Positive, Text("So many good ones in a row bring a server back.")] = 2
@@ -586,7 +590,13 @@ class Upstream(Table, frozen=True):
     silence_timeout: Annotated[Duration, Text("Between two bytes of an answer; beyond: a cut; 0: none.")] = 60.0
     total_timeout: Annotated[Duration, Text("For the whole exchange; 0: none.")] = 0.0
     keep_alive: Annotated[Duration, Text("An idle connection is closed after this.")] = 60.0
-    tls: Annotated[PeerTls, Text("For `https` URLs.")] = PeerTls()
+    tls: Annotated[PeerTls, Text("For `https` and `tls` URLs.")] = PeerTls()
+    send_proxy: Annotated[
+        Literal["v1", "v2"] | None,
+        Text(
+            "Tell servers who the client is, by this version of the PROXY protocol. Connections then serve one client each."
+        ),
+    ] = None
 
 
 class StreamLog(Table, frozen=True):
@@ -632,8 +642,12 @@ class Stream(Table, frozen=True):
     ] = None
     peer_tls: Annotated[PeerTls, Text("For `tls://` URLs; a named upstream has its own.")] = PeerTls()
     connect_timeout: Annotated[
-        Duration, Text("For a connection to one peer, its TLS included; then the next is tried.")
-    ] = 5.0
+        Duration | None,
+        Text(
+            "For a connection to one peer, its TLS included; then the next is tried. By default as the named upstream says, else "
+            "`5s`."
+        ),
+    ] = None
     idle_timeout: Annotated[
         Duration | None,
         Text("Without a byte in either direction; the default is `10m`, and `30s` for a UDP session; 0: no limit."),
@@ -646,7 +660,10 @@ class Stream(Table, frozen=True):
     ] = 0
     send_proxy: Annotated[
         Literal["v1", "v2"] | None,
-        Text("Tell peers who the client is, by this version of the PROXY protocol. Not for UDP."),
+        Text(
+            "Tell peers who the client is, by this version of the PROXY protocol; by default as the named upstream says. Not for "
+            "UDP."
+        ),
     ] = None
     log: Annotated[bool | StreamLog, Text("The log: `true`, `false`, or a table.")] = True
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import get_args, get_type_hints
+
+import msgspec
 
 from enfilade.config import units
 from enfilade.config.build import kinds_of
 from enfilade.config.errors import Path, did_you_mean, dotted
 from enfilade.config.report import Report
-from enfilade.config.schema import PeerTls, Stream, Upstream
+from enfilade.config.schema import Check, PeerTls, Stream, Table, Upstream
 from enfilade.upstream.addresses import Address, parse_address
+
+ONLY_HTTP = (
+    "retries", "retry_budget", "hedge", "breaker", "sticky", "queue", "queue_timeout", "connections", "keep", "answer_timeout",
+    "silence_timeout", "total_timeout", "keep_alive",
+)  # fmt: skip
+"""Keys of upstreams that say how requests are handed on."""
+ONLY_HTTP_CHECKS = ("path", "host", "status")
 
 BALANCERS = get_args(kinds_of(get_type_hints(Stream, include_extras=True)["balance"])[0])
 """Those that go by the client's address alone, or by nothing of the client."""
@@ -34,6 +43,9 @@ def check_stream(stream: Stream, path: Path, upstreams: Mapping[str, Upstream], 
         _refuse(path, "sni", "goes only with tcp:// addresses: whoever ends TLS passes none on", report)
     if stream.send_proxy is not None and "udp" in kinds:
         _refuse(path, "send_proxy", "does not go with UDP", report)
+    for where, text in _destinations(stream, path):
+        if text in upstreams and units.is_name(text):
+            _check_upstream(where, text, upstreams[text], "udp" in kinds, report)
     peers = [
         peer for where, text in _destinations(stream, path) for peer in _peers(stream, where, text, upstreams, report)
     ]
@@ -102,9 +114,30 @@ def _peers(
             continue
 
 
+def _check_upstream(where: Path, name: str, upstream: Upstream, udp: bool, report: Report) -> None:
+    """An upstream that a stream names, at `where`, holds nothing that only HTTP has."""
+    found: list[Path] = [("upstreams", name, key) for key in _said(upstream, ONLY_HTTP)]
+    if isinstance(upstream.check, Check):
+        found += [("upstreams", name, "check", key) for key in _said(upstream.check, ONLY_HTTP_CHECKS)]
+    for place in found:
+        report(place, True, f"{dotted(place)} goes only with HTTP, and {dotted(where)} is none")
+    if udp and upstream.check and not (isinstance(upstream.check, Check) and upstream.check.send):
+        place = ("upstreams", name, "check")
+        report(
+            place, True, f"{dotted(place)}: nobody answers over UDP who is not asked", "write check = { send = ... }"
+        )
+    if udp and upstream.send_proxy is not None:
+        _refuse(("upstreams", name), "send_proxy", "does not go with UDP", report)
+
+
+def _said(table: Table, keys: Container[str]) -> list[str]:
+    """Those of `keys` that `table` has another value of than without it."""
+    fields = [field for field in msgspec.structs.fields(table) if field.name in keys]
+    return [field.name for field in fields if getattr(table, field.name) != field.default]
+
+
 def _check_peer(peer: Address, where: Path, udp: bool, report: Report) -> None:
-    fits = peer.protocol == "udp" if udp else peer.protocol == "tcp" or bool(peer.path)
-    if not fits or peer.srv:
+    if not peer.speaks("udp" if udp else "tcp"):
         wanted = '"udp://host:port"' if udp else '"tcp://host:port", "tls://host:port" or "unix:/path"'
         report(where, False, f'{dotted(where)}: "{peer.name}" is no peer for this stream', f"it is {wanted}")
 

@@ -30,6 +30,14 @@ def size(text: str) -> int:
     return int(number) * _BYTES[unit]
 
 
+def octets(text: str) -> bytes:
+    """The bytes of a text in which `\\xHH` may stand for any one, as in nginx; everything else is UTF-8."""
+    if wrong := re.search(r"\\x(?![0-9A-Fa-f]{2})", text):
+        raise ValueError(f'behind "\\x" stand two hexadecimal digits, not "{text[wrong.end() : wrong.end() + 2]}"')
+    first, *others = text.split("\\x")
+    return first.encode() + b"".join([bytes.fromhex(part[:2]) + part[2:].encode() for part in others])
+
+
 class Address(NamedTuple):
     """Where to listen. `host`: "" for every address; the path of a Unix socket; the name of a systemd socket ("": all).
     `port`: 0 takes a free one; of kind "fd" it is the descriptor."""

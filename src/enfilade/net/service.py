@@ -23,9 +23,10 @@ class Service(ConnectionContext):
     `make_codec(is_http2, now)` builds the engine for a connection.
     `proxies`: those whose word on the client of a request is believed; None: nobody's.
     `h2c`: whoever begins with HTTP/2's preface is answered in HTTP/2 without TLS (RFC 9113 section 3.3).
+    `gone`: is told which client's connection has ended, where anybody wants to know.
     """
 
-    __slots__ = ("error", "find", "h2c", "make_codec", "proxies", "refused")
+    __slots__ = ("error", "find", "gone", "h2c", "make_codec", "proxies", "refused")
 
     refusal = HTTP_REFUSAL
 
@@ -44,6 +45,7 @@ class Service(ConnectionContext):
         unix_path: str | None = None,
         h2c: bool = False,
         proxies: TrustedProxies | None = None,
+        gone: Callable[[Ends], None] | None = None,
     ) -> None:
         super().__init__(
             loop=loop, limits=limits, meter=meter, connections=connections, max_connections=max_connections,
@@ -55,3 +57,9 @@ class Service(ConnectionContext):
         self.make_codec = make_codec
         self.h2c = h2c
         self.proxies = proxies
+        self.gone = gone
+
+    def closed(self, connection: Tracked, ends: Ends) -> None:
+        super().closed(connection, ends)
+        if self.gone is not None:
+            self.gone(ends)

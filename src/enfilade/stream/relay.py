@@ -14,9 +14,10 @@ from typing import cast
 
 from enfilade.http.reasons import Reason, reason
 from enfilade.net.connection import ends_of
+from enfilade.net.dialer import connect
 from enfilade.route.hosts import Hosts
-from enfilade.stream.group import Group
-from enfilade.stream.service import StreamService, dial
+from enfilade.stream.service import StreamService
+from enfilade.stream.upstream import StreamUpstream
 from enfilade.upstream.peer import Peer
 from enfilade.wire.client_hello import NotTls, parse
 
@@ -28,7 +29,6 @@ CONNECT_FAILED = reason("connect_failed")
 CONNECT_TIMEOUT = reason("connect_timeout")
 HELLO_TIMEOUT = reason("handshake_timeout")
 IDLE_TIMEOUT = reason("idle_timeout")
-NO_PEER = reason("no_peer")
 SHUTTING_DOWN = reason("shutting_down")
 UNKNOWN_NAME = reason("unknown_server_name")
 UPSTREAM_TLS = reason("upstream_tls")
@@ -139,8 +139,19 @@ class Relay(End):
     """One connection of a client, from its acceptance to the end of both its ends: what the worker sees of it."""
 
     __slots__ = (
-        "_begun", "_dialling", "_heard_at", "_peer", "_reported", "_seen", "_settled", "_why", "began", "ends", "group", "name",
+        "_begun",
+        "_dialling",
+        "_heard_at",
+        "_peer",
+        "_reported",
+        "_seen",
+        "_settled",
+        "_why",
+        "began",
+        "ends",
+        "name",
         "service",
+        "upstream",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -151,7 +162,7 @@ class Relay(End):
         self.service = service
         self.write = self._keep
         self.name: str | None = None
-        self.group: Group | None = None
+        self.upstream: StreamUpstream | None = None
         self._peer: Peer | None = None
         self._begun = b""
         self._dialling: asyncio.Task[None] | None = None
@@ -174,16 +185,16 @@ class Relay(End):
         self.began = self._heard_at = service.clock()
         self._settled = False
         service.began(self)
-        if service.group is not None:
-            self._dial(service.group)
+        if service.upstream is not None:
+            self._dial(service.upstream)
 
     def _keep(self, data: bytes) -> None:
         """What comes before there is a peer: at most what was read together with what made us look for one."""
         self._begun += data
-        if self.group is None and self.service.by_name is not None:
+        if self.upstream is None and self.service.by_name is not None:
             self._sniff(self.service.by_name)
 
-    def _sniff(self, by_name: Hosts[Group]) -> None:
+    def _sniff(self, by_name: Hosts[StreamUpstream]) -> None:
         """Wait for the whole ClientHello, and go where it wants to go."""
         try:
             hello = parse(self._begun)
@@ -192,17 +203,17 @@ class Relay(End):
             self.name = hello.name or None
         except NotTls:
             pass
-        group = by_name.find(self.name or "")
-        if group is None:
+        upstream = by_name.find(self.name or "")
+        if upstream is None:
             self.abort(UNKNOWN_NAME)
         else:
-            self._dial(group)
+            self._dial(upstream)
 
     def eof_received(self) -> bool:
         if self.other.transport is not None:
             return super().eof_received()
         self.ended = True
-        if self.group is None:
+        if self.upstream is None:
             self.abort(CLIENT_GONE)
         return True
 
@@ -214,19 +225,19 @@ class Relay(End):
 
     # -- the way to a peer
 
-    def _dial(self, group: Group) -> None:
+    def _dial(self, upstream: StreamUpstream) -> None:
         self.transport.pause_reading()
-        self.group = group
-        self._dialling = self.service.loop.create_task(self._find_peer(group))
+        self.upstream = upstream
+        self._dialling = self.service.loop.create_task(self._find_peer(upstream))
 
-    async def _find_peer(self, group: Group) -> None:
+    async def _find_peer(self, upstream: StreamUpstream) -> None:
         """Connect to one peer after the other until one takes us."""
         tried: list[Peer] = []
-        why = NO_PEER
+        why = upstream.nobody
         try:
-            while (peer := group.take(self.ends.client_ip, tried)) is not None:
+            while (peer := upstream.take(self.ends.client_ip, tried)) is not None:
                 tried.append(peer)
-                failed = await self._try(group, peer)
+                failed = await self._try(upstream, peer)
                 if failed is None:
                     return
                 why = failed
@@ -234,26 +245,29 @@ class Relay(End):
             self._dialling = None
         self.abort(why)
 
-    async def _try(self, group: Group, peer: Peer) -> Reason | None:
+    async def _try(self, upstream: StreamUpstream, peer: Peer) -> Reason | None:
         """None: we are connected to `peer`."""
-        service = self.service
+        service, target = self.service, upstream.targets[peer]
+        announcement = b"" if upstream.announce is None else upstream.announce(self.ends)
         began = service.clock()
         try:
-            async with asyncio.timeout(service.stream_limits.connect or None):
-                transport = await dial(service.loop, group.targets[peer], self.other, service.header(self.ends))
+            async with asyncio.timeout(target.timeout or None):
+                transport, _ = await connect(
+                    service.loop, lambda: self.other, target.address.where, announcement=announcement, tls=target.tls,
+                    server_name=target.server_name or "",
+                )  # fmt: skip
         except OSError as error:
             why = _reason_of(error)
             log.warning("%s: cannot connect to %s: %s", service.name, peer.name, error or why.text)
-            group.failed(peer, why, service.clock())
+            upstream.failed(peer, why)
             self.other.drop()
             self.other = FarEnd(self)
             return why
         except BaseException:
             self.other.drop()
-            group.failed(peer, CLIENT_GONE, service.clock())
+            upstream.failed(peer, CLIENT_GONE)
             raise
-        now = service.clock()
-        group.connected(peer, now - began, now)
+        upstream.connected(peer, service.clock() - began)
         self._peer = peer
         self._connected(transport)
         return None

@@ -12,18 +12,14 @@ from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import ConnectionMeter, StreamMeter
 from enfilade.route.hosts import Hosts
-from enfilade.stream.group import Group, Target
 from enfilade.stream.log import Record
-from enfilade.wire.proxy_protocol import encode_v1, encode_v2
-
-HEADERS = {"v1": encode_v1, "v2": encode_v2}
+from enfilade.stream.upstream import StreamUpstream
 
 
 class StreamLimits(NamedTuple):
-    """Seconds: `connect` for one peer, with its TLS handshake; `idle` without a byte either way; `hello` for a ClientHello; 0:
-    no limit. `connections`: of this stream in one worker at once; 0: any number."""
+    """Seconds: `idle` without a byte either way; `hello` for a ClientHello; 0: no limit. `connections`: of this stream in one
+    worker at once; 0: any number."""
 
-    connect: float
     idle: float
     hello: float
     connections: int
@@ -37,10 +33,10 @@ class StreamLog(NamedTuple):
 
 
 class StreamService(ConnectionContext):
-    """`group`: who is connected to; `by_name`: the groups by the server name in the ClientHello (exactly one of both is there).
-    `send_proxy`: the version of the PROXY protocol in which peers are told of the client, if they are."""
+    """`upstream`: who is connected to; `by_name`: the upstreams by the server name in the ClientHello (exactly one of both is
+    there)."""
 
-    __slots__ = ("by_name", "group", "log", "name", "open", "send_proxy", "stream_limits", "stream_meter")
+    __slots__ = ("by_name", "log", "name", "open", "stream_limits", "stream_meter", "upstream")
 
     def __init__(
         self,
@@ -51,9 +47,8 @@ class StreamService(ConnectionContext):
         stream_meter: StreamMeter,
         connections: set[Tracked],
         limits: StreamLimits,
-        group: Group | None = None,
-        by_name: Hosts[Group] | None = None,
-        send_proxy: str | None = None,
+        upstream: StreamUpstream | None = None,
+        by_name: Hosts[StreamUpstream] | None = None,
         log: StreamLog | None = None,
     ) -> None:
         super().__init__(
@@ -63,9 +58,8 @@ class StreamService(ConnectionContext):
         self.name = name
         self.stream_limits = limits
         self.stream_meter = stream_meter
-        self.group = group
+        self.upstream = upstream
         self.by_name = by_name
-        self.send_proxy = send_proxy
         self.log = log
         self.open = 0
 
@@ -104,27 +98,3 @@ class StreamService(ConnectionContext):
                     why,
                 )
             )
-
-    def header(self, ends: Ends) -> bytes:
-        """What a peer is told of the client."""
-        return HEADERS[self.send_proxy](ends.client, ends.server) if self.send_proxy else b""
-
-
-async def dial(
-    loop: asyncio.AbstractEventLoop, target: Target, protocol: asyncio.Protocol, header: bytes
-) -> asyncio.Transport:
-    """A connection to `target` for `protocol`; `header` goes in front of all, TLS too. Raises OSError; `protocol` then knows what
-    is left of it."""
-    address = target.address
-    if address.path:
-        transport, _ = await loop.create_unix_connection(lambda: protocol, address.path)
-    else:
-        transport, _ = await loop.create_connection(lambda: protocol, address.at or address.host, address.port)
-    if header:
-        transport.write(header)
-    if target.tls is None:
-        return transport
-    encrypted = await loop.start_tls(transport, protocol, target.tls, server_hostname=target.server_name)
-    if encrypted is None:
-        raise ConnectionResetError("the connection ended within the TLS handshake")
-    return encrypted

@@ -11,13 +11,13 @@ from typing import Any
 from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason, reason
 from enfilade.stream.service import StreamService
+from enfilade.upstream.addresses import Address
 from enfilade.upstream.peer import Peer
 
 log = logging.getLogger("enfilade.stream")
 
 CONNECT_FAILED = reason("connect_failed")
 CONNECTION_LIMIT = reason("connection_limit")
-NO_PEER = reason("no_peer")
 BATCH = 64
 """Datagrams that are read of one socket in a turn of the loop; the others are served in between."""
 LARGEST = 65535
@@ -27,15 +27,28 @@ DRAIN = 2.0
 """Seconds without a datagram that end a session while the worker drains: its client is served by another already."""
 
 
+def open_socket(address: Address) -> socket.socket:
+    """For datagrams to a peer and back. Raises OSError."""
+    host = address.at or address.host
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.connect((host, address.port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 class UdpListener:
     """One socket on which clients' datagrams come in, from now on."""
 
     def __init__(self, service: StreamService, sock: socket.socket) -> None:
-        assert service.group is not None, "datagrams carry no server name"
+        assert service.upstream is not None, "datagrams carry no server name"
         self.service = service
         self.sock = sock
         self.address: tuple[str, int] = sock.getsockname()[:2]
-        self.group = service.group
+        self.upstream = service.upstream
         self.sessions: dict[Any, Session] = {}
         self._most = service.max_connections or SESSIONS
         sock.setblocking(False)
@@ -60,14 +73,14 @@ class UdpListener:
         if len(self.sessions) >= self._most:
             next(iter(self.sessions.values())).abort(CONNECTION_LIMIT)
         tried: list[Peer] = []
-        while (peer := self.group.take(client[0], tried)) is not None:
+        while (peer := self.upstream.take(client[0], tried)) is not None:
             tried.append(peer)
             try:
                 return Session(self, client, peer)
             except OSError as error:
                 log.debug("%s: cannot send to %s: %s", self.service.name, peer.name, error)
-                self.group.failed(peer, CONNECT_FAILED, self.service.clock())
-        self.service.meter.rejected(NO_PEER)
+                self.upstream.failed(peer, CONNECT_FAILED)
+        self.service.meter.rejected(CONNECT_FAILED if tried else self.upstream.nobody)
         return None
 
 
@@ -82,15 +95,7 @@ class Session:
 
     def __init__(self, listener: UdpListener, client: Any, peer: Peer) -> None:
         service = listener.service
-        address = listener.group.targets[peer].address
-        host = address.at or address.host
-        self._sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            self._sock.setblocking(False)
-            self._sock.connect((host, address.port))
-        except OSError:
-            self._sock.close()
-            raise
+        self._sock = open_socket(listener.upstream.targets[peer].address)
         self._listener = listener
         self._client = client
         self._peer = peer
@@ -121,8 +126,8 @@ class Session:
                 self._failed(error)
                 return
             if not self.sent:
-                now = self._listener.service.clock()
-                self._listener.group.connected(self._peer, now - self.began, now)
+                listener = self._listener
+                listener.upstream.connected(self._peer, listener.service.clock() - self.began)
             self.sent += len(data)
             try:
                 self._listener.sock.sendto(data, self._client)
@@ -132,7 +137,7 @@ class Session:
     def _failed(self, error: OSError) -> None:
         listener = self._listener
         log.debug("%s: %s does not answer: %s", listener.service.name, self._peer.name, error.strerror)
-        listener.group.health.failed(self._peer, CONNECT_FAILED, listener.service.clock())
+        listener.upstream.health.failed(self._peer, CONNECT_FAILED, listener.service.clock())
         self._end(CONNECT_FAILED)
 
     def _end(self, why: Reason | None) -> None:

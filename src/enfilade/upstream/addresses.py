@@ -80,6 +80,12 @@ class Address(NamedTuple):
         """What to connect to: IP address (or name, where none is known) and port, or the path of a Unix socket."""
         return self.path or (self.at or self.host, self.port)
 
+    def speaks(self, what: Literal["http", "tcp", "udp"]) -> bool:
+        """Whether it can be the peer of a route, or of a stream."""
+        if self.path:
+            return what != "udp"
+        return self.protocol == what or (what == "http" and self.protocol == "h2c")
+
     @property
     def is_literal(self) -> bool:
         """Nothing needs to be looked up to connect to it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from enfilade.upstream.pool import Pool
+from enfilade.upstream.private import PrivatePools
 
 
 class Peer:
@@ -42,8 +43,8 @@ class Peer:
         self.up = True
         self.trial = False
         self.turn = 0.0
-        self.pool: Pool
-        self.upgrades: Pool
+        self.pool: Pool | PrivatePools
+        self.upgrades: Pool | PrivatePools
         self._cells: memoryview[int] | None = None
         self._others: Sequence[memoryview[int]] = ()
         self._row = self._requests = 0

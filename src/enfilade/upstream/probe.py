@@ -37,10 +37,11 @@ _STATUSES = re.compile(r"([1-5])xx|([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?").fullma
 class Check:
     """One kind of active check. Times are seconds.
 
+    - `send`: of a peer that does not speak HTTP, what it is sent; the following are of one that does.
     - `path`: what is asked for, with its query, percent-encoded. `host`: for whom; the peer's own authority if empty.
       `fields`: what is sent beside, names in lower case; a field of our own is replaced by one of the same name.
-    - `statuses`: the good ones. `contains`: what must stand in the first READ_AT_MOST bytes of the body; redirects
-      are not followed.
+    - `statuses`: the good ones; redirects are not followed. `contains`: what must stand in the first READ_AT_MOST bytes of the
+      body, or of whatever else the answer is.
     - `interval`: from one check to the next. `timeout`: for all of one.
     - `fall`: so many bad checks in a row take a peer out, `rise`: so many good ones bring it back.
     """
@@ -50,6 +51,7 @@ class Check:
     fields: tuple[Pair, ...] = ()
     statuses: Collection[int] = range(200, 400)
     contains: bytes = b""
+    send: bytes = b""
     interval: float = 5.0
     timeout: float = 2.0
     rise: int = 2

@@ -1,8 +1,9 @@
-"""Active checks, made: each peer is asked as `Check` says, over its own connections, and `Health` hears how it went."""
+"""Active checks, made: each peer is asked as `Check` says, and `Health` hears how it went."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from enfilade.exchange.bodies import BodyAborted, Stream, empty_body
 from enfilade.exchange.call import Call
@@ -17,15 +18,31 @@ _TIMEOUT = reason("answer_timeout")
 _ENOUGH = reason("client_gone")
 
 
-class Prober:
-    """Checks the peers of `upstream`; `tick` is called about once a second."""
+class Probe(Protocol):
+    """One check of one peer, since `began`."""
 
-    def __init__(self, upstream: Upstream, check: Check, random: Callable[[], float]) -> None:
+    began: float
+
+    def begin(self) -> None: ...
+    def cancel(self) -> None: ...
+
+
+Done = Callable[[Peer, "bool | None"], None]
+MakeProbe = Callable[[Peer, Check, float, Done], Probe]
+"""`make(peer, check, now, done)`: `done(peer, ok)` is called once, by the time that it is cancelled at the latest. `ok` None: the
+check could not be made."""
+
+
+class Prober:
+    """Checks the peers of `upstream` by what `make` makes; `tick` is called about once a second."""
+
+    def __init__(self, upstream: Upstream, check: Check, random: Callable[[], float], make: MakeProbe) -> None:
         self._upstream = upstream
         self._check = check
         self._random = random
+        self._make = make
         self._due: dict[Peer, float] = {}
-        self._under_way: dict[Peer, _Probe] = {}
+        self._under_way: dict[Peer, Probe] = {}
 
     def tick(self, now: float) -> None:
         peers = self._upstream.peers
@@ -35,7 +52,7 @@ class Prober:
         for peer, due in self._due.items():
             if due <= now and peer not in self._under_way:
                 self._due[peer] = self._check.next_due(now, self._random())
-                probe = self._under_way[peer] = _Probe(peer, self._check, now, self._done)
+                probe = self._under_way[peer] = self._make(peer, self._check, now, self._done)
                 probe.begin()
 
     def _done(self, peer: Peer, ok: bool | None) -> None:
@@ -44,14 +61,14 @@ class Prober:
             self._upstream.health.probed(peer, ok, self._upstream.clock())
 
 
-class _Probe:
-    """One check of one peer: the caller of its call. It is `done` with True, False, or None: it could not be made."""
+class HttpProbe:
+    """Asks over the peer's own connections: the caller of its call."""
 
-    def __init__(self, peer: Peer, check: Check, now: float, done: Callable[[Peer, bool | None], None]) -> None:
+    def __init__(self, peer: Peer, check: Check, now: float, done: Done) -> None:
         self.began = now
         self._peer = peer
         self._check = check
-        self._done: Callable[[Peer, bool | None], None] | None = done
+        self._done: Done | None = done
         self._status = 0
         self._pieces: list[bytes] = []
         self._call = Call(check.request_for(peer.authority, "https" if peer.tls else "http"), empty_body(), self)

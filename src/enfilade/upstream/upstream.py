@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from enfilade.exchange.call import Call
+from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason, Source, reason
 from enfilade.upstream.breaker import Breaker
 from enfilade.upstream.budget import IDEMPOTENT, RetryBudget, may_retry
@@ -108,12 +109,12 @@ class Upstream:
 
     `peers` is never changed, but replaced: whoever walks through it is not disturbed. `key`: what balancing by hash goes by;
     `sticky`: brings clients back to the peer that served them before. `hedges`: whether late requests are asked for twice.
-    `retries`: those made so far.
+    `announce`: what peers are told, before each connection, of the client's (None: it is our own). `retries`: those made so far.
     """
 
     __slots__ = (
-        "_balancer", "_looks", "_only", "_policy", "_queue", "_tiers", "clock", "health", "hedges", "key", "name", "peers",
-        "retries", "sticky",
+        "_balancer", "_looks", "_only", "_policy", "_queue", "_tiers", "announce", "clock", "health", "hedges", "key", "name",
+        "peers", "retries", "sticky",
     )  # fmt: skip
 
     def __init__(
@@ -126,6 +127,7 @@ class Upstream:
         self.health = health
         self.key: Key | None = None
         self.sticky: Sticky | None = None
+        self.announce: Callable[[Ends | None], bytes] | None = None
         self.clock = clock
         self.retries = 0
         self._balancer = balancer
@@ -147,6 +149,10 @@ class Upstream:
         """It gets no new requests; those that it has are seen through."""
         self.arrange(tuple(p for p in self.peers if p is not peer))
         self.health.left(peer, self.clock())
+        self.retire(peer)
+
+    def retire(self, peer: Peer) -> None:
+        """Keep no connection to it that has nothing to do."""
         peer.pool.retire()
         peer.upgrades.retire()
 

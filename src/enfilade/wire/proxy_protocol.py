@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from enfilade.http.addresses import plain_ip
+from enfilade.http.ends import Ends
 
 End = tuple[str, "int | None"]
 """Host and port of one end; for a Unix socket its path ("@name": abstract) and None."""
@@ -129,6 +130,19 @@ def _path(field: bytes) -> str:
 
 # -- what we say to others
 
+Version = Literal["v1", "v2"]
+
+
+def announce(version: Version, ends: Ends | None) -> bytes:
+    """What a peer is told of the client's connection that has these `ends`; None: the connection is our own, as for a health
+    check (LOCAL, for which version 1 has only UNKNOWN)."""
+    if ends is None:
+        return b"PROXY UNKNOWN\r\n" if version == "v1" else _frame(_LOCAL, _UNSPEC, b"")
+    source = ends.client
+    if ends.client_ip != source[0]:
+        source = (ends.client_ip, 0)  # a trusted proxy has told us the address, and nothing of the port
+    return _ENCODE[version](source, ends.server)
+
 
 def encode_v1(source: End, destination: End) -> bytes:
     """The header in version 1; it can name TCP over IPv4 and IPv6, and whatever else is UNKNOWN."""
@@ -145,14 +159,17 @@ def encode_v2(source: End, destination: End) -> bytes:
     if ends is not None:
         one, other = ends
         ports = (source[1] or 0).to_bytes(2, "big") + (destination[1] or 0).to_bytes(2, "big")
-        return _frame(_TCP4 if one.version == 4 else _TCP6, one.packed + other.packed + ports)
+        return _frame(_PROXY, _TCP4 if one.version == 4 else _TCP6, one.packed + other.packed + ports)
     if source[1] is None and destination[1] is None:
-        return _frame(_UNIX, _path_field(source[0]) + _path_field(destination[0]))
-    return _frame(_UNSPEC, b"")
+        return _frame(_PROXY, _UNIX, _path_field(source[0]) + _path_field(destination[0]))
+    return _frame(_PROXY, _UNSPEC, b"")
 
 
-def _frame(family: int, block: bytes) -> bytes:
-    return _SIGNATURE + bytes((_PROXY, family)) + len(block).to_bytes(2, "big") + block
+_ENCODE = {"v1": encode_v1, "v2": encode_v2}
+
+
+def _frame(command: int, family: int, block: bytes) -> bytes:
+    return _SIGNATURE + bytes((command, family)) + len(block).to_bytes(2, "big") + block
 
 
 def _path_field(path: str) -> bytes:
