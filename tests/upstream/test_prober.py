@@ -17,7 +17,7 @@ from enfilade.http.reasons import Reason, reason
 from enfilade.upstream.later import Timer
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.probe import Check
-from enfilade.upstream.prober import Prober
+from enfilade.upstream.prober import HttpProbe, Prober
 
 
 class Answers:
@@ -50,7 +50,7 @@ def test_only_what_the_peer_does_is_a_bad_check(answer: int | Reason, up: bool) 
     pool: Any = Answers(answer)
     peer.pool = peer.upgrades = pool
     upstream.join(peer)
-    prober = Prober(upstream, Check(fall=3), random.random)
+    prober = Prober(upstream, Check(fall=3), random.random, HttpProbe)
     for _ in range(3):
         prober.tick(now)
         now += 10.0
