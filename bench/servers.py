@@ -17,6 +17,7 @@ TARGETS = {
     "isolated": "bench.apps.asgi:app",
     "isolated-mixed": "bench.apps.mixed:app",
     "burn": "bench.apps.burn:app",
+    "storm": "bench.apps.asgi:app",
 }
 OURS = "enfilade"
 
@@ -102,6 +103,26 @@ body = 0
 log = false
 "/*" = { proxy = "http://127.0.0.1:$origin" }
 """
+ENFILADE_STORM = """
+[server]
+http = "127.0.0.1:$port"
+admin = "127.0.0.2:$port"
+workers = 2
+log = { level = "warning" }
+
+[sites."*"]
+log = false
+"/app" = { app = "bench" }
+"/peers" = { proxy = "origin" }
+
+[apps.bench]
+target = "$target"
+workers = 2
+
+[upstreams.origin]
+peers = ["http://127.0.0.1:$origin", "http://127.0.0.2:$origin"]
+eject = { failures = 2, time = "200ms" }
+"""
 NGINX_ORIGIN = """
 daemon off; worker_processes 1; pid $scratch/origin.pid; error_log stderr warn; worker_rlimit_nofile 20000;
 $nginx_user
@@ -164,7 +185,10 @@ http://:$port {
     reverse_proxy 127.0.0.1:$origin
 }
 """
-ORIGINS = {"proxy": ("nginx -p $scratch -e stderr -c $origin_config", NGINX_ORIGIN)}
+ORIGINS = {
+    "proxy": ("nginx -p $scratch -e stderr -c $origin_config", NGINX_ORIGIN),
+    "storm": ("$python -m bench.flapping --port $origin", ""),
+}
 """Kind of work -> the server behind the servers, which runs on the cores of the load, and its configuration."""
 
 GRANIAN = (
@@ -195,6 +219,7 @@ SERVERS = {
                 "isolated",
                 "isolated-mixed",
                 "burn",
+                "storm",
             )
             | {"start": "$python -m enfilade run bench.apps.asgi:app --http 127.0.0.1:$port --workers 1"},
             {
@@ -203,7 +228,7 @@ SERVERS = {
             }
             | apps(ENFILADE_APP % INLINE, "asgi", "wsgi", "api", "mixed")
             | apps(ENFILADE_APP % "workers = 1", "isolated", "isolated-mixed")
-            | {"burn": ENFILADE_APP % "workers = 4", "proxy": ENFILADE_PROXY},
+            | {"burn": ENFILADE_APP % "workers = 4", "proxy": ENFILADE_PROXY, "storm": ENFILADE_STORM},
         ),
         Server(
             "nginx",

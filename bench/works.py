@@ -13,6 +13,7 @@ from bench.servers import Server
 
 WARM_UP = 1.0
 IDLE_CONNECTIONS = 5000
+STORM_PATIENCE = 300.0
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,16 @@ def idle_memory(work: Work, ground: Ground, server: Server, seconds: float) -> S
     return Sample((after - before) / IDLE_CONNECTIONS / 1024)
 
 
+def storm(work: Work, ground: Ground, server: Server, seconds: float) -> Sample:
+    """Requests that failed (`bench.clients.storm`), however long it takes."""
+    with ground.started(server, work.kind, work.path, work.body) as running:
+        before = processes.cpu_seconds(running.process.pid)
+        load = loads.client(running, STORM_PATIENCE, "storm", ("--pid", str(running.process.pid)))
+        cpu = processes.cpu_seconds(running.process.pid) - before
+    late = f"only {by_rate(load):.0f} requests a second" if by_rate(load) < 1900 else None
+    return Sample(load.errors, cores=cpu / load.seconds, p50_ms=load.p50_ms, p99_ms=load.p99_ms, problem=late)
+
+
 def start_time(work: Work, ground: Ground, server: Server, seconds: float) -> Sample:
     """Seconds from the start of the process to the first answer."""
     with ground.started(server, work.kind, work.path, work.body) as running:
@@ -160,6 +171,8 @@ WORKS = {
         Work("burn", "99th percentile of quick requests, one in ten beside them burns 50 ms of CPU; 4 workers", "burn",
              under(partial(loads.client, name="burn"), by_p99), "ms", ("granian", "uvicorn"),
              {"granian": 0.5, "uvicorn": 0.5}),
+        Work("storm", "2,000 requests a second, 20 reloads, 5 workers killed, a peer that flaps: idempotent requests that failed",
+             "storm", storm, "failed", (), limit=0, path="/app"),
         Work("idle", "memory for each of 5,000 idle keep-alive connections", "asgi", idle_memory, "KB",
              ("uvicorn", "granian", "floor"), limit=5.0),
         Work("start", "start to first answer", "start", start_time, "s", ("uvicorn",), limit=0.4, rounds=5),
