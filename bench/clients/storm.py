@@ -3,8 +3,8 @@
 Half of them go to an application in processes of its own, half to two peers of which one flaps (`bench.flapping`). Each is sent
 when it is due, or as soon as its connection has its last answer. Who is killed is asked of the admin listener at 127.0.0.2.
 
-A request whose connection is lost with the edge worker at its other end is sent again on a new one, once, as browsers do (RFC 9112
-section 9.3.1). Whatever then is not answered with 200 has failed.
+A request whose connection is lost with the edge worker at its other end is sent again on a new one, once, as browsers do
+(RFC 9112 section 9.3.1). Whatever then is not answered with 200 has failed.
 """
 
 from __future__ import annotations
@@ -101,19 +101,19 @@ class Storm:
         for _ in range(RELOADS):
             before = await self._status()
             os.kill(self._pid, signal.SIGHUP)
-            await self._until(lambda now, before=before: _asked(now) > _asked(before))  # type: ignore[misc]
+            await self._until(lambda now, before=before: _asked(now) > _asked(before))
 
     async def _kill(self) -> None:
         """Workers of the application and of the edge in turn, where another one of its kind serves."""
         for i in range(KILLS):
             await asyncio.sleep(1)
             kind = ("apps", "workers")[i % 2]
-            facts = await self._until(lambda now, kind=kind: len(_serving(now, kind)) > 1)  # type: ignore[misc]
+            facts = await self._until(lambda now, kind=kind: len(_serving(now, kind)) > 1)
             os.kill(_serving(facts, kind)[0], signal.SIGKILL)
 
     async def _until(self, condition: Any) -> dict[str, Any]:
         async with asyncio.timeout(PATIENCE):
-            while not condition(facts := await self._status()):
+            while not condition(facts := await self._status()):  # noqa: ASYNC110 - it asks another process
                 await asyncio.sleep(0.02)
         return facts
 

@@ -15,7 +15,7 @@ from math import inf
 from enfilade.assemble.apps import negotiator
 from enfilade.assemble.balance import NO_EJECTION
 from enfilade.config.schema import App
-from enfilade.exchange.call import Channel, Home
+from enfilade.exchange.call import Call, Channel, Home
 from enfilade.exchange.exchange import Handler
 from enfilade.handlers.app.bridge import WebSocketBridge
 from enfilade.handlers.app.isolated import Alive, IsolatedApp
@@ -28,6 +28,7 @@ from enfilade.process.links import Links
 from enfilade.upstream.budget import RetryBudget
 from enfilade.upstream.health import Health
 from enfilade.upstream.health import Policy as HealthPolicy
+from enfilade.upstream.late import LateBinding
 from enfilade.upstream.later import Later
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import BALANCERS
@@ -123,18 +124,20 @@ class AppLinks:
         peer = Peer(f"{app}/{identifier}", limit=concurrency)
         peer.share_counts(self._cells, rows.in_flight + slot, rows.requests + slot, self._others)
         sock.setblocking(False)
-        pool = _LinkPool(partial(self._connect, sock), self._loop.call_later, partial(self._leave, identifier))
+        pool = _LinkPool(
+            partial(self._connect, upstream, peer, sock), self._loop.call_later, partial(self._leave, identifier)
+        )
         peer.pool = peer.upgrades = pool
         self._workers[identifier] = upstream, peer
         pool.connect()
         upstream.join(peer)
 
-    def _connect(self, sock: socket.socket, home: Home) -> None:
+    def _connect(self, upstream: Upstream, peer: Peer, sock: socket.socket, home: Home) -> None:
         """The one connection that there is to a worker."""
         if sock.fileno() < 0:
             home.refused(GONE)
             return
-        make = partial(ClientConnection, self._context, home, lambda alpn: (LinkClient(STREAMS), True))
+        make = partial(_Link, self._context, home, upstream, peer)
         task: asyncio.Task[object] = self._loop.create_task(self._loop.create_unix_connection(make, sock=sock))
         self._taking.add(task)
         task.add_done_callback(partial(self._connected, home))
@@ -151,6 +154,25 @@ class AppLinks:
 
     def _failed(self, app: str, why: str) -> None:
         log.warning("a worker of %s could not be started: %s", app, why)
+
+
+class _Link(ClientConnection):
+    """The connection to one worker of an application, which says when that takes up what it is sent."""
+
+    __slots__ = ("_late",)
+
+    def __init__(self, context: ClientContext, home: Home, upstream: Upstream, peer: Peer) -> None:
+        engine = LinkClient(STREAMS)
+        super().__init__(context, home, lambda alpn: (engine, True))
+        self._late = LateBinding(peer, engine, upstream, context.loop.call_later)
+
+    def carry(self, call: Call) -> None:
+        super().carry(call)
+        self._late.sent()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._late.heard()
 
 
 class _LinkPool(Pool):

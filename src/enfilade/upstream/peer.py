@@ -16,13 +16,14 @@ class Peer:
     - `limit`: exchanges in flight at most, over all workers; 0: any number.
     - `in_flight`: exchanges of this worker. `latency`: seconds, averaged (EWMA); 0 until it has answered.
     - `authority`, `tls`, `http2`: what requests call it, and what it speaks.
+    - `held`: it has not taken up what it was sent: it gets nothing more until it has.
     - `up`: whether health lets it be used at all. `trial`: for one exchange only: who takes it makes the peer down again.
     - `turn`: belongs to the balancer, which remembers here how far its turn has come.
     - `pool`: this worker's connections to it; `upgrades`: those that upgrades are asked for on.
     """
 
     __slots__ = (
-        "_cells", "_others", "_requests", "_row", "authority", "http2", "in_flight", "latency", "limit", "name", "pool",
+        "_cells", "_others", "_requests", "_row", "authority", "held", "http2", "in_flight", "latency", "limit", "name", "pool",
         "share", "tier", "tls", "trial", "turn", "up", "upgrades", "weight",
     )  # fmt: skip
 
@@ -37,6 +38,7 @@ class Peer:
         self.authority = ""
         self.tls = False
         self.http2 = False
+        self.held = False
         self.up = True
         self.trial = False
         self.turn = 0.0
@@ -62,7 +64,7 @@ class Peer:
 
     @property
     def full(self) -> bool:
-        return 0 < self.limit <= self.load
+        return self.held or 0 < self.limit <= self.load
 
     def took(self) -> None:
         """An exchange more is in flight."""
