@@ -66,7 +66,8 @@ class Worker:
     def take(self, errand: Errand) -> None:
         self.peer.took()
         self.errands.append(errand)
-        self._late.sent()
+        if not self._late.watching:
+            self._late.watch()
 
     def turn(self, *, answers: bool = True) -> None:
         """One turn of its loop: what it has is begun, and what its answers make room for comes from the queue."""

@@ -168,7 +168,8 @@ class _Link(ClientConnection):
 
     def carry(self, call: Call) -> None:
         super().carry(call)
-        self._late.sent()
+        if not self._late.watching:
+            self._late.watch()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -40,21 +40,19 @@ class Group(Protocol):
 class LateBinding:
     """Says of `peer`, by its `link`, whether it is `held`: it has let something wait for `PATIENCE`. When it has taken all of
     that up, it gets its part of those that wait in the queue by then: of a few that is one, so that it goes where it is answered
-    first; of many a batch, because batches make a link fast. While others wait, it is held again."""
+    first; of many a batch, because batches make a link fast. While others wait, it is held again.
 
-    __slots__ = ("_group", "_later", "_link", "_peer", "_watching")
+    `watching`: something that was sent is still looked after.
+    """
+
+    __slots__ = ("_group", "_later", "_link", "_peer", "watching")
 
     def __init__(self, peer: Peer, link: Link, group: Group, later: Later) -> None:
         self._peer = peer
         self._link = link
         self._group = group
         self._later = later
-        self._watching = False
-
-    def sent(self) -> None:
-        """The link was given a request."""
-        if not self._watching:
-            self._watch()
+        self.watching = False
 
     def heard(self) -> None:
         """Something came from the worker."""
@@ -63,15 +61,16 @@ class LateBinding:
             peer.held = False
             peer.held = self._group.freed() and link.begun < link.sent
 
-    def _watch(self) -> None:
-        self._watching = True
+    def watch(self) -> None:
+        """The link was given a request: is it taken up in time? Need not be called again while `watching`."""
+        self.watching = True
         sent = self._link.sent
 
         def look() -> None:
-            self._watching = False
+            self.watching = False
             if self._link.begun < sent:
                 self._peer.held = not self._group.alone
             if self._link.begun < self._link.sent:
-                self._watch()
+                self.watch()
 
         self._later(PATIENCE, look)
