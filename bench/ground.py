@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -99,7 +100,7 @@ class Ground:
         log = self._scratch / "origin.log"
         process = processes.spawn(self._command(command, names), self._environment(), log, processes.LOAD_CORES)
         try:
-            self._first_answer(process, port, False, "/1k.html", log)
+            self._first_answer(process, port, "proxy", "/1k.html", log)
             yield port
         finally:
             processes.end(process)
@@ -112,7 +113,7 @@ class Ground:
         began = time.perf_counter()
         process = processes.spawn(self._command(server.commands[kind], names), self._environment(), log)
         try:
-            status, length = self._first_answer(process, port, kind == "tls", path, log)
+            status, length = self._first_answer(process, port, kind, path, log)
             seconds = time.perf_counter() - began
             if (status, length) != (200, body):
                 raise StartError(f"{path}: {status} with {length} bytes, expected 200 with {body}\n{tail(log)}")
@@ -151,14 +152,14 @@ class Ground:
         }
 
     def _first_answer(
-        self, process: subprocess.Popen[bytes], port: int, tls: bool, path: str, log: Path
+        self, process: subprocess.Popen[bytes], port: int, kind: str, path: str, log: Path
     ) -> tuple[int, int]:
         give_up = time.perf_counter() + START_TIMEOUT
         while time.perf_counter() < give_up:
             if process.poll() is not None:
                 raise StartError(f"ended with {process.returncode}\n{tail(log)}")
             with contextlib.suppress(ConnectionError):
-                found = ask(port, tls, path)
+                found = ask_http2(port, path) if kind == "grpc" else ask(port, kind == "tls", path)
                 if found[0] < 500:  # a server in front may be there before the one behind it
                     return found
             time.sleep(0.002)
@@ -185,6 +186,16 @@ def ask(port: int, tls: bool, path: str) -> tuple[int, int]:
         connection.request("GET", path, headers={"Host": browser.HOST})
         response = connection.getresponse()
         return response.status, len(response.read())
+
+
+def ask_http2(port: int, path: str) -> tuple[int, int]:
+    """The same over HTTP/2 without TLS; status 0 where nobody answers."""
+    command = ["h2load", "-n1", f"http://127.0.0.1:{port}{path}"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=10).stdout
+    length = re.search(r"headers.*\((\d+)\) data", said)
+    if " 1 2xx" not in said or length is None:
+        raise ConnectionError("no answer")
+    return 200, int(length[1])
 
 
 def tail(log: Path, lines: int = 12) -> str:

@@ -68,6 +68,15 @@ def h2load(server: Running, seconds: float, connections: int = 16, streams: int 
     return read_h2load(_run([*command, *_fields(), server.url], seconds))
 
 
+GRPC = ["-H", "content-type: application/grpc", "-H", "te: trailers", "-d", "bench/grpc_message.bin"]
+"""A unary call: POST with one message of five bytes."""
+
+
+def grpc(server: Running, seconds: float, connections: int = 16, streams: int = 8) -> Load:
+    command = ["h2load", f"-t{THREADS}", f"-c{connections}", f"-m{streams}", f"-D{seconds:.0f}", *GRPC]
+    return read_h2load(_run([*command, server.url], seconds))
+
+
 def read_h2load(text: str) -> Load:
     """The report of h2load as a Load. Statuses are counted when a head has come, `done` when its body has: no sum to check."""
     numbers = [
@@ -94,9 +103,10 @@ def client(server: Running, seconds: float, name: str, options: tuple[str, ...] 
     return _json(_run([*command, *options], seconds))
 
 
-def idle(port: int, connections: int) -> subprocess.Popen[str]:
+def idle(port: int, connections: int, options: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     """`connections` connections that have had one answer each and now wait, until stdin of the process is closed."""
     command = [sys.executable, "-m", "bench.clients.idle", "--port", str(port), "--connections", str(connections)]
+    command += options
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment()
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.servers import OURS
 from bench.works import Sample, Work
 
-LESS = ("ms", "KB", "s")
+LESS = ("ms", "KB", "s", "failed")
 """Units of which less is better."""
 
 HEADINGS = [
@@ -57,7 +57,7 @@ class Row:
     def spread(self) -> float:
         """(most - least) / median"""
         values = [sample.value for sample in self.samples]
-        return (max(values) - min(values)) / self.median
+        return (max(values) - min(values)) / self.median if self.median else 0.0
 
     def middle(self, name: str) -> float | None:
         values = [value for sample in self.samples if (value := getattr(sample, name)) is not None]

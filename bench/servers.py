@@ -17,6 +17,7 @@ TARGETS = {
     "isolated": "bench.apps.asgi:app",
     "isolated-mixed": "bench.apps.mixed:app",
     "burn": "bench.apps.burn:app",
+    "storm": "bench.apps.asgi:app",
 }
 OURS = "enfilade"
 
@@ -102,6 +103,26 @@ body = 0
 log = false
 "/*" = { proxy = "http://127.0.0.1:$origin" }
 """
+ENFILADE_STORM = """
+[server]
+http = "127.0.0.1:$port"
+admin = "127.0.0.2:$port"
+workers = 2
+log = { level = "warning" }
+
+[sites."*"]
+log = false
+"/app" = { app = "bench" }
+"/peers" = { proxy = "origin" }
+
+[apps.bench]
+target = "$target"
+workers = 2
+
+[upstreams.origin]
+peers = ["http://127.0.0.1:$origin", "http://127.0.0.2:$origin"]
+eject = { failures = 2, time = "200ms" }
+"""
 NGINX_ORIGIN = """
 daemon off; worker_processes 1; pid $scratch/origin.pid; error_log stderr warn; worker_rlimit_nofile 20000;
 $nginx_user
@@ -164,7 +185,38 @@ http://:$port {
     reverse_proxy 127.0.0.1:$origin
 }
 """
-ORIGINS = {"proxy": ("nginx -p $scratch -e stderr -c $origin_config", NGINX_ORIGIN)}
+ENFILADE_GRPC = """
+[server]
+http = "127.0.0.1:$port"
+h2c = true
+workers = 1
+
+[sites."*"]
+log = false
+"/*" = { proxy = "h2c://127.0.0.1:$origin" }
+"""
+NGINX_GRPC = """
+daemon off; worker_processes 1; pid $scratch/nginx.pid; error_log stderr error; worker_rlimit_nofile 20000;
+$nginx_user
+events { worker_connections 8192; }
+http {
+    access_log off; tcp_nodelay on; server_tokens off;
+    keepalive_timeout 300s; keepalive_requests 1000000000;
+    client_body_temp_path $scratch/body; proxy_temp_path $scratch/proxy; fastcgi_temp_path $scratch/fastcgi;
+    uwsgi_temp_path $scratch/uwsgi; scgi_temp_path $scratch/scgi;
+    upstream origin { server 127.0.0.1:$origin; keepalive 256; keepalive_requests 1000000000; }
+    server { listen 127.0.0.1:$port http2; location / { grpc_pass grpc://origin; } }
+}
+"""
+ORIGINS = {
+    "proxy": ("nginx -p $scratch -e stderr -c $origin_config", NGINX_ORIGIN),
+    "storm": ("$python -m bench.flapping --port $origin", ""),
+    "grpc": ("$python -m bench.grpc_origin --port $origin", ""),
+    "websocket": (
+        "uvicorn --host 127.0.0.1 --port $origin --loop uvloop --no-access-log --log-level warning bench.apps.asgi:app",
+        "",
+    ),
+}
 """Kind of work -> the server behind the servers, which runs on the cores of the load, and its configuration."""
 
 GRANIAN = (
@@ -195,6 +247,9 @@ SERVERS = {
                 "isolated",
                 "isolated-mixed",
                 "burn",
+                "storm",
+                "grpc",
+                "websocket",
             )
             | {"start": "$python -m enfilade run bench.apps.asgi:app --http 127.0.0.1:$port --workers 1"},
             {
@@ -203,13 +258,19 @@ SERVERS = {
             }
             | apps(ENFILADE_APP % INLINE, "asgi", "wsgi", "api", "mixed")
             | apps(ENFILADE_APP % "workers = 1", "isolated", "isolated-mixed")
-            | {"burn": ENFILADE_APP % "workers = 4", "proxy": ENFILADE_PROXY},
+            | {"burn": ENFILADE_APP % "workers = 4", "proxy": ENFILADE_PROXY, "storm": ENFILADE_STORM}
+            | {"grpc": ENFILADE_GRPC, "websocket": ENFILADE_PROXY},
         ),
         Server(
             "nginx",
             "nginx -v",
-            apps("nginx -p $scratch -e stderr -c $config", "files", "tls", "proxy"),
-            {"files": NGINX % "", "tls": NGINX % NGINX_TLS, "proxy": NGINX_PROXY % "127.0.0.1:$origin"},
+            apps("nginx -p $scratch -e stderr -c $config", "files", "tls", "proxy", "grpc"),
+            {
+                "files": NGINX % "",
+                "tls": NGINX % NGINX_TLS,
+                "proxy": NGINX_PROXY % "127.0.0.1:$origin",
+                "grpc": NGINX_GRPC,
+            },
         ),
         Server(
             "caddy",

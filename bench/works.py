@@ -12,7 +12,7 @@ from bench.loads import Load
 from bench.servers import Server
 
 WARM_UP = 1.0
-IDLE_CONNECTIONS = 5000
+STORM_PATIENCE = 300.0
 
 
 @dataclass(frozen=True)
@@ -96,15 +96,29 @@ def problem(load: Load, running: Running) -> str | None:
     return None
 
 
-def idle_memory(work: Work, ground: Ground, server: Server, seconds: float) -> Sample:
-    """Kilobytes that each of many connections costs while it waits after one answer."""
+def idle_memory(connections: int, *options: str) -> Callable[[Work, Ground, Server, float], Sample]:
+    """Kilobytes that each of many connections costs while it waits after one answer. `options`: of `bench.clients.idle`."""
+
+    def measure(work: Work, ground: Ground, server: Server, seconds: float) -> Sample:
+        with ground.started(server, work.kind, work.path, work.body) as running:
+            loads.idle(running.port, 100, options).communicate()
+            before = processes.memory(running.process.pid)
+            client = loads.idle(running.port, connections, options)
+            after = processes.memory(running.process.pid)
+            client.communicate()
+        return Sample((after - before) / connections / 1024)
+
+    return measure
+
+
+def storm(work: Work, ground: Ground, server: Server, seconds: float) -> Sample:
+    """Requests that failed (`bench.clients.storm`), however long it takes."""
     with ground.started(server, work.kind, work.path, work.body) as running:
-        loads.idle(running.port, 100).communicate()
-        before = processes.memory(running.process.pid)
-        client = loads.idle(running.port, IDLE_CONNECTIONS)
-        after = processes.memory(running.process.pid)
-        client.communicate()
-    return Sample((after - before) / IDLE_CONNECTIONS / 1024)
+        before = processes.cpu_seconds(running.process.pid)
+        load = loads.client(running, STORM_PATIENCE, "storm", ("--pid", str(running.process.pid)))
+        cpu = processes.cpu_seconds(running.process.pid) - before
+    late = f"only {by_rate(load):.0f} requests a second" if by_rate(load) < 1900 else None
+    return Sample(load.errors, cores=cpu / load.seconds, p50_ms=load.p50_ms, p99_ms=load.p99_ms, problem=late)
 
 
 def start_time(work: Work, ground: Ground, server: Server, seconds: float) -> Sample:
@@ -155,13 +169,19 @@ WORKS = {
              "MB/s", ("nginx", "haproxy", "caddy"), {"nginx": 0.9}, path="/1m.bin", body=1024 * 1024),
         Work("proxy-post", "reverse proxy, POST of 64 KB", "proxy", under(partial(loads.wrk, post=65536)), "requests/s",
              ("nginx", "haproxy", "caddy"), {"nginx": 0.9}, path="/post"),
+        Work("grpc", "gRPC unary through the proxy, 8 calls at once on each of 16 connections", "grpc", under(loads.grpc),
+             "requests/s", ("nginx",), {"nginx": 0.5}, path="/bench.Hello/Say", body=18),
         Work("isolated", "ASGI hello in a process of its own, edge and application on one core", "isolated", under(loads.wrk),
              "requests/s", ("nginx+uvicorn", "granian", "uvicorn"), {"nginx+uvicorn": 2.0, "granian": 1.0}),
         Work("burn", "99th percentile of quick requests, one in ten beside them burns 50 ms of CPU; 4 workers", "burn",
              under(partial(loads.client, name="burn"), by_p99), "ms", ("granian", "uvicorn"),
              {"granian": 0.5, "uvicorn": 0.5}),
-        Work("idle", "memory for each of 5,000 idle keep-alive connections", "asgi", idle_memory, "KB",
+        Work("storm", "2,000 requests a second, 20 reloads, 5 workers killed, a peer that flaps: idempotent requests that failed",
+             "storm", storm, "failed", (), limit=0, path="/app"),
+        Work("idle", "memory for each of 5,000 idle keep-alive connections", "asgi", idle_memory(5000), "KB",
              ("uvicorn", "granian", "floor"), limit=5.0),
+        Work("websocket-memory", "memory for each of 1,000 WebSockets, proxied to uvicorn", "websocket",
+             idle_memory(1000, "--websocket"), "KB", (), limit=40.0),
         Work("start", "start to first answer", "start", start_time, "s", ("uvicorn",), limit=0.4, rounds=5),
     )
 }  # fmt: skip

@@ -10,6 +10,7 @@ class Transport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.wrote = b""
+        self.writes = 0
         self.backlog = 0
         self.closed = self.aborted = self.half_closed = False
         self.reading = True
@@ -25,6 +26,7 @@ class Transport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.half_closed, "nothing is written behind the end"
         self.wrote += bytes(data)
+        self.writes += 1
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         self.write(b"".join(list_of_data))

@@ -17,7 +17,7 @@ from enfilade.assemble.app_specs import how_many
 from enfilade.assemble.apps import negotiator
 from enfilade.assemble.balance import NO_EJECTION
 from enfilade.config.schema import App
-from enfilade.exchange.call import Channel, Home
+from enfilade.exchange.call import Call, Channel, Home
 from enfilade.exchange.exchange import Handler
 from enfilade.handlers.app.bridge import WebSocketBridge
 from enfilade.handlers.app.isolated import Alive, IsolatedApp
@@ -31,6 +31,7 @@ from enfilade.upstream.budget import RetryBudget
 from enfilade.upstream.deaths import Deaths
 from enfilade.upstream.health import Health
 from enfilade.upstream.health import Policy as HealthPolicy
+from enfilade.upstream.late import LateBinding
 from enfilade.upstream.later import Later
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import BALANCERS
@@ -129,18 +130,20 @@ class AppLinks:
         peer = Peer(f"{app}/{identifier}", limit=concurrency)
         peer.share_counts(self._cells, rows.in_flight + slot, rows.requests + slot, self._others)
         sock.setblocking(False)
-        pool = _LinkPool(partial(self._connect, sock), self._loop.call_later, partial(self._leave, identifier))
+        pool = _LinkPool(
+            partial(self._connect, upstream, peer, sock), self._loop.call_later, partial(self._leave, identifier)
+        )
         peer.pool = peer.upgrades = pool
         self._workers[identifier] = upstream, peer
         pool.connect()
         upstream.join(peer)
 
-    def _connect(self, sock: socket.socket, home: Home) -> None:
+    def _connect(self, upstream: Upstream, peer: Peer, sock: socket.socket, home: Home) -> None:
         """The one connection that there is to a worker."""
         if sock.fileno() < 0:
             home.refused(GONE)
             return
-        make = partial(_Link, self._context, home, lambda alpn: (LinkClient(STREAMS), True))
+        make = partial(_Link, self._context, home, upstream, peer)
         task: asyncio.Task[object] = self._loop.create_task(self._loop.create_unix_connection(make, sock=sock))
         self._taking.add(task)
         task.add_done_callback(partial(self._connected, home))
@@ -160,11 +163,26 @@ class AppLinks:
 
 
 class _Link(ClientConnection):
-    """The connection to one worker of an application: its end is that of the worker."""
+    """The connection to one worker of an application, whose end is that of the worker. It says when that takes up what it is
+    sent."""
 
-    __slots__ = ()
+    __slots__ = ("_late",)
 
     gone: ClassVar[Reason] = GONE
+
+    def __init__(self, context: ClientContext, home: Home, upstream: Upstream, peer: Peer) -> None:
+        engine = LinkClient(STREAMS)
+        super().__init__(context, home, lambda alpn: (engine, True))
+        self._late = LateBinding(peer, engine, upstream, context.loop.call_later)
+
+    def carry(self, call: Call) -> None:
+        super().carry(call)
+        if not self._late.watching:
+            self._late.watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._late.heard()
 
 
 class _LinkPool(Pool):

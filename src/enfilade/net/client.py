@@ -19,7 +19,7 @@ from enfilade.http.fields import Fields
 from enfilade.http.reasons import Reason, Source, reason
 from enfilade.net.connection import Connection
 from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked
-from enfilade.net.senders import Sender, StreamSender
+from enfilade.net.senders import Sender, StreamSender, together
 from enfilade.observe.metrics import ConnectionMeter
 from enfilade.wire.codec import ClientCodec, HeadTooLarge, LocalError
 from enfilade.wire.events import (
@@ -163,7 +163,7 @@ class ClientConnection(Connection):
         codec = self.codec
         events = codec.feed(data, now)
         if len(events) > 1:
-            self.dispatch(events)
+            together(self.dispatch, events)
         else:
             for event in events:
                 _HANDLE[type(event)](self, event)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from enfilade.exchange.bodies import BodyAborted, Stream
 from enfilade.exchange.response import FileSlice
 from enfilade.http.reasons import Reason, reason
 from enfilade.wire.codec import Codec, LocalError
+
+T = TypeVar("T")
 
 FILE_CHUNK = 256 * 1024
 FILE_CHANGED = reason("file_changed")
@@ -42,6 +45,24 @@ class Sender(Protocol):
         """The answer will not be completed, or has no body: let go of the source."""
 
 
+_together: dict[Outlet, None] | None = None
+
+
+def together(do: Callable[[T], None], what: T) -> None:
+    """`do(what)`, and write then what senders have to say to each outlet: once, not for each piece of a body."""
+    global _together
+    if _together is not None:
+        do(what)
+        return
+    outlets = _together = {}
+    try:
+        do(what)
+    finally:
+        _together = None
+        for outlet in outlets:
+            outlet.flush()
+
+
 class StreamSender:
     """Sends what a Stream's writer writes, in the turn in which it is written."""
 
@@ -67,7 +88,10 @@ class StreamSender:
         if ended:
             self._source.on_data = None
             self._outlet.sent(self)
-        self._outlet.flush()
+        if _together is None:
+            self._outlet.flush()
+        else:
+            _together[self._outlet] = None
 
     def _push(self) -> bool:
         """Move what can be moved; True when that was the end."""

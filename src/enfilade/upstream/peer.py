@@ -18,14 +18,15 @@ class Peer:
     - `in_flight`: exchanges of this worker. `failures`: how many went against the peer so far. `latency`: seconds, averaged
       (EWMA); 0 until it has answered.
     - `authority`, `tls`, `http2`: what requests call it, and what it speaks.
+    - `held`: it has not taken up what it was sent: it gets nothing more until it has.
     - `up`: whether health lets it be used at all. `trial`: for one exchange only: who takes it makes the peer down again.
     - `turn`: belongs to the balancer, which remembers here how far its turn has come.
     - `pool`: this worker's connections to it; `upgrades`: those that upgrades are asked for on.
     """
 
     __slots__ = (
-        "_cells", "_others", "_requests", "_row", "authority", "failures", "http2", "in_flight", "latency", "limit", "name",
-        "pool", "share", "tier", "tls", "trial", "turn", "up", "upgrades", "weight",
+        "_cells", "_others", "_requests", "_row", "authority", "failures", "held", "http2", "in_flight", "latency", "limit",
+        "name", "pool", "share", "tier", "tls", "trial", "turn", "up", "upgrades", "weight",
     )  # fmt: skip
 
     def __init__(self, name: str, *, weight: int = 1, tier: int = 0, limit: int = 0) -> None:
@@ -40,6 +41,7 @@ class Peer:
         self.authority = ""
         self.tls = False
         self.http2 = False
+        self.held = False
         self.up = True
         self.trial = False
         self.turn = 0.0
@@ -71,7 +73,7 @@ class Peer:
 
     @property
     def full(self) -> bool:
-        return 0 < self.limit <= self.load
+        return self.held or 0 < self.limit <= self.load
 
     @property
     def has_others(self) -> bool:

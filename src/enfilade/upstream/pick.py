@@ -47,7 +47,7 @@ def candidates(tiers: Tiers, tried: Collection[Peer] = ()) -> Sequence[Peer]:
     for tier in tiers:
         if not tried:
             for peer in tier:
-                if peer.limit or not peer.up:
+                if peer.limit or peer.held or not peer.up:
                     break
             else:
                 return tier

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import inf
 from typing import NamedTuple, Protocol
 
 from enfilade.exchange.call import Call
@@ -30,6 +31,8 @@ _NO_PEER = reason("no_peer")
 
 LOOK = 0.015
 """Seconds between two looks for room that other workers have made, while somebody waits."""
+DEEP = 8
+"""So many for each peer wait where it does not matter any more which of them goes to whom."""
 
 
 class Errand(Protocol):
@@ -60,9 +63,13 @@ class Queue:
         self._counted = counted
         self.expired: Callable[[Errand], None]
 
+    @property
+    def full(self) -> bool:
+        return len(self.waiting) >= self._length
+
     def enter(self, errand: Errand) -> bool:
         """False: it is full."""
-        if len(self.waiting) >= self._length:
+        if self.full:
             return False
         self.waiting.append(errand)
         self._timers[errand] = self.later(self._patience, partial(self._expire, errand))
@@ -178,6 +185,30 @@ class Upstream:
         """Whether the circuit breaker keeps requests from all peers."""
         return self._policy.breaker is not None and self._policy.breaker.refuses(now)
 
+    # -- peers that are held (upstream/late.py is the other half)
+
+    @property
+    def alone(self) -> bool:
+        """There is only one peer."""
+        return len(self.peers) < 2
+
+    def freed(self) -> bool:
+        """A peer is held no more: it gets its part of those who wait. Whether others still do."""
+        waiting = self._queue.waiting
+        if waiting:
+            self._serve_queue(max(1, len(waiting) // len(self.peers)))
+        return bool(waiting)
+
+    def _let_go(self) -> bool:
+        """Where very many wait, or no more can, nobody is held. Whether anybody was."""
+        queue = self._queue
+        if not queue.full and len(queue.waiting) < DEEP * len(self.peers):
+            return False
+        held = [peer for peer in self.peers if peer.held]
+        for peer in held:
+            peer.held = False
+        return bool(held)
+
     # -- requests
 
     def send(self, errand: Errand) -> None:
@@ -288,6 +319,12 @@ class Upstream:
 
     def _enqueue(self, errand: Errand) -> None:
         policy = self._policy
+        if self._let_go():
+            self._serve_queue()
+            peer = self._choose(errand)
+            if peer is not None:
+                errand.go(peer)
+                return
         if policy.wake is None and not any(peer.up or peer.trial for peer in self.peers):
             self._give_up(errand, policy.nobody)
         elif not self._queue.enter(errand):
@@ -321,8 +358,9 @@ class Upstream:
         if self._policy.breaker is not None:
             self._policy.breaker.abandoned(self.clock())
 
-    def _serve_queue(self) -> None:
-        while self._queue.waiting:
+    def _serve_queue(self, most: float = inf) -> None:
+        while self._queue.waiting and most > 0:
+            most -= 1
             errand = self._queue.waiting[0]
             peer = self._choose(errand)
             if peer is None:

@@ -296,6 +296,23 @@ def test_http2_both_sides_stream_with_trailers(scene: Make) -> None:
     assert s.reasons == [""]
 
 
+def test_pieces_of_an_answer_that_are_read_together_are_written_together(scene: Make) -> None:
+    s = scene(http2=True)
+    client = s.client2()
+    client.asks(b"/p.S/M", method="POST")
+    (far,) = s.far
+    far.talk()
+    before = client.transport.writes
+    far.engine.start(1, 200, Fields([]))
+    for piece in (b"one", b"two", b"three"):
+        far.engine.data(1, piece)
+    far.engine.end(1, Fields([(b"grpc-status", b"0")]))
+    far.talk()
+    assert client.transport.writes == before + 1
+    client.talk()
+    assert b"".join(e.data for e in client.told(DataReceived)) == b"onetwothree" and client.told(MessageEnded)
+
+
 def test_an_early_answer_of_an_http2_peer_keeps_its_connection(scene: Make) -> None:
     s = scene(http2=True)
     client = s.client()

@@ -41,6 +41,7 @@ from tests.wire.http2.kit import (
     shown,
     window,
 )
+from tests.wire.outgoing import unjoined
 
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import reason
@@ -134,6 +135,32 @@ def test_the_same_block_gives_the_same_request_while_the_table_stays() -> None:
     engine.feed(changing, 0.0)
     (three,) = engine.feed(headers(7, GET), 0.0)
     assert three.request is not two.request and three.request.authority == "a.example"
+
+
+def test_the_same_block_gives_the_same_request_where_a_body_follows() -> None:
+    pairs = [*POST, (b"content-length", b"2")]
+    engine = server()
+    requests = []
+    for stream in (1, 3):
+        request, body, end = unjoined(
+            engine.feed(headers(stream, pairs, end=False) + frame(DATA, 1, stream, b"ab"), 0.0)
+        )
+        assert not request.ended and body.data == b"ab" and isinstance(end, MessageEnded)
+        requests.append(request.request)
+    assert requests[0] is requests[1]
+    events = engine.feed(headers(5, pairs, end=False) + frame(DATA, 1, 5, b"abc"), 0.0)
+    assert isinstance(events[-1], (Rejected, StreamClosed))  # the length is promised each time
+
+
+def test_a_remembered_block_is_held_to_the_rules_of_streams() -> None:
+    engine = server(limits=Http2Limits(streams=1))
+    engine.feed(headers(1, POST, end=False), 0.0)
+    (refused,) = engine.feed(headers(3, POST, end=False), 0.0)
+    assert isinstance(refused, StreamClosed) and refused.reason is reason("too_many_streams")
+    (again,) = engine.feed(headers(1, POST, end=False), 0.0)  # trailers that do not end the stream
+    assert isinstance(again, StreamClosed)
+    (even,) = engine.feed(headers(4, POST, end=False), 0.0)
+    assert isinstance(even, ConnectionClosed)
 
 
 def test_a_response_has_length_and_date_and_no_connection_fields() -> None:

@@ -13,7 +13,7 @@ from enfilade.wire.events import DataReceived, Event, ResponseReceived
 from enfilade.wire.link import LinkClient, LinkedRequest, LinkServer
 
 ENDS = Ends(("192.0.2.7", 4711), ("192.0.2.1", 443), "https", "a.example", "h2", "TLSv1.3")
-REQUEST, OPEN, ANSWER, START, INFORM, ACCEPT, DATA, LAST, TRAILERS, RESET, CREDIT, DRAIN = range(1, 13)
+REQUEST, OPEN, ANSWER, START, INFORM, ACCEPT, DATA, LAST, TRAILERS, RESET, CREDIT, DRAIN, BEGUN = range(1, 14)
 
 
 def asking(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.wire.link.kit import CREDIT, Both, asking, body_of, frame, parse, told
+from tests.wire.link.kit import ANSWER, BEGUN, CREDIT, Both, asking, body_of, frame, parse, told
 from tests.wire.outgoing import unjoined
 
 from enfilade.http.ends import Ends
@@ -473,3 +473,35 @@ def test_credit_is_not_given_for_a_body_that_has_ended() -> None:
     both.run()
     both.server.consumed(stream, WINDOW)
     assert [kind for kind, _, _ in parse(b"".join(both.server.pending())) if kind == CREDIT] == []
+
+
+# -- what the application has begun
+
+
+def test_answers_say_what_was_begun_and_where_there_is_none_yet_a_frame_does() -> None:
+    both = Both()
+    for _ in range(3):
+        both.client.request(asking(), end=True)
+    assert (both.client.sent, both.client.begun) == (3, 0)
+    both.server.feed(b"".join(both.client.pending()), 0.0)
+    both.server.respond(1, 200, NO_FIELDS, b"")
+    said = b"".join(both.server.pending())
+    assert [frame[:2] for frame in parse(said)] == [(ANSWER, 1), (BEGUN, 3)]
+    both.client.feed(said, 0.0)
+    assert both.client.begun == 3
+    for stream in (2, 3):
+        both.server.respond(stream, 200, NO_FIELDS, b"")
+    assert [frame[:2] for frame in parse(b"".join(both.server.pending()))] == [(ANSWER, 2), (ANSWER, 3)]
+
+
+def test_what_is_answered_in_its_turn_needs_no_frame_of_its_own() -> None:
+    both = Both()
+    stream = both.asked(asking())
+    other = both.client.request(asking(), end=True)
+    both.server.feed(b"".join(both.client.pending()), 0.0)
+    both.server.respond(other, 200, NO_FIELDS, b"")
+    both.server.respond(stream, 200, NO_FIELDS, b"")
+    said = b"".join(both.server.pending())
+    assert [frame[:2] for frame in parse(said)] == [(ANSWER, other), (ANSWER, stream)]
+    both.client.feed(said, 0.0)
+    assert both.client.begun == other

@@ -8,6 +8,7 @@ import pytest
 from tests.wire.link.kit import (
     ACCEPT,
     ANSWER,
+    BEGUN,
     CREDIT,
     DATA,
     DRAIN,
@@ -39,7 +40,10 @@ WINDOWFUL = frame(DATA, 1, b"x" * DATA_SIZE) * (WINDOW // DATA_SIZE)
 # What an application's process must not say to the edge, which has asked for 1 (GET), 2 (HEAD), 3 (POST, its body is not
 # complete) and 4 (an upgrade).
 LIES = {
-    "an unknown kind": frame(13, 1),
+    "an unknown kind": frame(14, 1),
+    "stream 0 begun": frame(BEGUN, 0),
+    "begun before it was asked for": frame(BEGUN, 5),
+    "begun with something in it": frame(BEGUN, 1, b"x"),
     "kind 0": frame(0, 1),
     "a request": frame(REQUEST, 1, encode_request(asking())),
     "a request on a new stream": frame(REQUEST, 5, encode_request(asking())),

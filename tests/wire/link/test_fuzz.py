@@ -33,7 +33,7 @@ DOWN = [
     started(4, 101, kind=6) + frame(7, 4, b"ab") + frame(8, 4) + frame(DRAIN, 0) + answer(1),
 ]
 BITS = [frame(7, 1, b"x"), frame(8, 1), frame(10, 1), credit(1, 5), frame(DRAIN, 0), frame(1, 9, GET), answer(1), b"\0",
-        b"\0\0\0\1", b"\xff", b"content-length\x001\0", b"\x01\0\0\0"]  # fmt: skip
+        frame(13, 2), b"\0\0\0\1", b"\xff", b"content-length\x001\0", b"\x01\0\0\0"]  # fmt: skip
 
 
 def app() -> LinkServer:

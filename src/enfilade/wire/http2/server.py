@@ -27,7 +27,7 @@ from enfilade.wire.http2.messages import (
     status_field,
 )
 from enfilade.wire.http2.output import NO_REQUEST, Stream
-from enfilade.wire.http2.states import Error, Flag, Frame, Role, Setting, State
+from enfilade.wire.http2.states import VERDICTS, Error, Flag, Frame, Role, Setting, State, Verdict
 from enfilade.wire.http2.timed import TimedConnection
 
 _BODY_TOO_LARGE = reason("body_too_large")
@@ -71,6 +71,7 @@ class Http2Server(TimedConnection):
         self._scheme = scheme
         self._date = date
         self._shape: Shape | None = None
+        self._uploads: dict[bytes, tuple[Request, int]] = {}  # requests with a body, and its length, as `_known`
         self._out.append(
             frames.settings(
                 (
@@ -219,12 +220,36 @@ class Http2Server(TimedConnection):
 
     # -- requests
 
-    def _opened(self, stream: int, pairs: list[Pair], ended: bool, block: bytes | None, events: list[Event]) -> None:
+    def _on_block(self, flags: int, stream: int, block: bytes, events: list[Event]) -> None:
+        known = self._uploads.get(block)
+        if known is None or flags & Flag.END_STREAM or VERDICTS[self._state(stream)][Frame.HEADERS] is not Verdict.OPEN:
+            super()._on_block(flags, stream, block, events)
+        else:
+            self._number(stream)
+            self._open(stream, *known, False)
+            events.append(RequestReceived(stream, known[0], False))
+
+    def _number(self, stream: int) -> None:
+        """A new stream."""
         if not stream & 1:  # section 5.1.1
             raise ConnectionFault(Error.PROTOCOL_ERROR)
         self._last = stream
         if len(self._streams) >= self.limits.streams:
             raise StreamFault(Error.REFUSED_STREAM, _TOO_MANY_STREAMS)
+
+    def _open(self, stream: int, request: Request, length: int, ended: bool) -> Stream:
+        s = self._streams[stream] = Stream()
+        s.request, s.headed, s.expected = request, True, length
+        if not ended:
+            s.state, s.fresh = State.OPEN, False
+            s.tunnel = request.protocol is not None
+            s.expects = b"expect" in request.fields  # nothing but 100-continue comes through
+        elif request.method == "HEAD":
+            s.fresh = False
+        return s
+
+    def _opened(self, stream: int, pairs: list[Pair], ended: bool, block: bytes | None, events: list[Event]) -> None:
+        self._number(stream)
         try:
             request, refusal = read_request(pairs, self._scheme, self.limits.request_line)
             length = declared_length(request.fields)
@@ -235,22 +260,18 @@ class Http2Server(TimedConnection):
         if ended and length > 0:
             raise Malformed(_LENGTH)
         refusal = self._too_large(request, length) or refusal
-        s = Stream()
-        s.request, s.headed, s.expected = request, True, length
-        if not ended:
-            s.state, s.fresh = State.OPEN, False
-            s.tunnel = request.protocol is not None
-            s.expects = b"expect" in request.fields  # nothing but 100-continue comes through
-        elif request.method == "HEAD":
-            s.fresh = False
-        self._streams[stream] = s
+        s = self._open(stream, request, length, ended)
         if refusal is not None:
             self._refuse(stream, s, refusal, events)
             return
         events.append(RequestReceived(stream, request, ended))
-        if s.fresh and block is not None and len(block) <= _KNOWN_BLOCK and self._decoder.size <= _KNOWN_SIZE:
+        if block is None or len(block) > _KNOWN_BLOCK or self._decoder.size > _KNOWN_SIZE:
+            return
+        if s.fresh:
             remember(self._known, block, s, _KNOWN)
             self._remember_shape(block, request)
+        elif not ended and request.protocol is None:
+            remember(self._uploads, block, (request, length), _KNOWN)
 
     def _cut(self) -> bool:
         """Whether the last block had more fields than were decoded."""
@@ -299,6 +320,7 @@ class Http2Server(TimedConnection):
 
     def _forget_requests(self) -> None:
         self._known.clear()
+        self._uploads.clear()
         self._shape = None
 
     def _refuse(self, stream: int, s: Stream, why: Reason, events: list[Event]) -> None:

@@ -58,6 +58,17 @@ class LinkClient(Connection):
         super().__init__()
         self._limit = min(limit, MOST_STREAMS)
         self._known: Blocks[Answer] = Blocks(KNOWN_BYTES)
+        self._begun = 0
+
+    @property
+    def sent(self) -> int:
+        """The newest stream, which is how many requests there were."""
+        return self._last
+
+    @property
+    def begun(self) -> int:
+        """The newest stream whose request the application has taken up, which it does in their order."""
+        return self._begun
 
     @property
     def available(self) -> int:
@@ -119,6 +130,7 @@ class LinkClient(Connection):
         size = len(data)
         known = self._known
         streams = self._streams
+        begun = self._begun
         while size - offset >= HEADER_SIZE:
             stream, second, number = unpack_header(data, offset)
             start = offset + HEADER_SIZE
@@ -126,6 +138,8 @@ class LinkClient(Connection):
             if end > size:
                 break
             offset = end
+            if stream > begun:
+                begun = stream
             kind = second >> 24
             if kind == _ANSWER and streams.get(stream) is _ASKED:
                 body_at = start + number
@@ -139,8 +153,9 @@ class LinkClient(Connection):
                 self.drain()
                 if self.closing:
                     return b""
-            else:
+            elif kind != Kind.BEGUN or not 0 < stream <= self._last or start != end:
                 self._frame(stream, kind, number, data[start:end], events)
+        self._begun = begun
         if self._final:
             self._settle()
         return self._incomplete(data, offset)

@@ -54,6 +54,7 @@ class LinkServer(Connection):
         self._ends: Blocks[Ends] = Blocks(_ENDS_BYTES)
         self._fields: Blocks[Fields] = Blocks(_FIELDS_BYTES)
         self._draining = False
+        self._begun = 0  # the newest stream of which the edge knows that it was begun
 
     def forget(self) -> None:
         """See `ServerCodec.forget`."""
@@ -136,6 +137,15 @@ class LinkServer(Connection):
             self._forget(stream)
 
     # -- answers
+
+    def pending(self) -> list[bytes]:
+        """See `Codec.pending`. Requests that were read are begun by now: their answers say so, or this does."""
+        last = self._last
+        if last > self._begun:
+            self._begun = last
+            if last in self._streams:
+                self._out.append(frame(Kind.BEGUN, last))
+        return super().pending()
 
     def respond(self, stream: int, status: int, fields: Fields, body: bytes) -> None:
         """See `ServerCodec.respond`. Date is left to the edge."""

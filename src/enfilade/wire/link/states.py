@@ -1,7 +1,7 @@
 """What may be said on a stream, and when, as a table: what comes is held to it, and what is sent. `docs/states/link.md` is drawn
 from it.
 
-- RESET and CREDIT may come at any time. ACCEPT puts what was a whole REQUEST back into BODY: what follows is the tunnel's.
+- RESET, CREDIT and BEGUN may come at any time. ACCEPT puts what was a whole REQUEST back into BODY: what follows is the tunnel's.
 - A response that has ended ends its stream, whatever is missing of the request; a tunnel is over when both ways have ended.
 - Frames for a stream that is over are overlooked: their sender did not know yet.
 """
@@ -27,6 +27,8 @@ class Kind(IntEnum):
     RESET = 10  # the name of a reason: the stream is over
     CREDIT = 11  # so many more bytes of body may come as the number says
     DRAIN = 12  # stream 0: of the application: make no new requests; of the edge: none will come
+    # the application to the edge
+    BEGUN = 13  # this request and all before it have been taken up; said where no answer says so
 
 
 class Way(IntEnum):
