@@ -16,7 +16,8 @@ from enfilade.upstream.health import Health
 from enfilade.upstream.health import Policy as HealthPolicy
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import BALANCERS
-from enfilade.upstream.upstream import Policy, Queue, Upstream
+from enfilade.upstream.queue import Queue
+from enfilade.upstream.upstream import Policy, Upstream
 
 GONE = reason("application_gone")
 MOST = 4

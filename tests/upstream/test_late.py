@@ -13,7 +13,8 @@ from enfilade.upstream.late import PATIENCE, LateBinding
 from enfilade.upstream.later import Timer
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import LeastConnections
-from enfilade.upstream.upstream import DEEP, Policy, Queue, Upstream
+from enfilade.upstream.queue import Queue
+from enfilade.upstream.upstream import DEEP, Policy, Upstream
 
 
 class Later:

@@ -10,7 +10,8 @@ from enfilade.upstream.health import Health
 from enfilade.upstream.health import Policy as HealthPolicy
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import BALANCERS
-from enfilade.upstream.upstream import LOOK, Policy, Queue, Upstream
+from enfilade.upstream.queue import Queue
+from enfilade.upstream.upstream import LOOK, Policy, Upstream
 
 
 class Timer:

@@ -36,7 +36,8 @@ from enfilade.upstream.later import Later
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import BALANCERS
 from enfilade.upstream.pool import Pool
-from enfilade.upstream.upstream import Policy, Queue, Upstream
+from enfilade.upstream.queue import Queue
+from enfilade.upstream.upstream import Policy, Upstream
 from enfilade.wire.link import LinkClient
 from enfilade.wire.websocket.plain import PlainFrames
 

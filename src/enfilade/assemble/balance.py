@@ -22,9 +22,10 @@ from enfilade.upstream.latency import Percentile
 from enfilade.upstream.later import Later
 from enfilade.upstream.pick import BALANCERS
 from enfilade.upstream.probe import Check, parse_statuses
+from enfilade.upstream.queue import Queue
 from enfilade.upstream.shared import Shared
 from enfilade.upstream.sticky import Sticky
-from enfilade.upstream.upstream import Policy, Queue
+from enfilade.upstream.upstream import Policy
 from enfilade.wire.proxy_protocol import announce
 
 NO_EJECTION = Tolerance(failures=0)

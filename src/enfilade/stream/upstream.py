@@ -11,7 +11,8 @@ from enfilade.upstream.addresses import Address
 from enfilade.upstream.health import Health
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import Balancer, candidates
-from enfilade.upstream.upstream import Policy, Queue, Upstream
+from enfilade.upstream.queue import Queue
+from enfilade.upstream.upstream import Policy, Upstream
 
 _BUSY = reason("upstream_busy")
 _NO_PEER = reason("no_peer")

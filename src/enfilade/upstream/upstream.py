@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from math import inf
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from enfilade.exchange.call import Call
 from enfilade.http.ends import Ends
@@ -17,9 +15,10 @@ from enfilade.upstream.deaths import Deaths
 from enfilade.upstream.health import Health
 from enfilade.upstream.key import Key
 from enfilade.upstream.latency import Percentile
-from enfilade.upstream.later import Later, Timer
+from enfilade.upstream.later import Timer
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import Balancer, Tiers, candidates, tiers
+from enfilade.upstream.queue import Errand, Queue
 from enfilade.upstream.sticky import Sticky
 
 _UNREACHABLE = tuple(map(reason, ("connect_failed", "connect_timeout", "upstream_tls")))
@@ -33,66 +32,6 @@ LOOK = 0.015
 """Seconds between two looks for room that other workers have made, while somebody waits."""
 DEEP = 8
 """So many for each peer wait where it does not matter any more which of them goes to whom."""
-
-
-class Errand(Protocol):
-    """What waits for a peer. `key`: what balancers that hash go by; `wanted`: the peer that it goes to if that can be used."""
-
-    key: bytes
-    wanted: Peer | None
-
-    def go(self, peer: Peer) -> None:
-        """Here is one."""
-
-    def give_up(self, why: Reason) -> None:
-        """There is none."""
-
-
-class Queue:
-    """Those who wait for a peer with room, first come first served: `length` of them at most, each `patience` seconds.
-    `expired` is told who has waited for too long, `counted` how many wait."""
-
-    def __init__(
-        self, length: int, patience: float, later: Later, counted: Callable[[int], None] | None = None
-    ) -> None:
-        self.waiting: deque[Errand] = deque()
-        self._length = length
-        self._patience = patience
-        self.later = later
-        self._timers: dict[Errand, Timer] = {}
-        self._counted = counted
-        self.expired: Callable[[Errand], None]
-
-    @property
-    def full(self) -> bool:
-        return len(self.waiting) >= self._length
-
-    def enter(self, errand: Errand) -> bool:
-        """False: it is full."""
-        if self.full:
-            return False
-        self.waiting.append(errand)
-        self._timers[errand] = self.later(self._patience, partial(self._expire, errand))
-        self._count()
-        return True
-
-    def leave(self, errand: Errand) -> bool:
-        """Whether it was waiting."""
-        timer = self._timers.pop(errand, None)
-        if timer is None:
-            return False
-        timer.cancel()
-        self.waiting.remove(errand)
-        self._count()
-        return True
-
-    def _expire(self, errand: Errand) -> None:
-        self.leave(errand)
-        self.expired(errand)
-
-    def _count(self) -> None:
-        if self._counted is not None:
-            self._counted(len(self.waiting))
 
 
 class Policy(NamedTuple):
