@@ -200,3 +200,14 @@ def test_who_is_held_with_nothing_to_do_could_never_be_heard(scene: Scene) -> No
     busy.peer.let_go()
     scene.upstream.tick(scene.later.now)
     assert not scene.waiting and busy.waiting == 1 and other.waiting == 1
+
+
+def test_a_worker_that_has_left_as_the_last_is_heard_to_its_end(scene: Scene) -> None:
+    scene.send()
+    scene.upstream.arrange(())
+    for worker in scene.workers:
+        worker.turn()
+    assert scene.waiting == 1, "for whoever comes"
+    scene.upstream.arrange([scene.workers[0].peer])
+    scene.upstream.tick(scene.later.now)
+    assert not scene.waiting

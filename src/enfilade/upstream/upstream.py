@@ -135,7 +135,7 @@ class Upstream:
         """A peer is held no more: it gets its part of those who wait. Whether others still do."""
         waiting = self._queue.waiting
         if waiting:
-            self._serve_queue(max(1, len(waiting) // len(self.peers)))
+            self._serve_queue(max(1, len(waiting) // max(1, len(self.peers))))  # it may be the last that leaves
         return bool(waiting)
 
     def _let_go(self) -> bool:
