@@ -56,7 +56,7 @@ TITLES = {
 INTRO = """\
 # Configuration
 
-<!-- Made from src/enfilade/config/schema.py by docs/make.py; change it there. -->
+<!-- Made from src/enfilade/config/schema/ by docs/make.py; change it there. -->
 
 `enfilade up` reads `enfilade.toml` or `enfilade_conf.py` in the working directory, or the file named with `-c`. `enfilade check`
 says what it would serve, or everything that is wrong, with line and column. A bad configuration refuses the start, and a

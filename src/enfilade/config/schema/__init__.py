@@ -1,0 +1,92 @@
+"""Everything that can be configured: the tables of `enfilade.toml`, and the same objects in Python.
+
+The text of each field is its public documentation: `enfilade schema` and `docs/configuration.md` are made from it.
+"""
+
+from typing import Annotated
+
+from enfilade.config.schema.apps import App, AppLimits, WorkerRange
+from enfilade.config.schema.leaves import Table, Text
+from enfilade.config.schema.server import Limits, Server, ServerLog, Tls
+from enfilade.config.schema.sites import (
+    Branch,
+    Fixed,
+    HeaderRules,
+    Log,
+    MirrorTo,
+    Policies,
+    Proxy,
+    Redirect,
+    Route,
+    Site,
+)
+from enfilade.config.schema.streams import Stream, StreamLog
+from enfilade.config.schema.upstreams import (
+    Breaker,
+    Check,
+    Discover,
+    Dns,
+    Ejection,
+    Peer,
+    PeerTls,
+    Redis,
+    StickyCookie,
+    Upstream,
+)
+
+__all__ = [
+    "App",
+    "AppLimits",
+    "Branch",
+    "Breaker",
+    "Check",
+    "Config",
+    "Discover",
+    "Dns",
+    "Ejection",
+    "Fixed",
+    "HeaderRules",
+    "Limits",
+    "Log",
+    "MirrorTo",
+    "Peer",
+    "PeerTls",
+    "Policies",
+    "Proxy",
+    "Redirect",
+    "Redis",
+    "Route",
+    "Server",
+    "ServerLog",
+    "Site",
+    "StickyCookie",
+    "Stream",
+    "StreamLog",
+    "Table",
+    "Text",
+    "Tls",
+    "Upstream",
+    "WorkerRange",
+]
+
+
+class Config(Table, frozen=True):
+    """A whole configuration."""
+
+    server: Annotated[Server, Text("The processes and what they listen on.")] = Server()
+    sites: Annotated[
+        dict[str, Site], Text('Sites by host name: `example.com`, `*.example.com`, or `"*"` for every other host.')
+    ] = {}
+    apps: Annotated[dict[str, App], Text("Applications by name.")] = {}
+    upstreams: Annotated[dict[str, Upstream], Text("Servers that requests are handed on to, by name.")] = {}
+    streams: Annotated[dict[str, Stream], Text("Raw TCP and UDP services by name.")] = {}
+
+    @property
+    def inline_apps(self) -> dict[str, App]:
+        """Those that run inside the edge workers."""
+        return {name: app for name, app in self.apps.items() if app.inline}
+
+    @property
+    def isolated_apps(self) -> dict[str, App]:
+        """Those that run in processes of their own."""
+        return {name: app for name, app in self.apps.items() if not app.inline}

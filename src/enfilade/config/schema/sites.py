@@ -1,0 +1,186 @@
+"""Sites and their routes, and what routes hand requests on to."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from enfilade.config.schema.leaves import FilePath, Size, Status, Table, Text
+from enfilade.config.schema.server import Tls
+
+
+class Log(Table, frozen=True):
+    """An access log."""
+
+    format: Annotated[
+        str | list[str],
+        Text(
+            '`"common"`, `"combined"`, `"json"`; a text with fields in braces, such as `"{method} {target} {status}"`; '
+            "or a list of fields, which are logged as JSON."
+        ),
+    ] = "common"
+    to: Annotated[FilePath, Text('`"stdout"`, `"stderr"` or a file, which is opened again on SIGUSR1.')] = "stdout"
+
+
+class HeaderRules(Table, frozen=True):
+    """What happens to the header fields of answers. A table of names and texts alone is short for `set`."""
+
+    set: Annotated[dict[str, str], Text("Fields that answers have with exactly this value.")] = {}
+    add: Annotated[dict[str, str], Text("Fields that are added to those that are there.")] = {}
+    remove: Annotated[list[str], Text("Fields that are taken away.")] = []
+
+
+class Redirect(Table, frozen=True):
+    """An answer that sends the client elsewhere."""
+
+    to: Annotated[
+        str,
+        Text(
+            "The address or path; `{name}` stands for that segment of the pattern, `{path}`, `{query}` and `{host}` for "
+            "those of the request."
+        ),
+    ]
+    status: Annotated[Literal[301, 302, 303, 307, 308], Text("308 and 307 keep the method.")] = 308
+
+
+class Fixed(Table, frozen=True):
+    """An answer that is always the same. A 2xx answers GET and HEAD, and another method only where the pattern names it
+    (`"POST /hook"`); else that gets 405. Any other status answers every method."""
+
+    status: Annotated[Status, Text("Its status.")] = 200
+    body: Annotated[str, Text("Its body.")] = ""
+    type: Annotated[str, Text("Its Content-Type.")] = "text/plain; charset=utf-8"
+
+
+class Policies(Table, frozen=True):
+    """What a site says for all its routes, and a route for itself instead."""
+
+    log: Annotated[bool | Log | None, Text("The access log: `true` (as without it), `false`, or a table.")] = None
+    headers: Annotated[
+        HeaderRules | None, Text("Header fields of answers. A route's rules replace those of its site.")
+    ] = None
+    request_id: Annotated[
+        bool | str | None,
+        Text("Give each request an id and answer with it in `X-Request-Id`, or in the field named here."),
+    ] = None
+    timing: Annotated[bool | None, Text("Tell the client in `Server-Timing` how long each room took.")] = None
+
+
+class Branch(Table, frozen=True):
+    """One way of a split."""
+
+    to: Annotated[str | list[str], Text("The name of a table in `upstreams`, or the URLs of its servers.")]
+    weight: Annotated[
+        float,
+        Meta(ge=0),
+        Text("How many of the clients take it, in comparison to the others; 0: none but those of `when`."),
+    ] = 0.0
+    when: Annotated[
+        dict[str, str],
+        Text(
+            'Requests that take it in any case: `{"cookie beta" = "1"}`, `{"header X-Canary" = "yes"}`; one is enough.'
+        ),
+    ] = {}
+
+
+class MirrorTo(Table, frozen=True):
+    """Somebody who is asked the same; the answers are thrown away."""
+
+    to: Annotated[str | list[str], Text("The name of a table in `upstreams`, or the URLs of its servers.")]
+    part: Annotated[
+        float,
+        Meta(ge=0, le=1),
+        Text("How many of the requests (0 to 1). Not those whose body comes in pieces."),
+    ] = 1.0
+
+
+class Proxy(Table, frozen=True):
+    """What is handed on to an upstream, and how. A name or a list of URLs alone is short for `to`."""
+
+    to: Annotated[
+        str | list[str], Text("The name of a table in `upstreams`, or the URLs of its servers; or instead `split`.")
+    ] = msgspec.field(default_factory=list)
+    split: Annotated[list[Branch], Text("Several ways, each for a part of the clients: for canaries.")] = []
+    split_by: Annotated[
+        str, Text("Who takes the same way each time: `ip`, `header NAME`, `cookie NAME`, `query NAME`.")
+    ] = "ip"
+    mirror: Annotated[MirrorTo | None, Text("Ask somebody else the same.")] = None
+    host: Annotated[
+        str,
+        Text(
+            'The Host that the server is told: `"client"`, as the client said it; `"peer"`, the server\'s own; or this one.'
+        ),
+    ] = "client"
+    strip: Annotated[bool, Text("Take off the path what the pattern has in front of `/*`.")] = False
+    path: Annotated[
+        str | None,
+        Text("Ask for this path; `{path}` stands for what `strip` would leave, `{name}` for a segment of the pattern."),
+    ] = None
+    headers: Annotated[HeaderRules | None, Text("Header fields of the request, as the server gets it.")] = None
+    instead: Annotated[
+        dict[str, FilePath],
+        Text('Pages in place of the server\'s, by status (`"404"`) or class (`"5xx"`).'),
+    ] = {}
+    internal: Annotated[
+        FilePath | None,
+        Text("Directory of the files that the server may name in `X-Accel-Redirect`, to have them sent in its place."),
+    ] = None
+
+
+class Route(Policies, frozen=True):
+    """What answers (exactly one of `app`, `files`, `proxy`, `redirect`, `respond`), and the filters in front of it."""
+
+    app: Annotated[str | None, Text("Name of a table in `apps`.")] = None
+    files: Annotated[FilePath | None, Text("A directory whose files are served.")] = None
+    proxy: Annotated[
+        str | list[str] | Proxy | None,
+        Text("What is handed on to other servers: the name of a table in `upstreams`, their URLs, or a table."),
+    ] = None
+    redirect: Annotated[str | Redirect | None, Text("Where to send the client (308), or a table.")] = None
+    respond: Annotated[str | Status | Fixed | None, Text("A fixed answer: its text (200), its status, or a table.")] = (
+        None
+    )
+    balance: Annotated[
+        str | None, Text("Only with `proxy` and URLs: how they share the work, as `balance` in `upstreams`.")
+    ] = None
+    mount: Annotated[
+        bool | str,
+        Text(
+            "Only with `app`: the prefix that the application is told (`root_path`, `SCRIPT_NAME`). `true`: what the pattern has "
+            "in front of `/*`; `false`: none; a text: this prefix."
+        ),
+    ] = True
+    spa: Annotated[
+        bool, Text("Only with `files`: what is not found and looks like a page is answered with the index file.")
+    ] = False
+    listing: Annotated[bool, Text("Only with `files`: a page for directories without an index file.")] = False
+    index: Annotated[tuple[str, ...], Text("Only with `files`: names of index files, the first that exists.")] = (
+        "index.html",
+    )
+    cache_control: Annotated[
+        str | None, Text("Only with `files`: the Cache-Control field; with `spa`, index files have `no-cache`.")
+    ] = None
+    precompressed: Annotated[
+        bool, Text("Only with `files`: serve `x.zst`, `x.br` or `x.gz` beside `x` to clients that accept it.")
+    ] = True
+    body_limit: Annotated[Size | None, Text("Longest request body here, instead of `server.limits.body`.")] = None
+
+
+class Site(Policies, frozen=True):
+    """Host names served together. Every other key of this table is a route: a pattern, `/path` or `METHOD /path`. `*` at its
+    end matches the rest, `{name}` one segment; the most specific pattern wins."""
+
+    tls: Annotated[
+        Tls | Literal["internal", "off"] | None,
+        Text(
+            'A table with `certificate` and `key`; `"internal"`: a certificate made at the start, kept in memory, for '
+            'development; `"off"`: this site is not served over TLS.'
+        ),
+    ] = None
+    routes: Annotated[
+        dict[str, Route], Text("The routes by pattern. In TOML they stand directly in the table of the site.")
+    ] = {}
+
+    @property
+    def over_tls(self) -> bool:
+        return self.tls not in (None, "off")
