@@ -107,9 +107,9 @@ class Storm:
         """Workers of the application and of the edge in turn, where another one of its kind serves."""
         for i in range(KILLS):
             await asyncio.sleep(1)
-            kind = ("apps", "workers")[i % 2]
-            facts = await self._until(lambda now, kind=kind: len(_serving(now, kind)) > 1)
-            os.kill(_serving(facts, kind)[0], signal.SIGKILL)
+            of_app = i % 2 == 0
+            facts = await self._until(lambda now, of_app=of_app: len(_serving(now, of_app)) > 1)
+            os.kill(_serving(facts, of_app)[0], signal.SIGKILL)
 
     async def _until(self, condition: Any) -> dict[str, Any]:
         async with asyncio.timeout(PATIENCE):
@@ -135,9 +135,10 @@ def _asked(facts: dict[str, Any]) -> int:
     return int(facts["reloads"] + facts["reloads_refused"])
 
 
-def _serving(facts: dict[str, Any], kind: str) -> list[int]:
-    """Of the generation that serves."""
-    return [p["pid"] for p in facts[kind] if (p["state"], p["generation"]) == ("serving", facts["generation"])]
+def _serving(facts: dict[str, Any], of_app: bool) -> list[int]:
+    """The workers that serve, of the generation that serves."""
+    workers = facts["apps"][0]["workers"] if of_app else facts["workers"]
+    return [w["pid"] for w in workers if (w["state"], w["generation"]) == ("serving", facts["generation"])]
 
 
 def main() -> None:
