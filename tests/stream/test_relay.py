@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from errno import EMFILE
 from functools import partial
 from typing import Any
 
@@ -226,6 +227,23 @@ def test_a_peer_that_leaves_keeps_its_connections_and_gets_no_more() -> None:
         writer.write(b"hind")
         writer.write_eof()
         assert await reader.read() == b"heard behind" and (await world.sink.next()).peer == first
+
+    run(main)
+
+
+def test_what_we_have_not_got_ourselves_is_held_against_no_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async def no_descriptors(*args: Any, **kwargs: Any) -> Any:
+            raise OSError(EMFILE, "Too many open files")
+
+        world = World(await peer(echo))
+        await world.listen()
+        monkeypatch.setattr("enfilade.stream.relay.connect", no_descriptors)
+        for _ in range(6):
+            reader, _ = await world.client()
+            assert await _all_of(reader) == b""
+        assert world.service.upstream is not None and world.service.upstream.peers[0].up
+        assert world.meter.reasons == ["no_socket"] * 6
 
     run(main)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable
 from typing import cast
 
@@ -16,7 +15,7 @@ from enfilade.http.reasons import Reason, reason
 from enfilade.net.connection import ends_of
 from enfilade.net.dialer import connect
 from enfilade.route.hosts import Hosts
-from enfilade.stream.service import StreamService
+from enfilade.stream.service import StreamService, reason_of
 from enfilade.stream.upstream import StreamUpstream
 from enfilade.upstream.peer import Peer
 from enfilade.wire.client_hello import NotTls, parse
@@ -25,13 +24,10 @@ log = logging.getLogger("enfilade.stream")
 
 CLIENT_GONE = reason("client_gone")
 CONNECTION_LIMIT = reason("connection_limit")
-CONNECT_FAILED = reason("connect_failed")
-CONNECT_TIMEOUT = reason("connect_timeout")
 HELLO_TIMEOUT = reason("handshake_timeout")
 IDLE_TIMEOUT = reason("idle_timeout")
 SHUTTING_DOWN = reason("shutting_down")
 UNKNOWN_NAME = reason("unknown_server_name")
-UPSTREAM_TLS = reason("upstream_tls")
 HIGH_WATER = 512 * 1024
 """Bytes that one end may be behind before the other is not read any more: two reads of the loop."""
 
@@ -257,7 +253,7 @@ class Relay(End):
                     server_name=target.server_name or "",
                 )  # fmt: skip
         except OSError as error:
-            why = _reason_of(error)
+            why = reason_of(error)
             log.warning("%s: cannot connect to %s: %s", service.name, peer.name, error or why.text)
             upstream.failed(peer, why)
             self.other.drop()
@@ -346,9 +342,3 @@ class Relay(End):
 
     def __repr__(self) -> str:
         return f"<Relay {self.service.name} {self.ends.client} -> {self._peer}>"
-
-
-def _reason_of(error: OSError) -> Reason:
-    if isinstance(error, TimeoutError):
-        return CONNECT_TIMEOUT
-    return UPSTREAM_TLS if isinstance(error, ssl.SSLError) else CONNECT_FAILED

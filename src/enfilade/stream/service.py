@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from enfilade.http.ends import Ends
-from enfilade.http.reasons import Reason
+from enfilade.http.reasons import Reason, reason
 from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked
+from enfilade.net.dialer import OUR_SHORTAGE
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import ConnectionMeter, StreamMeter
 from enfilade.route.hosts import Hosts
 from enfilade.stream.log import Record
 from enfilade.stream.upstream import StreamUpstream
+
+CONNECT_FAILED = reason("connect_failed")
+CONNECT_TIMEOUT = reason("connect_timeout")
+NO_SOCKET = reason("no_socket")
+UPSTREAM_TLS = reason("upstream_tls")
+
+
+def reason_of(error: OSError) -> Reason:
+    """Why a peer could not be connected to. It is not to blame for what we have not got ourselves."""
+    if isinstance(error, TimeoutError):
+        return CONNECT_TIMEOUT
+    if error.errno in OUR_SHORTAGE:
+        return NO_SOCKET
+    return UPSTREAM_TLS if isinstance(error, ssl.SSLError) else CONNECT_FAILED
 
 
 class StreamLimits(NamedTuple):

@@ -10,13 +10,12 @@ from typing import Any
 
 from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason, reason
-from enfilade.stream.service import StreamService
+from enfilade.stream.service import CONNECT_FAILED, StreamService, reason_of
 from enfilade.upstream.addresses import Address
 from enfilade.upstream.peer import Peer
 
 log = logging.getLogger("enfilade.stream")
 
-CONNECT_FAILED = reason("connect_failed")
 CONNECTION_LIMIT = reason("connection_limit")
 BATCH = 64
 """Datagrams that are read of one socket in a turn of the loop; the others are served in between."""
@@ -73,14 +72,16 @@ class UdpListener:
         if len(self.sessions) >= self._most:
             next(iter(self.sessions.values())).abort(CONNECTION_LIMIT)
         tried: list[Peer] = []
+        why = self.upstream.nobody
         while (peer := self.upstream.take(client[0], tried)) is not None:
             tried.append(peer)
             try:
                 return Session(self, client, peer)
             except OSError as error:
                 log.debug("%s: cannot send to %s: %s", self.service.name, peer.name, error)
-                self.upstream.failed(peer, CONNECT_FAILED)
-        self.service.meter.rejected(CONNECT_FAILED if tried else self.upstream.nobody)
+                why = reason_of(error)
+                self.upstream.failed(peer, why)
+        self.service.meter.rejected(why)
         return None
 
 
