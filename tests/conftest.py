@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("enfilade", deadline=None)
+settings.load_profile("enfilade")
 
 REAL = [Path(__file__).parent / name for name in ("e2e", "process")]
 """Tests with real processes, sockets and clocks."""
