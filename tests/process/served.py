@@ -89,6 +89,9 @@ class TinyWorker:
         self.control.on_drain(self.drain)
         self.control.on_stop_now(self.done.set)
         self.control.on_reopen_logs(lambda: logging.warning("worker %d reopens its logs", self.control.slot))
+        # The applications of a reload serve by now, though they may not be linked yet: a real edge lets requests wait for that.
+        while self.control.generation > 1 and len(self.apps) < len(self.plan.apps):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
         for sock in self.sockets:
             sock.listen(1024)
             self.loop.add_reader(sock, self.accept, sock)
