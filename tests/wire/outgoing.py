@@ -19,14 +19,14 @@ def outgoing(
 def unjoined(events: Iterable[Event], *, empty: bool = False) -> Iterator[Event]:
     """`events` with the body of a whole message by itself again; `empty`: also where an answer has none."""
     for event in events:
-        if isinstance(event, ResponseReceived) and event.ended and (event.body or empty):
+        if isinstance(event, ResponseReceived) and event.ended and (event.body or event.trailers.pairs or empty):
             yield ResponseReceived(event.stream, event.status, event.fields, False)
             if event.body:
                 yield DataReceived(event.stream, event.body)
-            yield MessageEnded(event.stream)
-        elif isinstance(event, RequestReceived) and event.body:
+            yield MessageEnded(event.stream, event.trailers)
+        elif isinstance(event, RequestReceived) and (event.body or event.trailers.pairs):
             yield RequestReceived(event.stream, event.request, False)
             yield DataReceived(event.stream, event.body)
-            yield MessageEnded(event.stream)
+            yield MessageEnded(event.stream, event.trailers)
         else:
             yield event

@@ -64,13 +64,14 @@ class Stream:
         self._over: Reason | None = None
 
     @classmethod
-    def of(cls, data: bytes) -> Stream:
+    def of(cls, data: bytes, trailers: Fields = NO_FIELDS) -> Stream:
         """A body that is all there."""
         stream = cls()
         if data:
             stream._chunks.append(data)
             stream.size = len(data)
         stream.ended = True
+        stream.trailers = trailers
         return stream
 
     @property

@@ -15,7 +15,7 @@ from enfilade.exchange.bodies import BodyAborted, Stream, empty_body
 from enfilade.exchange.call import Call, Home
 from enfilade.exchange.response import Body, Response, Tunnel
 from enfilade.http.ends import Ends
-from enfilade.http.fields import Fields
+from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason, Source, reason
 from enfilade.net.connection import Connection
 from enfilade.net.context import ConnectionContext, ConnectionLimits, Tracked
@@ -286,7 +286,11 @@ class ClientConnection(Connection):
         body: Body
         if event.ended:
             self._release(call)
-            call.caller.answered(call, Response(status, event.fields, event.body))
+            if event.trailers is NO_FIELDS:
+                call.caller.answered(call, Response(status, event.fields, event.body))
+            else:
+                call.caller.answered(call, Response(status, event.fields, Stream.of(event.body, event.trailers)))
+                call.caller.over(call, None)
             return
         flow = self._flow(event.stream)
         if call.request.protocol is not None and (status == 101 or (status < 300 and call.request.method == "CONNECT")):

@@ -15,7 +15,7 @@ from enfilade.exchange.errors import failure_response
 from enfilade.exchange.exchange import Exchange, Outcome
 from enfilade.exchange.pending import Pending
 from enfilade.exchange.response import FileSlice, Response, Tunnel
-from enfilade.http.fields import Fields
+from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
 from enfilade.net.connection import Connection
@@ -133,7 +133,8 @@ class HttpConnection(Connection):
             # An engine hands out the same Request again only on the same connection, so what was found stays right.
             match = request.route = request.route or self.service.find(request, ends)
         if event.ended:
-            inbound = Stream.of(event.body) if event.body else _NOBODY
+            bare = not event.body and event.trailers is NO_FIELDS
+            inbound = _NOBODY if bare else Stream.of(event.body, event.trailers)
         else:
             inbound = Stream(on_taken=partial(self._taken, stream))
         x = Exchange(request, inbound, ends, self, stream, now, match)

@@ -14,16 +14,19 @@ from enfilade.http.request import Request
 
 
 class RequestReceived:
-    """Server role: the head of a request is here. `ended`: that is all of it, with `body`, which came in the same read and counts
-    as consumed; otherwise the rest follows."""
+    """Server role: the head of a request is here. `ended`: that is all of it, with `body` and `trailers`, which came in the same
+    read and count as consumed; otherwise the rest follows."""
 
-    __slots__ = ("body", "ended", "request", "stream")
+    __slots__ = ("body", "ended", "request", "stream", "trailers")
 
-    def __init__(self, stream: int, request: Request, ended: bool, body: bytes = b"") -> None:
+    def __init__(
+        self, stream: int, request: Request, ended: bool, body: bytes = b"", trailers: Fields = NO_FIELDS
+    ) -> None:
         self.stream = stream
         self.request = request
         self.ended = ended
         self.body = body
+        self.trailers = trailers
 
     def __repr__(self) -> str:
         body = f", {self.body!r}" if self.body else ""
@@ -32,16 +35,19 @@ class RequestReceived:
 
 class ResponseReceived:
     """Client role: the head of a response is here; of an interim one (1xx) if `status` < 200 (101 never comes as interim).
-    `ended`: that is all of it, with `body`, which came in the same read and counts as consumed; otherwise the rest follows."""
+    `ended`: that is all of it, as with RequestReceived; otherwise the rest follows."""
 
-    __slots__ = ("body", "ended", "fields", "status", "stream")
+    __slots__ = ("body", "ended", "fields", "status", "stream", "trailers")
 
-    def __init__(self, stream: int, status: int, fields: Fields, ended: bool, body: bytes = b"") -> None:
+    def __init__(
+        self, stream: int, status: int, fields: Fields, ended: bool, body: bytes = b"", trailers: Fields = NO_FIELDS
+    ) -> None:
         self.stream = stream
         self.status = status
         self.fields = fields
         self.ended = ended
         self.body = body
+        self.trailers = trailers
 
     def __repr__(self) -> str:
         body = f", {self.body!r}" if self.body else ""
@@ -160,8 +166,7 @@ Event = Union[  # made at run time, where Python 3.9 knows no `|` of types
 
 
 def join_whole(events: list[Event], consumed: Callable[[int, int], None]) -> list[Event]:
-    """`events` with each message that is complete in them as one event; not those that have trailers. `consumed` is told what
-    that took."""
+    """`events` with each message that is complete in them as one event. `consumed` is told what that took."""
     begun: dict[int, tuple[RequestReceived | ResponseReceived, list[DataReceived]]] = {}
     whole: set[int] = set()
     for event in events:
@@ -174,9 +179,9 @@ def join_whole(events: list[Event], consumed: Callable[[int, int], None]) -> lis
         elif isinstance(event, DataReceived):
             if event.stream in begun:
                 begun[event.stream][1].append(event)
-        elif isinstance(event, MessageEnded) and event.stream in begun and not event.trailers.pairs:
+        elif isinstance(event, MessageEnded) and event.stream in begun:
             head, pieces = begun[event.stream]
-            head.ended, head.body = True, b"".join([piece.data for piece in pieces])
+            head.ended, head.body, head.trailers = True, b"".join([piece.data for piece in pieces]), event.trailers
             consumed(event.stream, sum([piece.cost for piece in pieces]))
             whole.add(event.stream)
     if not whole:

@@ -244,7 +244,7 @@ def test_http2_to_http1_and_back(scene: Make) -> None:
     client.talk()
     assert [(e.stream, e.status) for e in client.told(ResponseReceived)] == [(two, 200), (one, 200)]
     assert all(b"keep-alive" not in e.fields for e in client.told(ResponseReceived))
-    assert [e.trailers.pairs for e in client.told(MessageEnded)] == [((b"x-total", b"2"),)]
+    assert [e.trailers.pairs for e in client.told(ResponseReceived)] == [((b"x-total", b"2"),), ()]
 
 
 def test_http1_to_http2_peers(scene: Make) -> None:
@@ -306,11 +306,28 @@ def test_pieces_of_an_answer_that_are_read_together_are_written_together(scene: 
     far.engine.start(1, 200, Fields([]))
     for piece in (b"one", b"two", b"three"):
         far.engine.data(1, piece)
+    far.talk()
+    assert client.transport.writes == before + 1
+    client.talk()
+    assert b"".join(e.data for e in client.told(DataReceived)) == b"onetwothree"
+
+
+def test_an_answer_with_trailers_that_is_all_there_is_one_write(scene: Make) -> None:
+    s = scene(http2=True)
+    client = s.client2()
+    client.asks(b"/p.S/M", method="POST")
+    (far,) = s.far
+    far.talk()
+    before = client.transport.writes
+    far.engine.start(1, 200, Fields([]))
+    far.engine.data(1, b"one")
     far.engine.end(1, Fields([(b"grpc-status", b"0")]))
     far.talk()
     assert client.transport.writes == before + 1
     client.talk()
-    assert b"".join(e.data for e in client.told(DataReceived)) == b"onetwothree" and client.told(MessageEnded)
+    (answer,) = client.told(ResponseReceived)
+    assert answer.ended and answer.body == b"one" and answer.trailers.get(b"grpc-status") == b"0"
+    assert s.reasons == [""] and s.upstream.peers[0].in_flight == 0
 
 
 def test_an_early_answer_of_an_http2_peer_keeps_its_connection(scene: Make) -> None:

@@ -25,7 +25,7 @@ from tests.wire.http2.kit import (
     sent,
     settings,
 )
-from tests.wire.outgoing import outgoing
+from tests.wire.outgoing import outgoing, unjoined
 
 from enfilade.http.fields import NO_FIELDS, Fields, Pair
 from enfilade.http.reasons import reason
@@ -95,7 +95,7 @@ def test_many_exchanges_between_our_own_two() -> None:
         both.client.data(stream, b"hello")
         both.client.end(stream, Fields([(b"x-sum", b"1")]))
         both.run()
-        received, data, ended = both.at_server
+        received, data, ended = unjoined(both.at_server)
         assert isinstance(received, RequestReceived) and received.request.fields.get(b"x-n") == b"%d" % i
         assert b"connection" not in received.request.fields and received.request.query == b"y"
         assert (
@@ -106,7 +106,7 @@ def test_many_exchanges_between_our_own_two() -> None:
         both.server.data(stream, b"answer")
         both.server.end(stream, Fields([(b"x-done", b"1")]))
         both.run()
-        early, head, data, ended = both.at_client
+        early, head, data, ended = unjoined(both.at_client)
         assert isinstance(early, ResponseReceived) and early.status == 103
         assert isinstance(head, ResponseReceived) and head.status == 200 and head.fields.get(b"date") == DATE
         assert isinstance(ended, MessageEnded) and ended.trailers == Fields([(b"x-done", b"1")])
@@ -280,13 +280,10 @@ def test_h2_as_the_server() -> None:
         for start in range(0, len(body), 10_000):
             theirs.send_data(stream, body[start : start + 10_000], pad_length=9)
         theirs.send_headers(stream, [(b"x-done", b"1")], end_stream=True)
-        ours = client.feed(theirs.data_to_send(), 0.0)
-        assert b"".join(e.data for e in ours if isinstance(e, DataReceived)) == body
-        assert [e.status for e in ours if isinstance(e, ResponseReceived)] == [103, 200]
-        assert isinstance(ours[-1], MessageEnded) and ours[-1].trailers == Fields([(b"x-done", b"1")])
-        for event in ours:
-            if isinstance(event, DataReceived):
-                client.consumed(stream, event.cost)
+        hints, answer = client.feed(theirs.data_to_send(), 0.0)
+        assert isinstance(hints, ResponseReceived) and hints.status == 103
+        assert isinstance(answer, ResponseReceived) and (answer.status, answer.ended, answer.body) == (200, True, body)
+        assert answer.trailers == Fields([(b"x-done", b"1")])
     theirs.receive_data(b"".join(client.pending()))
     theirs.close_connection()
     assert isinstance(client.feed(theirs.data_to_send(), 0.0)[-1], Drained) and client.closing

@@ -79,17 +79,18 @@ CONVERSATION = (
 
 def test_a_conversation_whole_and_byte_by_byte() -> None:
     whole = Http2Server("https", Http2Limits(), DateStamp(DATE))
-    events = whole.feed(CONVERSATION, 0.0)
+    get, post, last = whole.feed(CONVERSATION, 0.0)
+    assert (post.ended, post.body, post.trailers) == (True, b"hello world", Fields([(b"x-sum", b"1")]))
+    assert last.request.host == "a.example" and last.ended
+    pieces = Http2Server("https", Http2Limits(), DateStamp(DATE))
+    events = [e for i in range(len(CONVERSATION)) for e in pieces.feed(CONVERSATION[i : i + 1], 0.0)]
     assert [type(e) for e in events] == [
         RequestReceived, RequestReceived, DataReceived, DataReceived, MessageEnded, RequestReceived,
     ]  # fmt: skip
-    assert events[4].trailers == Fields([(b"x-sum", b"1")])
-    assert (events[3].data, events[3].cost) == (b" world", 9)
-    assert events[5].request.host == "a.example" and events[5].ended
-    pieces = Http2Server("https", Http2Limits(), DateStamp(DATE))
-    assert shown(events) == shown(
-        [e for i in range(len(CONVERSATION)) for e in pieces.feed(CONVERSATION[i : i + 1], 0.0)]
-    )
+    assert (events[3].data, events[3].cost) == (b" world", 9) and events[2].data == b"hello"
+    assert shown([events[0], *events[4:]]) == shown([get, MessageEnded(3, post.trailers), last])
+    for event in events[2:4]:
+        pieces.consumed(event.stream, event.cost)
     assert b"".join(whole.pending()) == b"".join(pieces.pending())
     for engine in (whole, pieces):
         engine.feed(b"", 0.0)
@@ -516,8 +517,7 @@ def test_h2_as_the_client_requests_bodies_and_trailers() -> None:
             client.send_data(stream, b"d" * 1000, pad_length=stream)
         client.send_headers(stream, [(b"x-end", b"%d" % stream)], end_stream=True)
         ours, _ = turn(client, engine)
-        assert sum(len(e.data) for e in ours if isinstance(e, DataReceived)) == 4000
-        assert ours[-1].trailers.get(b"x-end") == b"%d" % stream
+        assert len(ours[-1].body) == 4000 and ours[-1].trailers.get(b"x-end") == b"%d" % stream
         engine.start(stream, 200, TEXT)
         engine.data(stream, b"answer")
         engine.end(stream, Fields([(b"x-done", b"yes")]))
