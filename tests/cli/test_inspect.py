@@ -27,11 +27,30 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_check_says_what_is_served() -> None:
     Path("enfilade.toml").write_text(GOOD)
     result = enfilade("check")
-    assert result.exit_code == 0
+    assert result.exit_code == 0, result.output
     assert result.stdout == (
         "enfilade.toml: ok\n  http :80\n  site *\n    /a  respond 200\n    /b  redirect to /a\n"
         f"    /c/*  files {Path.cwd()}\n"
     )
+
+
+def test_check_says_whom_routes_hand_on_to() -> None:
+    Path("enfilade.toml").write_text(
+        """
+[sites."*"]
+"/a" = { proxy = "http://127.0.0.1:8001" }
+"/b" = { proxy = ["http://127.0.0.1:8001", "http://127.0.0.1:8002"] }
+"/c" = { proxy = { split = [{ to = "old", weight = 9 }, { to = "new", weight = 1 }] } }
+[upstreams]
+old = { peers = ["http://127.0.0.1:8001"] }
+new = { peers = ["http://127.0.0.1:8002"] }
+"""
+    )
+    assert enfilade("check").stdout.splitlines()[-3:] == [
+        "    /a  proxy to http://127.0.0.1:8001",
+        "    /b  proxy to http://127.0.0.1:8001, http://127.0.0.1:8002",
+        "    /c  proxy to old or to new",
+    ]
 
 
 def test_check_says_what_is_wrong_on_stderr() -> None:

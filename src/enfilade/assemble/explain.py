@@ -90,10 +90,14 @@ def _handler(config: Config, route: Route, mount: str) -> Step:
     if route.files is not None:
         return Step("handler", "Files", route.files)
     if route.proxy is not None:
-        said = route.proxy if isinstance(route.proxy, Proxy) else Proxy(to=route.proxy)
-        ways = [branch.to for branch in said.split] or [said.to]
-        named = [to if isinstance(to, str) else ", ".join(to) for to in ways]
-        return Step("handler", "Proxy", f"to {' or to '.join(named)}")
+        return Step("handler", "Proxy", destinations(route.proxy))
     if route.redirect is not None:
         return Step("handler", "Redirect", f"to {getattr(route.redirect, 'to', route.redirect)}")
     return Step("handler", "Respond", f"always {getattr(route.respond, 'status', route.respond)}")
+
+
+def destinations(said: Proxy | str | list[str]) -> str:
+    """Whom a route hands requests on to: `to a`, `to a or to b`."""
+    proxy = said if isinstance(said, Proxy) else Proxy(to=said)
+    ways = [branch.to for branch in proxy.split] or [proxy.to]
+    return " or ".join(f"to {to if isinstance(to, str) else ', '.join(to)}" for to in ways)

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from enfilade.assemble.explain import destinations
 from enfilade.assemble.trial import try_out
 from enfilade.cli.common import config_file, config_option, fail
 from enfilade.config import Config, ConfigError, Route, Stream, load
@@ -60,6 +61,8 @@ def describe(route: Route, config: Config) -> str:
     value = getattr(route, action)
     if action == "app":
         return f"app {value} ({config.apps[value].target})"
+    if action == "proxy":
+        return f"proxy {destinations(value)}"
     if action == "redirect":
         return f"redirect to {value if isinstance(value, str) else value.to}"
     if action == "respond":
