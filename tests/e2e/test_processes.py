@@ -10,6 +10,7 @@ import socket
 import stat
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,39 @@ def test_a_request_that_kills_its_worker_kills_two_and_later_one(start: Start) -
         until(lambda dead=dead: deaths() >= dead)  # type: ignore[misc]
         assert deaths() == dead
     assert rejects(server)["application_gone"] == 2
+
+
+BUSY = """
+import os, time
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        raise NotImplementedError
+    if scope["path"] == "/compute":
+        open("begun", "w").close()
+        while not os.path.exists("enough"):
+            time.sleep(0.01)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+
+def test_nobody_waits_behind_a_worker_that_computes_while_another_is_free(start: Start) -> None:
+    config = CONFIG.replace("workers = 2", "workers = 1").replace('app"\nworkers = 1', 'app"\nworkers = 2')
+    server = start(config, files={"hello.py": BUSY})
+    with httpx.Client(base_url=server.url(), timeout=60) as client, ThreadPoolExecutor(9) as threads:
+        computed = threads.submit(client.get, "/compute")
+        until(lambda: (server.directory / "begun").exists())
+        since = time.monotonic()
+        while time.monotonic() < since + 0.1:  # by then the edge has seen that it takes nothing up
+            assert client.get("/").text == "ok"
+        quick = [threads.submit(client.get, "/") for _ in range(64)]
+        try:
+            assert [answer.result(30).text for answer in quick] == ["ok"] * 64
+            assert not computed.done()
+        finally:
+            (server.directory / "enough").touch()
+        assert computed.result(30).text == "ok"
 
 
 def test_a_head_that_is_larger_than_a_link_takes_is_431(start: Start) -> None:
