@@ -17,10 +17,10 @@ import pytest
 from tests.cli.kit import enfilade
 
 LISTENS = """
-import signal, sys
+import os, signal, sys
 for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
-    signal.signal(number, lambda n, _: (print(n, flush=True), n == signal.SIGHUP or sys.exit()))
-print("ready", flush=True)
+    signal.signal(number, lambda n, _: (os.write(1, b"%d\\n" % n), n == signal.SIGHUP or sys.exit()))
+os.write(1, b"ready\\n")
 while True:
     signal.pause()
 """
