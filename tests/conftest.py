@@ -11,7 +11,7 @@ from hypothesis import settings
 settings.register_profile("enfilade", deadline=None)
 settings.load_profile("enfilade")
 
-REAL = [Path(__file__).parent / name for name in ("e2e", "process")]
+REAL = [Path(__file__).parent / name for name in ("cli", "e2e", "process")]
 """Tests with real processes, sockets and clocks."""
 
 
