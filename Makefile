@@ -9,7 +9,7 @@ test: $(VENV)/test.stamp
 	@PATH="$$PATH:/usr/sbin" scripts/need curl=curl h2load=nghttp2-client haproxy=haproxy nginx=nginx-light openssl=openssl \
 		redis-server=redis-server
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest --numprocesses=3 --dist=loadfile  # half of the time they wait for processes and clocks
+	$(BIN)/pytest --numprocesses=3 --dist=loadfile -rR  # half of the time they wait for processes and clocks
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
