@@ -464,6 +464,16 @@ def test_failures_11_silence_is_closed_without_a_word() -> None:
     assert merged(engine.tick(80.0)) == [("closed", "idle_timeout")] and engine.closing and out(engine) == b""
 
 
+def test_what_is_remembered_is_never_told_at_the_end_of_stream() -> None:
+    """A head that is too long to be remembered leaves nothing of the one before it."""
+    engine = asked(GET)
+    engine.respond(1, 200, OK, b"")
+    long = GET[:-2] + b"x: " + b"y" * 5000 + b"\r\n\r\n"
+    assert merged(engine.feed(long, 0.0))[0][:2] == ("request", "GET")
+    engine.respond(1, 200, OK, b"")
+    assert merged(engine.feed(b"", 0.0)) == [("closed", None)]
+
+
 def test_failures_11_a_body_that_stops() -> None:
     engine = server()
     engine.feed(POST9, 0.0)

@@ -181,7 +181,7 @@ class Http1Server(Connection):
             self._last_head, self._block, self._block_at = buffer[: end + 4], block, at
             self._last_request = request if request.protocol is None else None
         else:
-            self._last_head, self._block = b"", None
+            self._last_head, self._block, self._last_request = b"", None, None
         return self._open(request, control.framing, buffer[end + 4 :], now)
 
     def _make_request(self, line: RequestLine, block: Block | None) -> Request:
