@@ -32,7 +32,7 @@ async def make_service(text: str) -> StreamService:
     prepared = prepare_streams(config, board)
     edge = Edge(asyncio.get_running_loop(), DateStamp())
     meter: Any = Meter()
-    column, rows = board.claim(), register_destinations(config, board)
+    column, rows = board.claim(), register_destinations(prepared, board)
     upstreams = Upstreams(config, rows, edge.loop, meter, column.cells, [], probes=False)
     streams = Streams(prepared, config, edge, column, meter, LogSink, upstreams)
     await upstreams.settle(5.0)

@@ -90,13 +90,13 @@ def _handler(config: Config, route: Route, mount: str) -> Step:
     if route.files is not None:
         return Step("handler", "Files", route.files)
     if route.proxy is not None:
-        return Step("handler", "Proxy", destinations(route.proxy))
+        return Step("handler", "Proxy", handed_to(route.proxy))
     if route.redirect is not None:
         return Step("handler", "Redirect", f"to {getattr(route.redirect, 'to', route.redirect)}")
     return Step("handler", "Respond", f"always {getattr(route.respond, 'status', route.respond)}")
 
 
-def destinations(said: Proxy | str | list[str]) -> str:
+def handed_to(said: Proxy | str | list[str]) -> str:
     """Whom a route hands requests on to: `to a`, `to a or to b`."""
     proxy = said if isinstance(said, Proxy) else Proxy(to=said)
     ways = [branch.to for branch in proxy.split] or [proxy.to]

@@ -46,6 +46,7 @@ class EdgePlan:
             for app in config.apps.values():
                 negotiator(app.websocket_message_limit)
         certificates = Certificates(config)
+        streams = prepare_streams(config, board)
         self._prepared = Prepared(
             config,
             board,
@@ -54,8 +55,8 @@ class EdgePlan:
             {names: register_route(board, *names) for names in route_names(config)},
             register_connections(board),
             {app.name: app.rows for app in self.apps},
-            {**register_upstreams(config, board), **register_destinations(config, board)},
-            prepare_streams(config, board),
+            {**register_upstreams(config, board), **register_destinations(streams, board)},
+            streams,
         )
 
     def run(self, sockets: Sockets, column: Column, control: Control) -> None:

@@ -79,10 +79,9 @@ def prepare_streams(config: Config, board: Board) -> list[PreparedStream]:
     return prepared
 
 
-def register_destinations(config: Config, board: Board) -> dict[str, UpstreamRows]:
+def register_destinations(prepared: Sequence[PreparedStream], board: Board) -> dict[str, UpstreamRows]:
     """The rows of the upstreams that streams go to. Raises BoardFull."""
-    found = [to for name, stream in config.streams.items() for to in destinations(config, name, stream).values()]
-    return {to.name: register_upstream(board, to.name) for to in found}
+    return {to.name: register_upstream(board, to.name) for stream in prepared for to in stream.destinations.values()}
 
 
 def destinations(config: Config, name: str, stream: Stream) -> dict[str, Destination]:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from enfilade.assemble.explain import destinations
+from enfilade.assemble.explain import handed_to
 from enfilade.assemble.trial import try_out
 from enfilade.cli.common import config_file, config_option, fail
 from enfilade.config import Config, ConfigError, Route, Stream, load
@@ -62,7 +62,7 @@ def describe(route: Route, config: Config) -> str:
     if action == "app":
         return f"app {value} ({config.apps[value].target})"
     if action == "proxy":
-        return f"proxy {destinations(value)}"
+        return f"proxy {handed_to(value)}"
     if action == "redirect":
         return f"redirect to {value if isinstance(value, str) else value.to}"
     if action == "respond":

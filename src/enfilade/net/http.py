@@ -82,16 +82,13 @@ class HttpConnection(Connection):
         if self._begun is not None:
             data = self._choose_protocol(self._begun + data, now)
         codec = self.codec
-        events = codec.feed(data, now)
-        while events:
-            for event in events:
-                if type(event) is RequestReceived:
-                    self._request(event, now)
-                else:
-                    _HANDLE[type(event)](self, event)
-            if self.paused or not codec.behind:
-                break
-            events = codec.resume(now)
+        for event in codec.feed(data, now):
+            if type(event) is RequestReceived:
+                self._request(event, now)
+            else:
+                _HANDLE[type(event)](self, event)
+        if codec.behind:
+            self.resume()
         self.flush()
 
     def _choose_protocol(self, begun: bytes, now: float) -> bytes:

@@ -66,8 +66,8 @@ class PrivatePools:
         announcement = request.announcement if isinstance(request, AnnouncedRequest) else self._own
         pool = self._pools.get(announcement)
         if pool is None:
-            make = partial(_OnesPool, self, announcement, self._later)
-            pool = self._pools[announcement] = make(keep=self._keep, shared=self._shared)
+            pool = _OnesPool(self, announcement, self._later, keep=self._keep, shared=self._shared)
+            self._pools[announcement] = pool
         return pool
 
     # -- what the pools ask and say

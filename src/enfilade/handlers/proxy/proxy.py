@@ -99,7 +99,7 @@ class Proxy:
     def _fields_for(self, asked: Request, ends: Ends, peer: Peer) -> Fields:
         """What goes with it, remembered on the client's fields: they come again with other paths."""
         plain = asked.protocol is None and asked.method != "OPTIONS"
-        told = (self, ends, asked.authority, asked.version)
+        told = self, ends, asked.authority, asked.version
         known: tuple[object, Fields] = asked.fields.sent_on or _NOTHING
         if plain and known[0] == told:
             return known[1]
@@ -115,7 +115,7 @@ class Proxy:
 
     def answer_of(self, x: Exchange, call: Call, answer: Response) -> Response:
         """What the client is answered where the peer answers `answer`."""
-        fields = answer.fields.forwarded or returned_fields(answer.fields)
+        fields = returned_fields(answer.fields)
         if call.request.protocol is not None and answer.status < 300:
             # To a client that speaks HTTP/2, any 2xx means that its tunnel is open.
             agreed = type(answer.body) is Tunnel and accepted(x.request.fields, call.request.fields, fields)
@@ -157,13 +157,9 @@ class Forwarding(Pending):
         x = self.x
         proxy = self._proxy
         request = proxy.request_for(x, peer)
-        body = x.body
-        if body is not _NOBODY:
-            whole = body.whole
-            if request.protocol is not None:
-                body = _NOBODY
-            elif whole is not None:
-                body = Stream.of(whole)  # another try can have it too
+        body = x.body if request.protocol is None else _NOBODY
+        if body is not _NOBODY and (whole := body.whole) is not None:
+            body = Stream.of(whole)  # another try can have it too
         self._tries += 1
         call = Call(request, body, self)
         self._under_way[call] = peer
