@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
+from tests.upstream.later import Later
 
 from enfilade.http.reasons import Reason
 from enfilade.upstream.health import Health
 from enfilade.upstream.health import Policy as HealthPolicy
 from enfilade.upstream.late import PATIENCE, LateBinding
-from enfilade.upstream.later import Timer
 from enfilade.upstream.peer import Peer
 from enfilade.upstream.pick import LeastConnections
 from enfilade.upstream.queue import Queue
 from enfilade.upstream.upstream import DEEP, Policy, Upstream
-
-
-class Later:
-    """Time stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._due: dict[Alarm, float] = {}
-
-    def __call__(self, seconds: float, what: Callable[[], object]) -> Timer:
-        alarm = Alarm(self._due, what)
-        self._due[alarm] = self.now + seconds
-        return alarm
-
-    def pass_(self, seconds: float) -> None:
-        end = self.now + seconds
-        while due := [alarm for alarm, at in self._due.items() if at <= end]:
-            first = min(due, key=self._due.__getitem__)
-            self.now = self._due.pop(first)
-            first.what()
-        self.now = end
-
-
-class Alarm:
-    def __init__(self, due: dict[Alarm, float], what: Callable[[], object]) -> None:
-        self._due = due
-        self.what = what
-
-    def cancel(self) -> None:
-        self._due.pop(self, None)
 
 
 class Worker:

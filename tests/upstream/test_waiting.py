@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+from tests.upstream.later import Later
 
 from enfilade.http.reasons import Reason
 from enfilade.upstream.health import Health
@@ -14,39 +15,18 @@ from enfilade.upstream.queue import Queue
 from enfilade.upstream.upstream import LOOK, Policy, Upstream
 
 
-class Timer:
-    def __init__(self, at: float, what: Callable[[], None]) -> None:
-        self.at = at
-        self.what: Callable[[], None] | None = what
-
-    def cancel(self) -> None:
-        self.what = None
-
-
 class Worker:
     """One of several that share a peer's `limit`."""
 
     def __init__(self, cells: memoryview[int], others: list[memoryview[int]], limit: int) -> None:
-        self.now = 1000.0
-        self.timers: list[Timer] = []
+        self.later = Later()
         self.upstream = Upstream(
             "peers", BALANCERS["round_robin"](lambda: 0.0), Queue(10, 10.0, self.later), Health(HealthPolicy()),
-            lambda: self.now, Policy(),
+            lambda: self.later.now, Policy(),
         )  # fmt: skip
         self.peer = Peer("a", limit=limit)
         self.peer.share_counts(cells, 0, 1, others)
         self.upstream.join(self.peer)
-
-    def later(self, seconds: float, what: Callable[[], None]) -> Timer:
-        self.timers.append(Timer(self.now + seconds, what))
-        return self.timers[-1]
-
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-        for timer in [timer for timer in self.timers if timer.at <= self.now]:
-            self.timers.remove(timer)
-            if timer.what is not None:
-                timer.what()
 
     def asks(self) -> Errand:
         errand = Errand()
@@ -56,7 +36,7 @@ class Worker:
     @property
     def looks(self) -> int:
         """How many timers run for a look, and not for somebody's patience."""
-        return len([timer for timer in self.timers if timer.at <= self.now + LOOK and timer.what is not None])
+        return self.later.due(LOOK)
 
 
 class Errand:
@@ -84,10 +64,10 @@ def test_room_that_another_worker_makes_is_found_soon() -> None:
     assert one.asks().went
     errand = two.asks()
     for _ in range(3):
-        two.wait(LOOK)
+        two.later.pass_(LOOK)
     assert not errand.went
     one.peer.let_go()
-    two.wait(LOOK)
+    two.later.pass_(LOOK)
     assert errand.went and two.looks == 0, "nobody waits any more"
 
 
@@ -99,7 +79,7 @@ def test_each_room_is_taken_once_in_the_order_of_those_who_wait() -> None:
     for served in range(3):
         assert [errand.went for errand in errands] == [i < served for i in range(3)]
         (one if served == 0 else two).peer.let_go()
-        two.wait(LOOK)
+        two.later.pass_(LOOK)
     assert all(errand.went for errand in errands)
 
 
@@ -107,8 +87,8 @@ def test_who_waits_for_too_long_is_given_up_and_nobody_looks_any_more() -> None:
     one, two = workers()
     one.asks()
     errand = two.asks()
-    two.wait(10.0)
-    two.wait(LOOK)
+    two.later.pass_(10.0)
+    two.later.pass_(LOOK)
     assert errand.why is not None and errand.why.name == "upstream_busy" and two.looks == 0
 
 

@@ -380,10 +380,9 @@ class ClientConnection(Connection):
 
     def _send_body(self, call: Call) -> None:
         flow = self._flow(call.stream)
-        if flow.outbound is None:
-            flow.expected_at = None
-            flow.outbound = StreamSender(self, call.stream, call.body)
-            flow.outbound.pump()
+        flow.expected_at = None
+        flow.outbound = StreamSender(self, call.stream, call.body)
+        flow.outbound.pump()
 
     def _taken(self, stream: int, size: int) -> None:
         if size:
