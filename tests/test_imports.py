@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "filters": {"http", "exchange", "observe"},
     "handlers": {"http", "exchange", "upstream"},
     "upstream": {"http", "exchange"},
+    "cache": {"http", "exchange"},
     "observe": {"http", "exchange"},
     "config": {"http", "route", "upstream"},
     "net": {"http", "wire", "exchange", "observe", "upstream"},
