@@ -1,1 +1,1 @@
-"""The cache (RFC 9111): an Around in the chain, in front of any handler. `decide` says what may be done, stores hold the answers."""
+"""The cache (RFC 9111), in front of any handler: `decide` says what may be done, stores hold the answers."""

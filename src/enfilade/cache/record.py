@@ -8,7 +8,7 @@ The prefix has a fixed size, so that whoever writes a body as it comes can fill 
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple, Union
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from enfilade.cache.stored import Content, Stored, Terms
 from enfilade.http.fields import Fields
 
-Buffer = Union[bytes, memoryview]
+Buffer = bytes | memoryview
 
 MAGIC = b"Enf1"
 """Another form gets another number; then what was stored in this one counts as not there."""
