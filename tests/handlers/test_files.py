@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from enfilade.exchange.bodies import Stream
+from enfilade.exchange.partial import SMALL
 from enfilade.exchange.response import FileSlice, Response
 from enfilade.handlers.files import TRUST, Files
-from enfilade.handlers.partial import SMALL
 from enfilade.http.fields import Pair
 from enfilade.http.reasons import reason
 from enfilade.testing.exchange import FakeCarrier, make_exchange

@@ -22,10 +22,6 @@ _NOT_THERE = (
 )  # fmt: skip
 
 
-class FileChanged(Exception):
-    """The file is no longer the one that was remembered."""
-
-
 def safe_parts(path: str) -> list[str] | None:
     """The components of a request's `path` below a mount; the last is empty if it ends in a slash. None if it names what is
     never served: hidden files but `.well-known` (RFC 8615), `.` and `..`, empty components, backslashes, NUL."""

@@ -15,11 +15,11 @@ from functools import partial
 
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange
+from enfilade.exchange.partial import FileChanged, several_parts, single_part, slice_of_file
 from enfilade.exchange.response import Response
-from enfilade.handlers.beneath import FileChanged, open_beneath, safe_parts
+from enfilade.handlers.beneath import open_beneath, safe_parts
 from enfilade.handlers.listing import list_directory
 from enfilade.handlers.methods import refuse_method
-from enfilade.handlers.partial import several_parts, single_part, slice_of_file
 from enfilade.handlers.redirect import local
 from enfilade.http.conditionals import Verdict, evaluate, is_conditional
 from enfilade.http.dates import format_date

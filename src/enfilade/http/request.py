@@ -27,11 +27,12 @@ class Request:
     - `scope`: belongs to the handler of applications, which remembers here what it tells them of this request.
     - `forwarded`: belongs to the proxy, which remembers here what it sends in its place; on a request of a trusted proxy in front
       of us, which no room sees, to `net/trusted.py`, which remembers what it is.
+    - `cached`: belongs to the cache, which remembers here what it reads from it.
     - `encoded`: belongs to the engines, which remember here how they sent it.
     """
 
     __slots__ = (
-        "authority", "encoded", "fields", "forwarded", "host", "method", "path", "protocol", "query", "raw_path", "route",
+        "authority", "cached", "encoded", "fields", "forwarded", "host", "method", "path", "protocol", "query", "raw_path", "route",
         "scheme", "scope", "version",
     )  # fmt: skip
 
@@ -61,6 +62,7 @@ class Request:
         self.route: Any = None
         self.scope: dict[str, object] | None = None
         self.forwarded: Any = None
+        self.cached: Any = None
         self.encoded: object = None
 
     def with_fields(self, fields: Fields) -> Request:

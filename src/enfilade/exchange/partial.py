@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 
 from enfilade.exchange.bodies import HIGH_WATER, BodyAborted, Stream
 from enfilade.exchange.response import FileSlice, Response
-from enfilade.handlers.beneath import FileChanged
 from enfilade.http.fields import Fields
 from enfilade.http.ranges import Span, content_range
 from enfilade.http.reasons import reason
@@ -20,6 +19,10 @@ _FILE_CHANGED = reason("file_changed")
 
 
 _tasks: set[asyncio.Task[None]] = set()  # the event loop itself holds its tasks only weakly
+
+
+class FileChanged(Exception):
+    """The file is no longer the one that was remembered."""
 
 
 def slice_of_file(fd: int, span: Span) -> FileSlice:
@@ -37,9 +40,10 @@ def single_part(fields: Fields, span: Span, size: int, content: bytes | None, op
 
 
 def several_parts(
-    fields: Fields, spans: list[Span], size: int, content: bytes | None, open_file: Callable[[], int]
+    fields: Fields, spans: list[Span], size: int, content: bytes | None, open_file: Callable[[], int], at: int = 0
 ) -> Response:
-    """206 with several parts, as multipart/byteranges (section 14.6). Raises FileChanged if the file ended early."""
+    """206 with several parts, as multipart/byteranges (section 14.6); they are counted from the byte `at` of the file. Raises
+    FileChanged if the file ended early."""
     boundary = os.urandom(12).hex().encode()
     kind = fields.get(b"content-type") or b"application/octet-stream"
     heads = [
@@ -53,7 +57,7 @@ def several_parts(
         return Response(206, said, b"".join(parts) + end)
     length = sum(map(len, heads)) + sum(stop - start for start, stop in spans) + len(end)
     fd = open_file()
-    pieces = _pieces(fd, heads, spans, end)
+    pieces = _pieces(fd, heads, [(at + start, at + stop) for start, stop in spans], end)
     if length <= SMALL:
         try:
             return Response(206, said, b"".join(pieces))
