@@ -73,6 +73,23 @@ def test_without_hooks_the_handler_itself_is_the_chain() -> None:
     assert compile_chain([Filter(), OnlyDone()], handler) is handler
 
 
+def test_the_first_filter_is_the_outermost_around_the_handler_and_all_are_behind_the_hooks() -> None:
+    log: list[str] = []
+
+    class Around(Recording):
+        def around(self, handler: Handler) -> Handler:
+            def around(x: Exchange) -> Response | Awaitable[Response]:
+                log.append(f"{self.name}(")
+                answer = handler(x)
+                log.append(f"){self.name}")
+                return answer
+
+            return around
+
+    run(compile_chain([Around("a", log), Around("b", log)], handler))
+    assert log == ["a>", "b>", "a(", "b(", ")b", ")a", "<b", "<a"]
+
+
 def test_response_hooks_alone_run_last_in_first_out() -> None:
     class Double(Filter):
         def on_response(self, x: Exchange, r: Response) -> Response:

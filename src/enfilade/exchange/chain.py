@@ -23,9 +23,10 @@ def compile_chain(filters: Sequence[Filter], handler: Handler) -> Handler:
     """One handler that runs `filters`, in order, before `handler` and, in reverse order, behind it.
 
     `on_response` runs for the filters whose `on_request` ran and let the request through, and for the one that answered; also
-    where the handler raised. What a filter raises, or a handler without filters, is the caller's.
+    where the handler raised. What a filter raises, or a handler without filters, is the caller's. What the first filter puts
+    around the handler is the outermost.
     """
-    for f in filters:
+    for f in reversed(filters):
         handler = f.around(handler)
     steps = tuple(step for f in filters if (step := (_before(f), _after(f))) != (None, None))
     if not steps:
