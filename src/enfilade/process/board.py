@@ -17,6 +17,8 @@ import mmap
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from enfilade.process.shared import Shared
+
 Labels = tuple[tuple[str, str], ...]
 
 ROWS = 262144
@@ -62,6 +64,7 @@ class Board:
         self._columns = [Column(i, self._cells[i * rows : (i + 1) * rows]) for i in range(columns)]
         self._free = list(range(columns - 1, SUPERVISOR, -1))
         self._blocks: dict[tuple[str, Labels], Block] = {}
+        self._shared: dict[tuple[str, int], Shared] = {}
         self._size = 0
         self._high = self.rows("columns", gauge=True)  # columns ever used: readers need not look further
 
@@ -84,6 +87,14 @@ class Board:
     def blocks(self) -> Iterator[Block]:
         """Every block, oldest first."""
         return iter(self._blocks.values())
+
+    def shared(self, name: str, size: int) -> Shared:
+        """`size` bytes (a multiple of 8) of memory that is no column's, zeros at first. The same name and size are always the
+        same memory, so it outlives reloads. Raises OSError."""
+        memory = self._shared.get((name, size))
+        if memory is None:
+            memory = self._shared[name, size] = Shared.make(name, size)
+        return memory
 
     # -- columns: supervisor only
 
