@@ -34,6 +34,7 @@ TITLES = {
     "Fixed": "respond = {...}",
     "Log": "log = {...}",
     "HeaderRules": "headers = {...}",
+    "CacheRules": "cache = {...} of sites and routes",
     "Proxy": "proxy = {...}",
     "Branch": "split = [{...}]",
     "MirrorTo": "mirror = {...}",
@@ -50,6 +51,7 @@ TITLES = {
     "App": "[apps.NAME]",
     "AppLimits": "limits = {...}",
     "WorkerRange": "workers = {...}",
+    "Cache": "[cache]",
     "Stream": "[streams.NAME]",
     "StreamLog": "log = {...} of a stream",
 }

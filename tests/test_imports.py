@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "wire": {"http"},
     "route": {"http"},
     "exchange": {"http", "route"},
-    "filters": {"http", "exchange", "observe"},
+    "filters": {"http", "exchange", "observe", "cache"},
     "handlers": {"http", "exchange", "upstream"},
     "upstream": {"http", "exchange"},
     "cache": {"http", "exchange"},

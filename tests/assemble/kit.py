@@ -9,12 +9,14 @@ from typing import Any
 
 from cryptography import x509
 
+from enfilade.assemble.caching import cache_filter, nowhere
 from enfilade.assemble.sites import Sites
-from enfilade.assemble.trial import NoTimer, NoWorker, try_out
+from enfilade.assemble.trial import NoMeter, NoTimer, NoWorker, try_out
 from enfilade.config import Config, loads
+from enfilade.config.schema import CacheRules
 from enfilade.exchange.call import Call
 from enfilade.exchange.dispatch import Dispatcher
-from enfilade.exchange.exchange import Exchange, Handler
+from enfilade.exchange.exchange import Exchange, Filter, Handler
 from enfilade.exchange.response import Response
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.net.selfsigned import self_signed
@@ -66,6 +68,7 @@ class FakeParts(NoWorker):
     def __init__(self) -> None:
         self.sinks: list[str] = []
         self.meters: list[tuple[str, str]] = []
+        self.stores = nowhere.__wrapped__()
 
     def sink(self, to: str) -> LogSink:
         self.sinks.append(to)
@@ -85,6 +88,9 @@ class FakeParts(NoWorker):
 
     def meter(self, site: str, pattern: str) -> None:
         self.meters.append((site, pattern))
+
+    def cache(self, rules: CacheRules, site: str, pattern: str) -> Filter:
+        return cache_filter(rules, self.stores, NoMeter())
 
 
 def ask(config: Config, method: str, target: str, **options: Any) -> tuple[Response, Exchange]:

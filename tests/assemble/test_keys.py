@@ -23,9 +23,10 @@ from enfilade.assemble.trial import NoTimer
 from enfilade.assemble.upstreams import call_limits, equip, references
 from enfilade.config import schema
 from enfilade.config.peers import wanted_of
-from enfilade.config.schema import Config, Table
+from enfilade.config.schema import CacheRules, Config, Table
 from enfilade.exchange.call import Call
 from enfilade.exchange.dispatch import Dispatcher
+from enfilade.exchange.response import Response
 from enfilade.net.client import CallLimits, ClientContext
 from enfilade.net.context import ConnectionLimits
 from enfilade.process.board import Board
@@ -105,6 +106,41 @@ def on(target: str) -> Look:
 
 def proxy_table(config: Config) -> Any:
     return config.sites["*"].routes["/p/*"].proxy
+
+
+def keeper(config: Config) -> Any:
+    """What a cached route keeps its answers by."""
+    made: list[Any] = []
+
+    class Parts(FakeParts):
+        def cache(self, rules: CacheRules, site: str, pattern: str) -> Any:
+            made.append(super().cache(rules, site, pattern))
+            return made[-1]
+
+    Sites(config, Parts())
+    return made[0]._keeper
+
+
+def cached(lines: str) -> str:
+    return route(f'proxy = ["http://a:1"], cache = {{ {lines} }}')
+
+
+def hits(*asked: str | tuple[str, bytes]) -> Look:
+    """Which of these requests, made one after the other, the cache answers; with a Cookie where one is given."""
+
+    def look(config: Config) -> object:
+        sites = Sites(config, FakeParts())
+        found = []
+        for one in asked:
+            target, cookie = (one, None) if isinstance(one, str) else one
+            x = make_exchange("GET", target, [] if cookie is None else [(b"cookie", cookie)])
+            x.match = Dispatcher(sites.find, sites.misdirected)(x.request, x.ends)
+            answer: Any = x.match.route.chain(x)
+            response = answer if isinstance(answer, Response) else answer.response
+            found.append(b"; hit" in (response.fields.get(b"cache-status") or b""))
+        return found
+
+    return look
 
 
 def mirrors(config: Config) -> list[object]:
@@ -312,6 +348,24 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     "Policies.request_id": (
         site('request_id = "X-Id"'), lambda c: b"x-id" in ask(c, "GET", "/")[0].fields, True
     ),
+    "Policies.cache": (route('proxy = ["http://a:1"], cache = "60s"'), hits("/x", "/x"), [False, True]),
+    "CacheRules.ttl": (cached('ttl = "60s"'), hits("/x", "/x"), [False, True]),
+    "CacheRules.negative": (cached('negative = "60s"'), hits("/none", "/none"), [False, True]),
+    "CacheRules.grace": (cached('grace = "60s"'), lambda c: keeper(c).rules.grace, 60.0),
+    "CacheRules.refresh": (cached('refresh = "60s"'), lambda c: keeper(c).rules.refresh, 60.0),
+    "CacheRules.query": (cached('ttl = 9, query = ["q"]'), hits("/x?a=1", "/x?a=2", "/x?q=1"), [False, True, False]),
+    "CacheRules.ignore_query": (cached('ttl = 9, ignore_query = ["a"]'), hits("/x?a=1", "/x?a=2"), [False, True]),
+    "CacheRules.sort_query": (cached("ttl = 9, sort_query = true"), hits("/x?a=1&b=1", "/x?b=1&a=1"), [False, True]),
+    "CacheRules.key": (
+        cached('ttl = 9, key = ["cookie k"]'), hits(("/x", b"k=1"), ("/x", b"k=2"), ("/x", b"k=1; s=1")), [False, False, True],
+    ),
+    "CacheRules.ignore_cookies": (
+        cached("ttl = 9, ignore_cookies = true"), hits(("/x", b"k=1"), ("/x", b"k=2")), [False, True],
+    ),
+    "CacheRules.min_uses": (cached("ttl = 9, min_uses = 2"), hits("/x", "/x", "/x"), [False, False, True]),
+    "CacheRules.jitter": (cached("jitter = 0.5"), lambda c: keeper(c)._jitter, 0.5),
+    "Config.cache": (cached("") + '[cache]\nmemory = "2MB"\n', lambda c: plan(c)._prepared.cache.memory.size, 2 << 20),
+    "Cache.memory": (cached("") + '[cache]\nmemory = "2MB"\n', lambda c: plan(c)._prepared.cache.memory.size, 2 << 20),
     "Policies.timing": (site("timing = true"), lambda c: b"server-timing" in ask(c, "GET", "/")[0].fields, True),
     "Route.app": (route('app = "main"'), body, b"main at "),
     "Route.files": (route('files = "HERE"'), lambda c: ask(c, "GET", "/a.txt")[0].status, 200),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+from enfilade.assemble.caching import cache_filter, nowhere
+from enfilade.assemble.trial import NoMeter
+from enfilade.config.schema import CacheRules
 from enfilade.exchange.exchange import Filter
 from enfilade.filters import ORDER, AccessLog, BodyLimit, Headers, RequestId, Timing, in_order
 from enfilade.http.field_rules import FieldRules
@@ -20,6 +23,7 @@ def test_any_order_gives_the_one_order() -> None:
         AccessLog(LogSink("/dev/null")),
         Headers(FieldRules()),
         BodyLimit(1),
+        cache_filter(CacheRules(), nowhere(), NoMeter()),
     ]
     assert tuple(map(type, filters)) == ORDER
     assert all(in_order(some) == filters for some in itertools.permutations(filters))

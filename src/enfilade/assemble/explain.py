@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from enfilade.assemble.caching import rules_of
 from enfilade.assemble.sites import body_limit, filters_of, policies_of
 from enfilade.assemble.trial import NoWorker
 from enfilade.config.schema import Config, Proxy, Route, Site
@@ -71,6 +72,7 @@ def _route(config: Config, site: Site, method: str, path: str) -> list[Step]:
     return [
         Step("route", found.target, why),
         *_filters(config, site, route),
+        *_cache(site, route),
         _handler(config, route, found.mount),
     ]
 
@@ -80,6 +82,19 @@ def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
     why[BodyLimit] = f"bodies of at most {body_limit(config, route)} bytes"
     compiled = filters_of(config, site, route, NoWorker())
     return [Step("filter", type(found).__name__, why[type(found)]) for found in compiled]
+
+
+def _cache(site: Site, route: Route) -> list[Step]:
+    rules = rules_of(site, route)
+    if rules is None:
+        return []
+    who = "the site says so" if route.cache is None else "the route says so"
+    fresh = "as answers say" if rules.ttl is None else f"as answers say, or for {rules.ttl:g} s"
+    query = "the query" if rules.query is None else f"of the query {', '.join(rules.query) or 'nothing'}"
+    if rules.ignore_query:
+        query += f" without {', '.join(rules.ignore_query)}"
+    key = ", ".join(["scheme", "host", "path", query, *rules.key])
+    return [Step("filter", "Cache", f"{who}: fresh {fresh}; found by {key}")]
 
 
 def _handler(config: Config, route: Route, mount: str) -> Step:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from enfilade.assemble.app_specs import app_specs
 from enfilade.assemble.apps import negotiator
+from enfilade.assemble.caching import caching_routes, share_cache
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import route_names
@@ -16,7 +17,7 @@ from enfilade.assemble.worker import EdgeWorker, Prepared
 from enfilade.config.schema import Config
 from enfilade.config.units import address
 from enfilade.net.edge import run_edge
-from enfilade.observe.metrics import register_connections, register_route
+from enfilade.observe.metrics import register_cache, register_connections, register_route
 from enfilade.process.board import Board, Column
 from enfilade.process.control import Control
 from enfilade.process.plan import Sockets
@@ -57,6 +58,8 @@ class EdgePlan:
             {app.name: app.rows for app in self.apps},
             {**register_upstreams(config, board), **register_destinations(streams, board)},
             streams,
+            share_cache(config, board),
+            {names: register_cache(board, *names) for names in caching_routes(config)},
         )
 
     def run(self, sockets: Sockets, column: Column, control: Control) -> None:

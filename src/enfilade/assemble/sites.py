@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from enfilade.config.schema import Config, Fixed, HeaderRules, Log, Redirect, Route, Site
+from enfilade.assemble.caching import rules_of
+from enfilade.config.schema import CacheRules, Config, Fixed, HeaderRules, Log, Redirect, Route, Site
 from enfilade.config.schema import Proxy as ProxyTable
 from enfilade.exchange.chain import compile_chain, done_hooks
 from enfilade.exchange.errors import error_response
@@ -57,6 +58,7 @@ class Parts(Protocol):
     def app(self, name: str) -> Handler: ...
     def upstream(self, to: str | Sequence[str], balance: str | None) -> Upstream: ...
     def meter(self, site: str, pattern: str) -> Meter | None: ...
+    def cache(self, rules: CacheRules, site: str, pattern: str) -> Filter: ...
     def tls(self, site: str) -> object | None: ...
 
 
@@ -145,6 +147,9 @@ def compile_route(site_name: str, pattern: str, config: Config, site: Site, part
     """One line of a site."""
     route = site.routes[pattern]
     filters = filters_of(config, site, route, parts)
+    rules = rules_of(site, route)
+    if rules is not None:
+        filters = in_order([*filters, parts.cache(rules, site_name, pattern)])
     compiled = CompiledRoute(
         site_name,
         pattern,

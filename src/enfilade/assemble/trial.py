@@ -10,20 +10,33 @@ from functools import partial
 import msgspec
 
 from enfilade.assemble.balance import make_upstream
+from enfilade.assemble.caching import cache_filter, nowhere, rules_of
 from enfilade.assemble.certificates import peer_context, read_context
 from enfilade.assemble.sites import POLICIES, handler_of
+from enfilade.cache.reasons import Kind
 from enfilade.config.errors import Path, dotted
 from enfilade.config.report import Report
-from enfilade.config.schema import Config, PeerTls, Policies, Route, Tls
+from enfilade.config.schema import CacheRules, Config, PeerTls, Policies, Route, Site, Tls
 from enfilade.config.schema import Upstream as UpstreamTable
-from enfilade.exchange.exchange import Handler
+from enfilade.exchange.exchange import Filter, Handler
 from enfilade.handlers.respond import Respond
 from enfilade.observe.log import LogSink
 from enfilade.upstream.upstream import Upstream
 
 _ACTIONS = ("proxy", "redirect", "respond")
-_INNER = {"check": "status", "sticky": "secret", "log": "format", "redirect": "to", "tls": "certificate"}
+_INNER = {
+    "check": "status",
+    "sticky": "secret",
+    "log": "format",
+    "cache": "key",
+    "redirect": "to",
+    "tls": "certificate",
+}
 """Of keys that may be tables: the inner one that a constructor complains about."""
+
+
+class NoMeter:
+    def count(self, kind: Kind) -> None: ...
 
 
 class NoTimer:
@@ -46,6 +59,9 @@ class NoWorker:
     def meter(self, site: str, pattern: str) -> None:
         return None
 
+    def cache(self, rules: CacheRules, site: str, pattern: str) -> Filter:
+        return cache_filter(rules, nowhere(), NoMeter())
+
     def tls(self, site: str) -> None:
         return None
 
@@ -61,6 +77,7 @@ def try_out(config: Config, report: Report) -> None:
         _try_policies(site, path, report)
         for pattern, route in site.routes.items():
             _try_policies(route, (*path, pattern), report)
+            _try_cache(site, pattern, route, path, report)
             _try_action(pattern, route, (*path, pattern), report)
 
 
@@ -88,6 +105,13 @@ def _try_policies(table: Policies, path: Path, report: Report) -> None:
         value = getattr(table, policy.key)
         if value:
             _try(partial(policy.make, value, None, NoWorker()), table, path, policy.key, report)
+
+
+def _try_cache(site: Site, pattern: str, route: Route, path: Path, report: Report) -> None:
+    rules = rules_of(site, route)
+    if rules is not None:
+        table, place = (site, path) if route.cache is None else (route, (*path, pattern))
+        _try(partial(NoWorker().cache, rules, "", ""), table, place, "cache", report)
 
 
 def _try_action(pattern: str, route: Route, path: Path, report: Report) -> None:

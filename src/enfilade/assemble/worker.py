@@ -14,6 +14,7 @@ import msgspec
 
 from enfilade.assemble.app_links import AppLinks
 from enfilade.assemble.apps import start_app
+from enfilade.assemble.caching import SharedCache, Stores, cache_filter, open_stores
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.figures import all_metrics, full_status
@@ -21,10 +22,10 @@ from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
 from enfilade.assemble.upstream_rows import UpstreamRows
 from enfilade.assemble.upstreams import Upstreams
-from enfilade.config.schema import Config
+from enfilade.config.schema import CacheRules, Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
-from enfilade.exchange.exchange import Handler, Match, Meter, Route
+from enfilade.exchange.exchange import Filter, Handler, Match, Meter, Route
 from enfilade.handlers.admin import Admin
 from enfilade.handlers.app.running import RunningApp
 from enfilade.http.addresses import Networks
@@ -36,7 +37,7 @@ from enfilade.net.http import HttpConnection
 from enfilade.net.service import Service
 from enfilade.net.trusted import TrustedProxies
 from enfilade.observe.log import LogSink
-from enfilade.observe.metrics import CONTENT_TYPE, ConnectionMeter, ConnectionRows, RouteMeter
+from enfilade.observe.metrics import CONTENT_TYPE, CacheMeter, ConnectionMeter, ConnectionRows, RouteMeter
 from enfilade.process.app_rows import AppRows
 from enfilade.process.board import SUPERVISOR, Board, Column
 from enfilade.process.control import Control, Wish
@@ -65,6 +66,8 @@ class Prepared(NamedTuple):
     app_rows: dict[str, AppRows]
     upstream_rows: dict[str, UpstreamRows]
     streams: list[PreparedStream]
+    cache: SharedCache | None
+    cache_rows: dict[tuple[str, str], int]
 
 
 class EdgeWorker:
@@ -78,6 +81,7 @@ class EdgeWorker:
         self._control = control
         self._sinks: dict[str, LogSink] = {}
         self._apps: dict[str, RunningApp] = {}
+        self._stores: Stores | None = None
         self._date = DateStamp()
         meter = self._meter = ConnectionMeter(column.cells, prepared.connection_rows)
         self._others: list[memoryview[int]] = []
@@ -191,6 +195,14 @@ class EdgeWorker:
 
     def meter(self, site: str, pattern: str) -> Meter:
         return RouteMeter(self._column.cells, self._prepared.route_rows[site, pattern])
+
+    def cache(self, rules: CacheRules, site: str, pattern: str) -> Filter:
+        if self._stores is None:
+            assert self._prepared.cache is not None, "some route caches"
+            self._stores = open_stores(self._prepared.cache)
+        return cache_filter(
+            rules, self._stores, CacheMeter(self._column.cells, self._prepared.cache_rows[site, pattern])
+        )
 
     def tls(self, site: str) -> object | None:
         return self._prepared.certificates.of(site)

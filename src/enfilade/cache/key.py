@@ -65,9 +65,16 @@ def group_name(scheme: bytes, host: bytes, group: bytes) -> bytes:
     return b"group:%s://%s %s" % (scheme, host, group)
 
 
+def url_name(uri: bytes) -> bytes:
+    """What the absolute `uri` is purged by, whatever its scheme; without a query, so are all its queries."""
+    scheme, _, rest = uri.partition(b"://")
+    host, slash, path = rest.partition(b"/")
+    return b"url:" + host.lower().removesuffix(_PORTS.get(scheme.decode(), "").encode()) + (slash or b"/") + path
+
+
 def directories(path: bytes) -> list[bytes]:
     """`/`, `/a/`, `/a/b/` for `/a/b/c`."""
-    found = []
+    found: list[bytes] = []
     at = -1
     while len(found) < MAX_DEPTH and (at := path.find(b"/", at + 1)) >= 0:
         found.append(path[: at + 1])

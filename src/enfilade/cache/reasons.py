@@ -5,19 +5,19 @@ Logs, metrics, `Cache-Status` (RFC 9211) and the docs all come from this table. 
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import IntEnum
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """HIT: answered from the cache, fresh. STALE: from the cache, stale. MISS: it could not be; the origin was asked.
     BYPASS: the cache was not looked at. KEPT, UNKEPT: the origin's answer was stored, or was not."""
 
-    HIT = "hit"
-    STALE = "stale"
-    MISS = "miss"
-    BYPASS = "bypass"
-    KEPT = "kept"
-    UNKEPT = "unkept"
+    HIT = 0
+    STALE = 1
+    MISS = 2
+    BYPASS = 3
+    KEPT = 4
+    UNKEPT = 5
 
 
 class CacheReason:
@@ -34,7 +34,7 @@ class CacheReason:
         self.text = text
 
     def __repr__(self) -> str:
-        return f"<CacheReason {self.name} {self.kind.value}>"
+        return f"<CacheReason {self.name} {self.kind.name.lower()}>"
 
 
 _H, _S, _M, _B, _K, _U = Kind.HIT, Kind.STALE, Kind.MISS, Kind.BYPASS, Kind.KEPT, Kind.UNKEPT
@@ -88,6 +88,7 @@ _ROWS: tuple[tuple[str, Kind, bytes, str], ...] = (
     ("min_uses", _U, b"", "It was not asked for often enough yet."),
     ("not_found", _U, b"", "What the 304 confirms is not stored any more."),
     ("file", _U, b"", "A file of our own needs no copy."),
+    ("events", _U, b"", "A stream of events is one client's."),
     ("tunnel", _U, b"", "The answer is a connection, not a message."),
     ("store_failed", _U, b"", "The store could not take it."),
 )  # fmt: skip

@@ -121,6 +121,9 @@ class Writer(Protocol):
     def write(self, chunk: bytes) -> Awaitable[None] | None:
         """Take the next piece; an awaitable: wait before the next."""
 
+    def read(self, start: int, stop: int) -> bytes:
+        """Some of the bytes from `start` on, none from `stop` on, of what was written: for who joins late, or takes it slowly."""
+
     async def commit(self) -> Stored | None:
         """It is whole: from now on `get` finds it. None: it could not be kept."""
 

@@ -1,11 +1,15 @@
-"""An answer that will come, for handlers that wait without a Task of their own, as applications do."""
+"""An answer that will come: for handlers that wait without a Task of their own, as applications do, and for who calls them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
+from functools import partial
 
+from enfilade.exchange.errors import failure_response
+from enfilade.exchange.exchange import Exchange, Handler
 from enfilade.exchange.response import Response
+from enfilade.http.reasons import Reason
 
 
 class Pending:
@@ -52,3 +56,33 @@ class Pending:
                 self.abandon()
                 raise
         return self.response
+
+
+def call(handler: Handler, x: Exchange, then: Callable[[Response], None]) -> None:
+    """Call `handler` with `x`, and `then` with its Response, at once if it gives one at once. What it raises is answered for;
+    `x.on_abort` ends it in any case."""
+    try:
+        answer = handler(x)
+    except Exception as e:
+        answer = failure_response(x, e)
+    if isinstance(answer, Response):
+        then(answer)
+    elif isinstance(answer, Pending):
+        answer.then(then)
+    else:
+        future = asyncio.ensure_future(answer)
+        if x.on_abort is None:
+            x.on_abort = partial(_cancel, future)
+        future.add_done_callback(partial(_arrived, x, then))
+
+
+def _cancel(future: asyncio.Future[Response], why: Reason) -> None:
+    future.cancel()
+
+
+def _arrived(x: Exchange, then: Callable[[Response], None], future: asyncio.Future[Response]) -> None:
+    try:
+        response = future.result()
+    except (Exception, asyncio.CancelledError) as e:
+        response = failure_response(x, e)
+    then(response)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from enfilade.cache.filter import Cache
 from enfilade.exchange.exchange import Filter
 from enfilade.filters.access_log import AccessLog
 from enfilade.filters.body_limit import BodyLimit
@@ -11,7 +12,7 @@ from enfilade.filters.headers import Headers
 from enfilade.filters.request_id import RequestId
 from enfilade.filters.timing import Timing
 
-ORDER: tuple[type[Filter], ...] = (Timing, RequestId, AccessLog, Headers, BodyLimit)
+ORDER: tuple[type[Filter], ...] = (Timing, RequestId, AccessLog, Headers, BodyLimit, Cache)
 """From the door to the handler. `docs/filters.md` gives the reasons."""
 
 

@@ -86,6 +86,7 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("precondition_failed", 412, _C, "debug", "A precondition does not hold."),
     ("range_not_satisfiable", 416, _C, "debug", "The range lies outside of the content."),
     ("not_acceptable", 406, _C, "debug", "No variant is acceptable."),
+    ("not_cached", 504, _C, "debug", "Only a stored answer is wanted (only-if-cached), and none can be used."),
     ("client_gone", 499, _C, "info", "The client went away before its answer was complete."),
     ("bad_websocket", 400, _C, "info", "The WebSocket handshake is malformed."),
     ("websocket_version", 426, _C, "info", "Only version 13 of WebSocket is spoken here."),

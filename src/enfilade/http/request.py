@@ -32,8 +32,8 @@ class Request:
     """
 
     __slots__ = (
-        "authority", "cached", "encoded", "fields", "forwarded", "host", "method", "path", "protocol", "query", "raw_path", "route",
-        "scheme", "scope", "version",
+        "authority", "cached", "encoded", "fields", "forwarded", "host", "method", "path", "protocol", "query", "raw_path",
+        "route", "scheme", "scope", "version",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +72,12 @@ class Request:
             self.version, self.protocol,
         )  # fmt: skip
         r.route = self.route
+        return r
+
+    def with_method(self, method: str) -> Request:
+        """The same request with another method."""
+        r = self.with_fields(self.fields)
+        r.method = method
         return r
 
     @property

@@ -68,7 +68,8 @@ _ROUTE_SIZE = _STATUS + len(_STATUS_LABELS)
 def _status_rows() -> tuple[int, ...]:
     exact = {status: row for row, status in enumerate(STATUSES, _STATUS)}
     classes = _STATUS + len(STATUSES)
-    return tuple(exact.get(status, classes + max(0, status // 100 - 1)) for status in range(600))
+    # RFC 9110 section 15: what is beyond 599 is invalid, and counts as 5xx.
+    return tuple(exact.get(status, classes + min(max(0, status // 100 - 1), 4)) for status in range(1000))
 
 
 _ROW_OF_STATUS = _status_rows()
@@ -95,6 +96,30 @@ class RouteMeter:
             cells[_ROW_OF_STATUS[status]] += 1
         cells[_MICROSECONDS] += int(seconds * 1e6)
         cells[_BYTES] += sent
+
+
+# -- the rows of a route's cache: requests by how they were answered
+
+CACHE_RESULTS = ("hit", "stale", "miss", "bypass")
+
+
+def register_cache(board: Board, site: str, pattern: str) -> int:
+    """The first row of a route's cache, for `CacheMeter`."""
+    labels = (("site", bound_label(site)), ("route", bound_label(pattern)))
+    return board.rows("cache", labels, len(CACHE_RESULTS))
+
+
+class CacheMeter:
+    """Counts the requests to the cache of one route in this worker. A result is its index in CACHE_RESULTS."""
+
+    __slots__ = ("_cells", "_first")
+
+    def __init__(self, cells: memoryview[int], first_row: int) -> None:
+        self._cells = cells
+        self._first = first_row
+
+    def count(self, result: int) -> None:
+        self._cells[self._first + result] += 1
 
 
 # -- the rows of connections: opened and open by protocol, bytes, rejects by reason
@@ -204,6 +229,10 @@ FAMILIES = {
         "histogram", "Time from the complete head of a request to the end of its answer."
     ),
     "enfilade_response_body_bytes_total": _Family("counter", "Bytes of answers' bodies."),
+    "enfilade_cache_requests_total": _Family(
+        "counter",
+        "Requests to routes with a cache, by result: hit, stale, miss (the origin was asked), bypass (the cache was not).",
+    ),
     "enfilade_connections_opened_total": _Family("counter", "Connections that were opened, by protocol."),
     "enfilade_connections_open": _Family("gauge", "Connections open now, by protocol."),
     "enfilade_received_bytes_total": _Family("counter", "Bytes received from clients, inside TLS."),
@@ -289,6 +318,11 @@ def _read_route(block: Block, values: Sequence[int]) -> _Read:
     yield "enfilade_response_body_bytes_total", "", block.labels, str(values[_BYTES])
 
 
+def _read_cache(block: Block, values: Sequence[int]) -> _Read:
+    for result, value in zip(CACHE_RESULTS, values, strict=True):
+        yield "enfilade_cache_requests_total", "", (*block.labels, ("result", result)), str(value)
+
+
 def _read_opened(block: Block, values: Sequence[int]) -> _Read:
     for protocol, value in zip(PROTOCOLS, values, strict=True):
         yield "enfilade_connections_opened_total", "", (("protocol", protocol),), str(value)
@@ -305,7 +339,13 @@ def _read_rejects(block: Block, values: Sequence[int]) -> _Read:
             yield "enfilade_rejects_total", "", (("reason", reason.name), ("source", reason.source.value)), str(value)
 
 
-_READERS = {"route": _read_route, "opened": _read_opened, "open": _read_open, "rejects": _read_rejects}
+_READERS = {
+    "route": _read_route,
+    "cache": _read_cache,
+    "opened": _read_opened,
+    "open": _read_open,
+    "rejects": _read_rejects,
+}
 
 
 def bound_label(value: str) -> str:

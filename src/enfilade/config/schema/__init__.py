@@ -6,6 +6,7 @@ The text of each field is its public documentation: `enfilade schema` and `docs/
 from typing import Annotated
 
 from enfilade.config.schema.apps import App, AppLimits, WorkerRange
+from enfilade.config.schema.cache import Cache, CacheRules
 from enfilade.config.schema.leaves import Table, Text
 from enfilade.config.schema.server import Limits, Server, ServerLog, Tls
 from enfilade.config.schema.sites import (
@@ -39,6 +40,8 @@ __all__ = [
     "AppLimits",
     "Branch",
     "Breaker",
+    "Cache",
+    "CacheRules",
     "Check",
     "Config",
     "Discover",
@@ -79,6 +82,7 @@ class Config(Table, frozen=True):
     ] = {}
     apps: Annotated[dict[str, App], Text("Applications by name.")] = {}
     upstreams: Annotated[dict[str, Upstream], Text("Servers that requests are handed on to, by name.")] = {}
+    cache: Annotated[Cache, Text("Where routes with `cache` store their answers.")] = Cache()
     streams: Annotated[dict[str, Stream], Text("Raw TCP and UDP services by name.")] = {}
 
     @property

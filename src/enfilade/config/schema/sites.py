@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from enfilade.config.schema.leaves import FilePath, Size, Status, Table, Text
+from enfilade.config.schema.cache import CacheRules
+from enfilade.config.schema.leaves import Duration, FilePath, Size, Status, Table, Text
 from enfilade.config.schema.server import Tls
 
 
@@ -62,6 +63,13 @@ class Policies(Table, frozen=True):
     request_id: Annotated[
         bool | str | None,
         Text("Give each request an id and answer with it in `X-Request-Id`, or in the field named here."),
+    ] = None
+    cache: Annotated[
+        bool | Duration | CacheRules | None,
+        Text(
+            "Store answers, and use them again: `true`, as they say themselves; a duration, for so long where they say nothing; "
+            "or a table. What a site says is for its routes with `app` or `proxy`."
+        ),
     ] = None
     timing: Annotated[bool | None, Text("Tell the client in `Server-Timing` how long each room took.")] = None
 

@@ -1,0 +1,21 @@
+"""The cache as a filter: what it does is around the handler, so that everybody in front of it sees its answers too."""
+
+from __future__ import annotations
+
+from enfilade.cache.front import Front, Meter
+from enfilade.cache.keeper import Keeper
+from enfilade.cache.key import KeyRules
+from enfilade.exchange.exchange import Filter, Handler
+
+
+class Cache(Filter):
+    """RFC 9111 in front of a handler. `keeper`: what may be stored, and where; `keys`: by what it is found."""
+
+    def __init__(self, keeper: Keeper, keys: KeyRules, meter: Meter) -> None:
+        self._keeper = keeper
+        self._keys = keys
+        self._meter = meter
+
+    def around(self, handler: Handler) -> Handler:
+        """See `Filter.around`."""
+        return Front(handler, self._keeper, self._keys, self._meter)

@@ -1,0 +1,370 @@
+"""One request to the origin, for all who wait for its answer (collapsing; RFC 9111 section 4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from enfilade.cache import answer
+from enfilade.cache.decide import on_error
+from enfilade.cache.download import Download
+from enfilade.cache.freshen import answer_precondition, fetching_fields, is_same, validating_fields
+from enfilade.cache.keeper import Keeper
+from enfilade.cache.query import Query
+from enfilade.cache.reasons import CacheReason, cache_reason
+from enfilade.cache.status import cache_status
+from enfilade.cache.stored import Stored, Whole
+from enfilade.cache.vary import signpost_names, variant_key
+from enfilade.exchange.bodies import Stream, empty_body
+from enfilade.exchange.exchange import Exchange, Handler
+from enfilade.exchange.pending import Pending, call
+from enfilade.exchange.response import FileSlice, Response, Tunnel
+from enfilade.http.conditionals import Verdict, evaluate
+from enfilade.http.dates import parse_date
+from enfilade.http.fields import Fields
+from enfilade.http.ranges import content_range, parse_range
+from enfilade.http.reasons import Reason, reason
+from enfilade.http.request import Request
+
+FAILED = frozenset((500, 502, 503, 504))
+"""Answers in whose place a stale one may be served (RFC 5861 section 4)."""
+_CLIENT_GONE = reason("client_gone")
+_REVALIDATED = cache_reason("revalidated")
+_STALE_ERROR = cache_reason("stale_error")
+_COLLAPSED = cache_reason("collapsed")
+_FILE = cache_reason("file")
+_NOT_THE_ANSWERS = frozenset(
+    map(cache_reason, ("purged", "min_uses", "request_no_store", "request_authorization", "request_cookie"))
+)
+"""Reasons that say nothing about the next answer."""
+_TOO_LARGE = cache_reason("too_large")
+_EVENTS = cache_reason("events")
+
+
+class Told(NamedTuple):
+    """A client's answer, and why it is that one."""
+
+    response: Response
+    why: CacheReason
+
+
+class Waiter(Pending):
+    """A client's exchange that waits for a flight. `why` it was not answered by what is stored."""
+
+    __slots__ = ("_leave", "query", "why", "x")
+
+    def __init__(self, x: Exchange, query: Query, why: CacheReason) -> None:
+        super().__init__()
+        self.x = x
+        self.query = query
+        self.why = why
+        self._leave: Callable[[Waiter], None] | None = None
+        x.on_abort = self.aborted
+
+    def boards(self, leave: Callable[[Waiter], None]) -> None:
+        self._leave = leave
+
+    def aborted(self, why: Reason) -> None:
+        """The client went away."""
+        if self.resolve(Response(499, reason=why)) and self._leave is not None:
+            self._leave(self)
+
+    def abandon(self) -> None:
+        """See `Pending.abandon`."""
+        self.aborted(_CLIENT_GONE)
+
+
+class Ground(NamedTuple):
+    """What flights of one route start from. `again`: look once more for a waiter whom this answer does not serve. `landed`: the
+    flight is over; None: all went well; else why its answer serves nobody but who asked first."""
+
+    handler: Handler
+    keeper: Keeper
+    tell: Callable[[Waiter, Response, CacheReason], None]
+    again: Callable[[Waiter], None]
+    landed: Callable[[Flight, CacheReason | None], None]
+
+
+class Flight:
+    """The request is that of `x`. `stored`: what is to be confirmed or replaced, if there is something. `refresh`: it is made for
+    the store, whether anybody waits or not."""
+
+    def __init__(
+        self, ground: Ground, x: Exchange, query: Query, stored: Stored | None, *, refresh: bool = False
+    ) -> None:
+        self.query = query
+        self._ground = ground
+        self._keeper = ground.keeper
+        self._stored = stored
+        self._waiters: list[Waiter] = []
+        self._leader: Waiter | None = None
+        self._refresh = refresh
+        self._download: Download | None = None
+        self._head: Stored | None = None
+        self._asked = x.request
+        self._asking = self._keeper.asking()
+        self._inner = Exchange(
+            self._request(x.request, stored), empty_body(), x.ends, _Inform(self, x), x.stream, x.started, x.match
+        )
+        self._inner.id = x.id
+
+    @staticmethod
+    def _request(asked: Request, stored: Stored | None) -> Request:
+        """What the origin is asked: whether `stored` is still good, or for all of the answer, whatever part the client wants."""
+        fields = None if stored is None else validating_fields(asked.fields, stored.fields)
+        if fields is None:
+            fields = fetching_fields(asked.fields)
+        return asked if fields is asked.fields else asked.with_fields(fields)
+
+    def start(self) -> None:
+        call(self._ground.handler, self._inner, self._arrived)
+
+    def join(self, waiter: Waiter) -> bool:
+        """Wait for this answer. False: it is not for this waiter, or would not be whole."""
+        download = self._download
+        if download is not None:
+            assert self._head is not None
+            if not download.joinable or not self._serves(waiter, self._head):
+                return False
+            self._ground.tell(waiter, self._flowing(waiter, self._head, download), _COLLAPSED)
+            return True
+        if waiter.x.request is self._asked:
+            self._leader = waiter
+        self._waiters.append(waiter)
+        waiter.boards(self._left)
+        return True
+
+    def inform(self, status: int, fields: Fields) -> None:
+        """An interim response (103): for everybody who waits."""
+        for waiter in self._waiters:
+            waiter.x.inform(status, fields)
+
+    def _left(self, waiter: Waiter) -> None:
+        """A client went away. If it was the last, nobody knows yet whether the answer could be stored: it is not waited for."""
+        self._waiters.remove(waiter)
+        if not self._waiters and not self._refresh and self._inner.on_abort is not None:
+            self._inner.on_abort(_CLIENT_GONE)
+
+    # -- the answer
+
+    def _arrived(self, response: Response) -> None:
+        stored = self._stored
+        if not self._waiters and not self._refresh:
+            _let_go(response)
+            self._ground.landed(self, None)
+        elif stored is not None and response.status == 304:
+            self._confirmed(stored, response)
+        elif stored is not None and response.status in FAILED and self._failed(stored, response):
+            return
+        else:
+            self._came(response)
+
+    def _confirmed(self, stored: Stored, response: Response) -> None:
+        fresh = None
+        if is_same(stored.fields, response.fields):
+            fresh = self._keeper.confirm(self.query, self._asked, self._asking, stored, response.fields)
+        else:
+            self._keeper.tiers.remove(stored.key)  # the next request names no validator
+        self._ground.landed(self, None)
+        for waiter in self._disembark():
+            if fresh is None:
+                self._ground.again(waiter)
+            else:
+                self._serve(waiter, fresh, _REVALIDATED)
+
+    def _failed(self, stored: Stored, response: Response) -> bool:
+        """Serve stale whom that is allowed for; whether that were all."""
+        now = self._keeper.clock()
+        rest = []
+        for waiter in self._disembark():
+            if on_error(waiter.query.asked, stored.terms, now):
+                self._serve(waiter, stored, _STALE_ERROR)
+            else:
+                rest.append(waiter)
+        self._waiters = rest
+        if rest:
+            return False
+        _let_go(response)
+        self._ground.landed(self, None)
+        return True
+
+    def _came(self, response: Response) -> None:
+        """A new answer."""
+        judged = self._keeper.judge(self.query, self._asked, self._asking, response.status, response.fields)
+        body = response.body
+        if not isinstance(judged, CacheReason):
+            judged = self._look_at_body(judged, response)
+        if isinstance(judged, CacheReason):
+            self._not_kept(response, judged)
+        elif isinstance(body, bytes):
+            judged.content = Whole(body)
+            self._keeper.keep(self.query, judged)
+            self._ground.landed(self, None)
+            self._share(judged, response)
+        else:
+            assert isinstance(body, Stream)
+            self._flow(judged, response, body)
+
+    def _look_at_body(self, judged: Stored, response: Response) -> Stored | CacheReason:
+        body = response.body
+        if isinstance(body, (FileSlice, Tunnel)):
+            return _FILE
+        if isinstance(body, Stream) and (response.fields.get(b"content-type") or b"").startswith(b"text/event-stream"):
+            return _EVENTS
+        if self._length(response) > self._keeper.tiers.largest:
+            return _TOO_LARGE
+        return judged
+
+    @staticmethod
+    def _length(response: Response) -> int:
+        """What is known of it beforehand."""
+        if isinstance(response.body, bytes):
+            return len(response.body)
+        length = response.fields.get(b"content-length")
+        return int(length) if length is not None and length.isdigit() else 0
+
+    def _not_kept(self, response: Response, why: CacheReason) -> None:
+        """It is for who asked, and for nobody else."""
+        self._ground.landed(self, why if response.status < 500 and why not in _NOT_THE_ANSWERS else None)
+        waiters = self._disembark()
+        if self._leader not in waiters:
+            _let_go(response)
+        for waiter in waiters:
+            # What we say ourselves (no peer, all busy ...) is for everybody: to ask again would make it worse.
+            if waiter is self._leader or response.reason is not None:
+                self._ground.tell(waiter, self._first_hand(waiter, response, why), waiter.why)
+            else:
+                self._ground.again(waiter)
+
+    def _first_hand(self, waiter: Waiter, response: Response, why: CacheReason | None) -> Response:
+        """The answer as it came, to who asked for it. The origin did not hear of the client's conditions: they are looked at
+        here."""
+        pair = (b"cache-status", cache_status(waiter.why, stored=why is None, detail=None if why is None else why.name))
+        if waiter.query.asked.conditional and type(response.body) is bytes:
+            asked = waiter.x.request
+            modified = parse_date(response.fields.get(b"last-modified") or b"")
+            verdict = evaluate(asked.method, asked.fields, response.fields.get(b"etag"), modified)
+            if response.status == 200 and verdict is Verdict.NOT_MODIFIED:
+                return answer.not_modified(response.fields, pair)
+        return response.with_fields(response.fields.adding(pair))
+
+    def _share(self, stored: Stored, response: Response) -> None:
+        for waiter in self._disembark():
+            if not self._serves(waiter, stored):
+                self._ground.again(waiter)
+            elif waiter is self._leader and not waiter.query.asked.conditional:
+                self._ground.tell(waiter, self._first_hand(waiter, response, None), waiter.why)
+            else:
+                self._serve(waiter, stored, waiter.why if waiter is self._leader else _COLLAPSED)
+
+    def _serves(self, waiter: Waiter, stored: Stored) -> bool:
+        """Whether what is stored now is the answer for this waiter, too: it may vary (FAILURES 28)."""
+        if stored.key == self.query.key:
+            return True
+        names = signpost_names(stored.fields) or ()
+        return variant_key(waiter.query.key, names, waiter.x.request.fields) == stored.key
+
+    def _serve(self, waiter: Waiter, stored: Stored, why: CacheReason) -> None:
+        response = answer.represent(waiter.x, waiter.query.asked.conditional, stored, why, self._keeper.clock())
+        if response is None:
+            self._ground.again(waiter)
+        else:
+            self._ground.tell(waiter, response, why)
+
+    def _disembark(self) -> list[Waiter]:
+        waiters, self._waiters = self._waiters, []
+        return waiters
+
+    # -- an answer that flows
+
+    def _flow(self, stored: Stored, response: Response, body: Stream) -> None:
+        self._head = stored
+        writer = self._keeper.tiers.writer(stored)
+        download = self._download = Download(body, self._keeper.tiers.largest, writer, self._flowed)
+        self._length_known = self._length(response) if b"content-length" in response.fields else None
+        self._fields = response.fields
+        for waiter in self._disembark():
+            if self._serves(waiter, stored):
+                why = waiter.why if waiter is self._leader else _COLLAPSED
+                self._ground.tell(waiter, self._flowing(waiter, stored, download), why)
+            else:
+                self._ground.again(waiter)
+        download.begin()
+
+    def _flowing(self, waiter: Waiter, stored: Stored, download: Download) -> Response:
+        """What this waiter gets of it while it comes."""
+        status, fields, query = stored.status, self._fields, waiter.query
+        pair = (
+            b"cache-status",
+            cache_status(waiter.why, stored=waiter is self._leader, collapsed=waiter is not self._leader),
+        )
+        if not query.asked.conditional:
+            return Response(status, fields.adding(pair), download.read())
+        verdict = answer_precondition(waiter.x.request, status, stored.fields, stored.terms)
+        if verdict is Verdict.NOT_MODIFIED:
+            return answer.not_modified(fields, pair)
+        wanted = waiter.x.request.fields.get(b"range")
+        if wanted is None or verdict is not Verdict.PROCEED or self._length_known is None or status != 200:
+            return Response(status, fields.adding(pair), download.read())
+        spans = parse_range(wanted, self._length_known)
+        if spans is None or len(spans) != 1:
+            return Response(status, fields.adding(pair), download.read())
+        start, stop = spans[0]
+        said = fields.setting(
+            (b"content-length", b"%d" % (stop - start)), (b"content-range", content_range(spans[0], self._length_known))
+        )
+        return Response(206, said.adding(pair), download.read(start, stop))
+
+    def _flowed(self, download: Download) -> None:
+        """All has come, or nothing more will."""
+        self._ground.landed(self, None)
+        writer, stored = download.writer, self._head
+        assert stored is not None
+        if download.failure is not None or not download.kept:
+            if writer is not None:
+                writer.abort()
+            return
+        if writer is None:
+            stored.content = Whole(download.whole())
+            self._keeper.keep(self.query, stored)
+        else:
+            _commits.add(task := asyncio.ensure_future(self._commit(download)))
+            task.add_done_callback(_commits.discard)
+
+    async def _commit(self, download: Download) -> None:
+        assert download.writer is not None and self._head is not None
+        written = await download.writer.commit()
+        if written is None:
+            return
+        body = download.whole()
+        if len(body) == download.size:
+            written = self._head
+            written.content = Whole(body)
+        self._keeper.keep(self.query, written, written=True)
+
+
+_commits: set[asyncio.Task[None]] = set()  # the event loop itself holds its tasks only weakly
+
+
+class _Inform:
+    """The carrier of the inner exchange: whoever waits now is behind it."""
+
+    def __init__(self, flight: Flight, x: Exchange) -> None:
+        self._flight = flight
+        self._carrier = x.carrier
+
+    def inform(self, stream: int, status: int, fields: Fields) -> None:
+        self._flight.inform(status, fields)
+
+    def now(self) -> float:
+        return self._carrier.now()
+
+
+def _let_go(response: Response) -> None:
+    """Nobody wants it."""
+    body = response.body
+    if isinstance(body, Stream):
+        body.cancel(_CLIENT_GONE)
+    elif isinstance(body, FileSlice):
+        body.close()

@@ -1,0 +1,299 @@
+"""The cache in front of a handler: for each exchange, what is stored is used, confirmed, or fetched anew."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable
+from functools import partial
+from typing import Protocol
+
+import msgspec
+
+from enfilade.cache import answer
+from enfilade.cache.decide import Use, read_request, use
+from enfilade.cache.flight import Flight, Ground, Waiter
+from enfilade.cache.freshen import is_head_of
+from enfilade.cache.keeper import Asking, Keeper
+from enfilade.cache.key import KeyRules, make_key
+from enfilade.cache.purges import State
+from enfilade.cache.query import Query
+from enfilade.cache.reasons import CacheReason, Kind, cache_reason
+from enfilade.cache.status import cache_status
+from enfilade.cache.stored import Stored, Terms
+from enfilade.exchange.bodies import empty_body
+from enfilade.exchange.errors import error_response
+from enfilade.exchange.exchange import Exchange, Handler
+from enfilade.exchange.pending import Pending, call
+from enfilade.exchange.response import Response
+from enfilade.exchange.tasks import start
+from enfilade.http.fields import Fields
+from enfilade.http.memory import remember
+from enfilade.http.reasons import reason
+
+PASS_FOR = 10.0
+"""Seconds for which requests with a key whose answer could not be stored do not wait for one another (Varnish: 120)."""
+PASSES = 4096
+"""So many such keys are remembered."""
+READY = 4 * 1024 * 1024
+"""Bytes of bodies that are held ready at most, for the rest of a second."""
+
+_NOT_CACHED = reason("not_cached")
+_CLIENT_GONE = reason("client_gone")
+_NOBODY = empty_body()
+_METHOD = cache_reason("method")
+_UPGRADE = cache_reason("upgrade")
+_REQUEST_BODY = cache_reason("request_body")
+_HIT = cache_reason("hit")
+_URI_MISS = cache_reason("uri_miss")
+_VARY_MISS = cache_reason("vary_miss")
+_PASSED = cache_reason("hit_for_miss")
+_SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
+
+
+class Meter(Protocol):
+    """Counts how requests of a route were answered."""
+
+    def count(self, kind: Kind) -> None: ...
+
+
+class Ready:
+    """The answer to plain requests for what is stored, as it is `until` its Age or anything else changes."""
+
+    __slots__ = ("generation", "response", "until")
+
+    def __init__(self, response: Response, until: float, generation: int) -> None:
+        self.response = response
+        self.until = until
+        self.generation = generation
+
+
+class Front:
+    """The `Handler` in the place of `handler`."""
+
+    def __init__(self, handler: Handler, keeper: Keeper, keys: KeyRules, meter: Meter) -> None:
+        self._handler = handler
+        self._keeper = keeper
+        self._keys = keys
+        self._count = meter.count
+        self._get = keeper.tiers.get
+        self._purges = keeper.purges
+        self._clock = keeper.clock
+        self._flights: dict[bytes, Flight] = {}
+        self._passes: dict[bytes, float] = {}
+        self._ground = Ground(handler, keeper, self._tell, self._again, self._landed)
+        self._ready: list[Stored] = []
+        self._ready_bytes = 0
+        self._second = 0
+
+    def __call__(self, x: Exchange) -> Response | Awaitable[Response]:
+        request = x.request
+        query: Query | CacheReason | None = request.cached
+        if type(query) is not Query or query.owner is not self:
+            query = self._read(x)
+            if isinstance(query, CacheReason):
+                return self._pass(x, None, query)
+        stored = self._get(query.key)
+        if stored is None:
+            return self._miss(x, query, _URI_MISS)
+        if not stored.status:
+            stored = self._get(query.follow(stored))
+            if stored is None:
+                return self._miss(x, query, _VARY_MISS)
+        now = self._clock()
+        ready = stored.memory
+        if (
+            type(ready) is Ready
+            and now < ready.until
+            and query.asked.plain
+            and ready.generation == self._purges.generation
+        ):
+            self._count(Kind.HIT)
+            return ready.response
+        return self._consider(x, query, stored, now)
+
+    def _read(self, x: Exchange) -> Query | CacheReason:
+        """What it asks of the cache, if it is anything that a cache can answer."""
+        request = x.request
+        if request.method not in ("GET", "HEAD"):
+            return _METHOD
+        if request.protocol is not None:
+            return _UPGRADE
+        if x.body is not _NOBODY:
+            return _REQUEST_BODY  # an input that no key has (FAILURES 27)
+        query = Query(
+            self, make_key(request, self._keys), read_request(request), request.fields, request.method == "HEAD"
+        )
+        request.cached = query
+        return query
+
+    # -- with something stored
+
+    def _consider(self, x: Exchange, query: Query, stored: Stored, now: float) -> Response | Awaitable[Response]:
+        generation = self._purges.generation
+        state = self._purges.look(stored.names, stored.generation)
+        if state is State.DEAD:
+            self._keeper.tiers.remove(stored.key)
+            return self._fetch(x, query, None, _URI_MISS)
+        terms = stored.terms if state is State.ALIVE else _aged(stored.terms, now)
+        way, why = use(query.asked, terms, now, self._keeper.rules)
+        if way is Use.VALIDATE or way is Use.UNUSABLE:
+            return self._fetch(x, query, stored if way is Use.VALIDATE else None, why)
+        if way is Use.REFRESH and query.variant not in self._flights:
+            self._take_off(Flight(self._ground, x, query, stored, refresh=True))
+        response = answer.represent(x, query.asked.conditional, stored, why, now)
+        if response is None:
+            return self._fetch(x, query, None, _URI_MISS)
+        self._count(why.kind)
+        if why is _HIT and query.asked.plain and type(response.body) is bytes:
+            self._hold_ready(stored, response, now, generation)
+        return response
+
+    def _hold_ready(self, stored: Stored, response: Response, now: float, generation: int) -> None:
+        """Until its Age is another one. Bodies are held for no longer than the second: they have their place in memory
+        already."""
+        terms = stored.terms
+        if int(now) != self._second or self._ready_bytes > READY:
+            for old in self._ready:
+                old.memory = None
+            self._ready.clear()
+            self._ready_bytes = 0
+            self._second = int(now)
+        until = terms.born + math.floor(now - terms.born) + 1.0
+        stored.memory = Ready(response, min(until, terms.fresh_until), generation)
+        self._ready.append(stored)
+        self._ready_bytes += stored.content.size
+
+    # -- with nothing that can be used
+
+    def _miss(self, x: Exchange, query: Query, why: CacheReason) -> Response | Awaitable[Response]:
+        if self._keeper.tiers.deep and query.variant not in self._flights:
+            return self._look_below(x, query, why)
+        return self._fetch(x, query, None, why)
+
+    def _look_below(self, x: Exchange, query: Query, why: CacheReason) -> Response | Awaitable[Response]:
+        tiers = self._keeper.tiers
+
+        async def look() -> Response:
+            stored = tiers.get(query.key) or await tiers.look_below(query.key)
+            if stored is not None and not stored.status:
+                key = query.follow(stored)
+                stored = tiers.get(key) or await tiers.look_below(key)
+            found = (
+                self._fetch(x, query, None, why) if stored is None else self._consider(x, query, stored, self._clock())
+            )
+            return found if isinstance(found, Response) else await found
+
+        task = start(look(), asyncio.get_running_loop())
+        return task.result() if task.done() else task
+
+    def _fetch(
+        self, x: Exchange, query: Query, stored: Stored | None, why: CacheReason
+    ) -> Response | Awaitable[Response]:
+        asked = query.asked
+        if asked.only_if_cached:
+            self._count(why.kind)
+            return error_response(_NOT_CACHED, x, Fields([(b"cache-status", cache_status(why))]))
+        if query.head:
+            return self._pass(x, query, why)
+        alone = asked.no_cache or asked.authorized or (asked.cookies and not self._keeper.rules.cookies_keyed)
+        key = query.variant
+        until = self._passes.get(key)
+        if until is not None:
+            if self._clock() < until:
+                return self._pass(x, query, _PASSED)
+            del self._passes[key]
+        waiter = Waiter(x, query, why)
+        flight = None if alone else self._flights.get(key)
+        if flight is None or not flight.join(waiter):
+            flight = Flight(self._ground, x, query, stored)
+            flight.join(waiter)
+            if alone or key in self._flights:
+                flight.start()
+            else:
+                self._take_off(flight)
+        return waiter if waiter.response is None else waiter.response
+
+    def _take_off(self, flight: Flight) -> None:
+        self._flights[flight.query.variant] = flight
+        flight.start()
+
+    def _landed(self, flight: Flight, unshared: CacheReason | None) -> None:
+        """See `Ground`."""
+        key = flight.query.variant
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if unshared is not None:
+            remember(self._passes, key, self._clock() + PASS_FOR, PASSES)
+
+    def _tell(self, waiter: Waiter, response: Response, why: CacheReason) -> None:
+        self._count(why.kind)
+        waiter.resolve(response)
+
+    def _again(self, waiter: Waiter) -> None:
+        """The answer that it waited for is not its own: what is stored now may be, or it asks for itself (FAILURES 28)."""
+        if waiter.response is not None:
+            return
+        waiter.x.on_abort = None
+        call(self, waiter.x, partial(_resolve, waiter))
+
+    # -- past the cache
+
+    def _pass(self, x: Exchange, query: Query | None, why: CacheReason) -> Response | Awaitable[Response]:
+        """To the handler as it is; what it answers may still concern what is stored."""
+        self._count(why.kind)
+        asking = self._keeper.asking()
+        passing = Passing(x)
+        call(self._handler, x, lambda response: passing.arrived(self._passed(x, query, asking, why, response)))
+        return passing if passing.response is None else passing.response
+
+    def _passed(
+        self, x: Exchange, query: Query | None, asking: Asking, why: CacheReason, response: Response
+    ) -> Response:
+        request = x.request
+        if request.method not in _SAFE:
+            self._keeper.invalidate(request, response.status, response.fields)
+        elif query is not None and query.head and response.status == 200:
+            self._update(query, x, asking, response)
+        return response.with_fields(response.fields.adding((b"cache-status", cache_status(why))))
+
+    def _update(self, query: Query, x: Exchange, asking: Asking, response: Response) -> None:
+        """HEAD confirms what is stored, or shows that it is outdated (RFC 9111 section 4.3.5)."""
+        stored = self._get(query.variant)
+        if stored is None or stored.status != 200:
+            return
+        if is_head_of(stored.fields, stored.content.size, response.fields):
+            self._keeper.confirm(query, x.request.with_method("GET"), asking, stored, response.fields)
+        else:
+            self._keeper.tiers.remove(stored.key)
+
+
+class Passing(Pending):
+    """The answer of an exchange that the handler has for itself."""
+
+    __slots__ = ("_x",)
+
+    def __init__(self, x: Exchange) -> None:
+        super().__init__()
+        self._x = x
+
+    def arrived(self, response: Response) -> None:
+        self.resolve(response)
+
+    def abandon(self) -> None:
+        """See `Pending.abandon`."""
+        if self._x.on_abort is not None:
+            self._x.on_abort(_CLIENT_GONE)
+
+
+def _resolve(waiter: Waiter, response: Response) -> None:
+    waiter.resolve(response)
+
+
+def _aged(terms: Terms, now: float) -> Terms:
+    """The terms of what was softly purged: stale from now on, and usable as such only where the answer allowed it."""
+    stale_while = now if terms.stale_while <= terms.fresh_until else terms.stale_while
+    stale_error = now if terms.stale_error <= terms.fresh_until else terms.stale_error
+    return msgspec.structs.replace(
+        terms, fresh_until=min(now, terms.fresh_until), stale_while=stale_while, stale_error=stale_error
+    )

@@ -1,0 +1,36 @@
+"""What a request asks of the cache: read once, and remembered on the request."""
+
+from __future__ import annotations
+
+from enfilade.cache.decide import Asked
+from enfilade.cache.stored import Stored
+from enfilade.cache.vary import variant_key
+from enfilade.http.fields import Fields
+
+
+class Query:
+    """`owner`: the filter that read it. `key`: the primary one; `asked`: the request's directives. `method`: GET or HEAD.
+    `signpost`: says how the answers to this key vary, if they do; then `variant` is the key that it leads to."""
+
+    __slots__ = ("asked", "fields", "head", "key", "owner", "signpost", "variant")
+
+    def __init__(self, owner: object, key: bytes, asked: Asked, fields: Fields, head: bool) -> None:
+        self.owner = owner
+        self.key = key
+        self.asked = asked
+        self.fields = fields
+        self.head = head
+        self.signpost: Stored | None = None
+        self.variant = key
+
+    def follow(self, signpost: Stored) -> bytes:
+        """The key of the variant that `signpost` leads this request to."""
+        if self.signpost is not signpost:
+            self.signpost = signpost
+            self.variant = variant_key(self.key, names_on(signpost), self.fields)
+        return self.variant
+
+
+def names_on(signpost: Stored) -> tuple[bytes, ...]:
+    """The request fields that the answers depend on."""
+    return tuple((signpost.fields.get(b"vary") or b"").split(b","))
