@@ -89,12 +89,30 @@ def test_who_is_killed_lets_go_of_the_lock() -> None:
     os.close(theirs)
 
 
-def test_the_same_name_and_size_are_the_same_memory_of_a_board() -> None:
+def test_the_same_name_and_size_are_the_same_memory_of_a_board_while_somebody_holds_it() -> None:
     board = Board(rows=8, columns=2)
-    first = board.shared("cache", 4096)
-    assert board.shared("cache", 4096) is first
-    assert board.shared("cache", 8192).size == 8192
-    assert board.shared("purges", 4096) is not first
+    old_plan = board.shared("cache", 4096)
+    assert board.shared("purges", 4096) is not old_plan
+    new_plan = board.shared("cache", 8192)
+    assert new_plan.size == 8192
+    assert board.shared("cache", 4096) is old_plan, "as if the new plan were found wanting"
+    old_plan.cells[0] = 1
+    fd = old_plan.fd
+    del old_plan
+    with pytest.raises(OSError):
+        os.fstat(fd)
+    assert board.shared("cache", 4096).cells[0] == 0
+    assert board.shared("cache", 8192) is new_plan
+
+
+def test_the_lock_works_as_long_as_somebody_has_it() -> None:
+    locked = Shared.make("test", 4096).locked
+    with locked:
+        pass
+    fd = locked.fd
+    del locked
+    with pytest.raises(OSError):
+        os.fstat(fd)
 
 
 def test_memory_in_a_file_outlives_its_process(tmp_path: Path) -> None:
@@ -110,11 +128,12 @@ def test_memory_in_a_file_outlives_its_process(tmp_path: Path) -> None:
 def test_it_is_attached_by_any_python(version: str) -> None:
     """An application's process purges through it."""
     program = """
+import os
 from enfilade.process.shared import Shared
 from enfilade.cache.purges import DEAD, SIZE, Purges, places
 made = Shared.make("test", SIZE)
 before = Purges(made.cells, made.locked).generation
-there = Shared(made.fd)
+there = Shared(os.dup(made.fd))
 Purges(there.cells, there.locked).purge(b"tag:7")
 print(Purges(made.cells, made.locked).look(places([b"all", b"tag:7"]), before) is DEAD)
 """

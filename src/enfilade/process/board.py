@@ -16,6 +16,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from enfilade.process.shared import Shared
 
@@ -64,7 +65,7 @@ class Board:
         self._columns = [Column(i, self._cells[i * rows : (i + 1) * rows]) for i in range(columns)]
         self._free = list(range(columns - 1, SUPERVISOR, -1))
         self._blocks: dict[tuple[str, Labels], Block] = {}
-        self._shared: dict[tuple[str, int], Shared] = {}
+        self._shared: WeakValueDictionary[tuple[str, int], Shared] = WeakValueDictionary()
         self._size = 0
         self._high = self.rows("columns", gauge=True)  # columns ever used: readers need not look further
 
@@ -89,8 +90,8 @@ class Board:
         return iter(self._blocks.values())
 
     def shared(self, name: str, size: int) -> Shared:
-        """`size` bytes (a multiple of 8) of memory that is no column's, zeros at first. The same name and size are always the
-        same memory, so it outlives reloads. Raises OSError."""
+        """`size` bytes (a multiple of 8) of memory that is no column's, zeros at first. The same name and size are the same
+        memory as long as anybody in the supervisor holds it: a plan does, so it outlives reloads. Raises OSError."""
         memory = self._shared.get((name, size))
         if memory is None:
             memory = self._shared[name, size] = Shared.make(name, size)

@@ -18,20 +18,24 @@ class Locked:
     """`with` it: nobody else is in there, in no thread of no process. A process that is killed lets go of it.
 
     Record locks (POSIX `fcntl`) belong to a process, so its threads need another one in front. Never held over a second one.
+    Owns `fd`. A process closes none that refers to the same memory while it holds the lock: that would let go of it.
     """
 
-    __slots__ = ("_fd", "_threads")
+    __slots__ = ("_threads", "fd")
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self.fd = fd
         self._threads = threading.Lock()
+
+    def __del__(self) -> None:
+        os.close(self.fd)
 
     def __enter__(self) -> None:
         self._threads.acquire()
         try:
             while True:
                 try:
-                    fcntl.lockf(self._fd, fcntl.LOCK_EX)
+                    fcntl.lockf(self.fd, fcntl.LOCK_EX)
                 except OSError as error:
                     # The kernel takes two threads of one process, of which one holds a lock and the other waits for
                     # another, for one that does both, and so may see a deadlock where none is.
@@ -45,23 +49,24 @@ class Locked:
 
     def __exit__(self, *_: object) -> None:
         try:
-            fcntl.lockf(self._fd, fcntl.LOCK_UN)
+            fcntl.lockf(self.fd, fcntl.LOCK_UN)
         finally:
             self._threads.release()
 
 
 class Shared:
-    """`cells` and `bytes` are the same memory, as signed 64-bit integers and as bytes. `fd`: what it can be attached by."""
+    """`cells` and `bytes` are the same memory, as signed 64-bit integers and as bytes. `fd`: what it can be attached by; it is
+    closed when neither this nor `locked` is needed any more."""
 
-    __slots__ = ("bytes", "cells", "fd", "locked", "size")
+    __slots__ = ("__weakref__", "bytes", "cells", "fd", "locked", "size")
 
     def __init__(self, fd: int) -> None:
-        """All of what `fd` refers to, a multiple of 8 bytes; it is kept open from now on."""
+        """All of what `fd` refers to, a multiple of 8 bytes. From now on `fd` belongs to this."""
         self.fd = fd
+        self.locked = Locked(fd)
         self.size = os.fstat(fd).st_size
         self.bytes = memoryview(mmap.mmap(fd, self.size))
         self.cells = self.bytes.cast("q")
-        self.locked = Locked(fd)
 
     @classmethod
     def make(cls, name: str, size: int) -> Shared:
@@ -85,10 +90,10 @@ class Shared:
             if os.fstat(fd).st_size != size:
                 os.ftruncate(fd, 0)
                 _fill(fd, size)
-            return cls(fd)
         except BaseException:
             os.close(fd)
             raise
+        return cls(fd)
 
 
 def _fill(fd: int, size: int) -> None:

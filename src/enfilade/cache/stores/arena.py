@@ -34,8 +34,13 @@ _ENOUGH_HITS = 2
 """With so many it goes from the small ring on to the main ring."""
 _PATIENCE = 16
 """While a record is brought in, so many times its size may go round again in the main ring; then what is next leaves."""
+_MOST_AGAIN = (64 << 20) // UNIT
+"""But not more units than these: others wait for the lock."""
 _PER_GHOST = 8
 """Units for each ghost."""
+_GHOST_AGE = 2
+"""A ghost is there until records of one such part of the main ring's size have left the small ring."""
+_MARK = 1 << 16
 _CELL = 8
 _HEAD_CELLS = 32
 _HEADER = struct.Struct("<qqqII")
@@ -117,7 +122,7 @@ class Arena:
         self._at = kinds + 2 * units
         self.small = Ring(0, _SMALL, 0, units // 10)
         self.main = Ring(1, _MAIN, units // 10, units - units // 10)
-        self.most_units = self.main.units // 4
+        self.most_units = self.main.units // 4  # so whatever the ring's end leaves out, there is room
 
     # -- reading
 
@@ -126,7 +131,8 @@ class Arena:
         return self._at + unit * UNIT
 
     def header(self, unit: int) -> Header:
-        return Header._make(_HEADER.unpack_from(self.bytes, self._at + unit * UNIT))
+        at = self.at(unit)
+        return Header._make(_HEADER.unpack(self.bytes[at : at + HEADER_SIZE]))
 
     def walk(self, ring: Ring, position: int, stop: int) -> Iterator[Found]:
         """The LIVE records of `ring` from `position` to `stop`, oldest first. Writers may go on meanwhile."""
@@ -152,11 +158,11 @@ class Arena:
         """`record` for `key`, in place of the one in the unit `old`. One that is too large is not kept."""
         size = sum(map(len, record))
         units = -(-(HEADER_SIZE + len(key) + size) // UNIT)
-        ring, hits = self.main if self._take_ghost(key) or units > self.small.units // 4 else self.small, 0
+        # What is refreshed in the main ring stays there: it would push out of the small one what is new.
+        refreshed = old is not None and old >= self.main.first
+        ring = self.main if refreshed or units > self.small.units // 4 or self._is_ghost(key) else self.small
+        hits = 0
         if old is not None:
-            # What is refreshed stays where it was: otherwise it would push out of the small ring what is new there.
-            if old >= self.main.first:
-                ring = self.main
             hits = self.hits[old]
             self.kinds[old] = GONE
         if units <= self.most_units:
@@ -169,7 +175,7 @@ class Arena:
     def _bring(self, ring: Ring, new: _Moving) -> None:
         """Write `new` into `ring`; what has to make room leaves, or goes on."""
         waiting = deque((new,))
-        patience = new.units * _PATIENCE
+        patience = min(new.units * _PATIENCE, _MOST_AGAIN)
         while waiting:
             record = waiting[0]
             if self._has_room(ring, record.units):
@@ -200,9 +206,8 @@ class Arena:
         tail = cells[ring.tail]
         unit = ring.unit(tail)
         at = self.at(unit)
-        _HEADER.pack_into(data, at, tail, record.units, record.came_from, record.key_size, record.size)
-        at += HEADER_SIZE
-        for piece in record.pieces:
+        header = _HEADER.pack(tail, record.units, record.came_from, record.key_size, record.size)
+        for piece in (header, *record.pieces):
             data[at : at + len(piece)] = piece
             at += len(piece)
         self.kinds[unit] = kind
@@ -248,18 +253,18 @@ class Arena:
         data = bytes(self.bytes[at : at + header.key_size + header.size])
         return _Moving(header.units, ring.place(header.position), header.key_size, header.size, hits, (data,))
 
-    # -- ghosts
+    # -- ghosts: in a place of the table that its key has, the position where it left, and a mark of its key
 
     def _leave_ghost(self, unit: int, header: Header) -> None:
         key = self.at(unit) + HEADER_SIZE
-        ghost = crc32(self.bytes[key : key + header.key_size])
-        self._ghosts[ghost % len(self._ghosts)] = ghost
+        index, mark = self._ghost(self.bytes[key : key + header.key_size])
+        self._ghosts[index] = header.position * _MARK + mark
 
-    def _take_ghost(self, key: bytes) -> bool:
-        """Whether there was one of `key`."""
-        ghost = crc32(key)
-        index = ghost % len(self._ghosts)
-        if self._ghosts[index] != ghost:
-            return False
-        self._ghosts[index] = 0
-        return True
+    def _is_ghost(self, key: bytes) -> bool:
+        index, mark = self._ghost(key)
+        position, there = divmod(self._ghosts[index], _MARK)
+        return there == mark and (self.cells[self.small.head] - position) * _GHOST_AGE <= self.main.units
+
+    def _ghost(self, key: Buffer) -> tuple[int, int]:
+        rest, index = divmod(crc32(key), len(self._ghosts))
+        return index, rest % (_MARK - 1) + 1  # no mark is 0: a place that nobody took is nobody's

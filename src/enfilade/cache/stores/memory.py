@@ -30,6 +30,8 @@ from enfilade.cache.stores.arena import (
 )
 from enfilade.exchange.response import FileSlice
 
+LARGEST = 64 << 20
+"""Bytes of the longest body, also where the main ring is more than eight times as large: it is copied in one go."""
 DECODED = 8192
 """Answers that are kept decoded in each worker; of others each `get` costs a decoding."""
 
@@ -101,7 +103,7 @@ class Memory:
 
     def __init__(self, cells: memoryview[int], locked: AbstractContextManager[object]) -> None:
         self.arena = arena = Arena(cells)
-        self.largest = arena.main.units * UNIT // 8
+        self.largest = min(arena.main.units * UNIT // 8, LARGEST)
         self._cells = cells
         self._kinds = arena.kinds
         self._hits = arena.hits
@@ -141,7 +143,6 @@ class Memory:
             self.follow()
             old = self._index.get(answer.key)
             self.arena.put(answer.key, pieces, None if old is None else old.unit)
-        self.follow()
 
     def remove(self, key: bytes) -> None:
         with self._locked:
