@@ -80,11 +80,12 @@ class Asked:
     `max_age`, `min_fresh`, `max_stale` (infinite without a value), `stale_if_error`: seconds, None where it says nothing.
     `authorized`, `cookies`: it has Authorization, Cookie. `conditional`: it has a precondition or a range.
     `plain`: nothing of all that, so that a fresh answer can be used as it is.
+    `silent`: it says nothing of how fresh the answer is to be; `bars`: flags of stored answers that are then not simply used.
     """
 
     __slots__ = (
-        "authorized", "conditional", "cookies", "max_age", "max_stale", "min_fresh", "no_cache", "no_store",
-        "only_if_cached", "plain", "stale_if_error",
+        "authorized", "bars", "conditional", "cookies", "max_age", "max_stale", "min_fresh", "no_cache", "no_store",
+        "only_if_cached", "plain", "silent", "stale_if_error",
     )  # fmt: skip
 
     def __init__(self, fields: Fields) -> None:
@@ -103,10 +104,11 @@ class Asked:
         self.authorized = b"authorization" in fields
         self.cookies = b"cookie" in fields
         self.conditional = is_conditional(fields)
-        self.plain = not (
-            self.no_cache or self.no_store or self.only_if_cached or self.authorized or self.cookies or self.conditional
-            or self.max_age is not None or self.min_fresh is not None or self.max_stale is not None
-            or self.stale_if_error is not None
+        self.silent = not self.no_cache and self.max_age is None and self.min_fresh is None
+        self.bars = _VALIDATE | _GUESSED if self.authorized or self.cookies else _VALIDATE
+        self.plain = self.silent and not (
+            self.no_store or self.only_if_cached or self.authorized or self.cookies or self.conditional
+            or self.max_stale is not None or self.stale_if_error is not None
         )  # fmt: skip
 
 
@@ -132,7 +134,7 @@ def use(asked: Asked, terms: Terms, now: float, rules: Rules) -> tuple[Use, Cach
     """Sections 4, 4.2.4 and 5.2.1. That the key and the fields of Vary match is taken for granted."""
     flags = terms.flags
     late = now - terms.fresh_until
-    if asked.plain and late < 0 and not flags & _VALIDATE:
+    if late < 0 and asked.silent and not flags & asked.bars:
         return _FRESH_HIT
     if flags & _GUESSED:
         if asked.authorized:
