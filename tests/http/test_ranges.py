@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enfilade.http.ranges import MAX_RANGES, content_range, parse_range, unsatisfied_range
+from enfilade.http.ranges import MAX_RANGES, content_range, parse_content_range, parse_range, unsatisfied_range
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,23 @@ def test_failures_26_never_more_bytes_than_the_file(specs: list[str], size: int)
     for start, stop in spans or []:
         assert at < start < stop <= size
         at = stop
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"bytes 0-4/10", ((0, 5), 10)),
+        (b"BYTES 9-9/10", ((9, 10), 10)),
+        (b"bytes 0-4/*", None),
+        (b"bytes */10", None),
+        (b"bytes 4-0/10", None),
+        (b"bytes 0-10/10", None),
+        (b"pages 0-4/10", None),
+        (b"bytes=0-4/10", None),
+        (b"bytes 0-4/10, bytes 5-9/10", None),
+        (b"bytes 0-" + b"9" * 5000 + b"/10", None),
+        (b"", None),
+    ],
+)
+def test_what_part_a_206_has(value: bytes, expected: object) -> None:
+    assert parse_content_range(value) == expected

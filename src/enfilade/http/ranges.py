@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 MAX_RANGES = 32
 """More than that is no reader's need. (Apache takes 200, nginx any number, each up to the file's size: CVE-2011-3192.)"""
 
@@ -9,6 +11,8 @@ _HUGE = 1 << 62
 
 Span = tuple[int, int]
 """First byte, and the one behind the last."""
+
+_content_range = re.compile(rb"bytes[ \t]+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE).fullmatch
 
 
 def parse_range(value: bytes, size: int) -> list[Span] | None:
@@ -38,6 +42,16 @@ def parse_range(value: bytes, size: int) -> list[Span] | None:
 def content_range(span: Span, size: int) -> bytes:
     """The value of Content-Range for one part of `size` bytes."""
     return b"bytes %d-%d/%d" % (span[0], span[1] - 1, size)
+
+
+def parse_content_range(value: bytes) -> tuple[Span, int] | None:
+    """The part, and the size of the whole, that the Content-Range field of a 206 says (section 14.4). None: another unit,
+    malformed, or it does not say of how much."""
+    found = _content_range(value)
+    if found is None:
+        return None
+    first, last, size = map(int, found.groups())
+    return ((first, last + 1), size) if first <= last < size else None
 
 
 def unsatisfied_range(size: int) -> bytes:
