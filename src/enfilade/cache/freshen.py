@@ -100,7 +100,9 @@ def answer_precondition(request: Request, status: int, stored: Fields, terms: Te
     """
     if status != 200:
         return Verdict.IGNORE_RANGE
-    fields = request.fields.without(b"if-match", b"if-unmodified-since")
+    fields = request.fields
+    if b"if-match" in fields or b"if-unmodified-since" in fields:
+        fields = fields.without(b"if-match", b"if-unmodified-since")
     etag, modified_field, date = stored.values((b"etag", b"last-modified", b"date"))
     modified = parse_date(modified_field or b"")
     since = modified if modified is not None else parse_date(date or b"")

@@ -35,8 +35,8 @@ def read_part(fields: Fields) -> Part | None:
 def store_part(
     request: Request, asked: Asked, fields: Fields, sent_at: float, came_at: float, rules: Rules
 ) -> Terms | CacheReason:
-    """`store` for a 206, which is stored like an incomplete 200, if parts of it can be told to belong together."""
-    if read_part(fields) is None or strong_validator(fields) is None:
+    """`store` for a 206, which is stored like an incomplete 200, if it says which part it is."""
+    if read_part(fields) is None:
         return _PARTIAL
     return store(request, asked, 200, fields, sent_at, came_at, rules)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from hashlib import blake2b
 
 from enfilade.http.fields import Fields
 from enfilade.http.grammar import TCHAR, list_members
@@ -18,6 +19,7 @@ _ONE_VALUE = frozenset((b"authorization", b"cookie", b"from", b"host", b"origin"
 """Fields that are no lists: a comma in them is a byte as any other."""
 
 _LONGEST_REMEMBERED = 512
+_LONGEST_IN_KEY = 200
 
 _member = re.compile(rb"(?:[" + TCHAR + rb"]+(?:[ \t]*;[ \t]*[qQ]=(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?)?").fullmatch
 
@@ -30,11 +32,17 @@ def signpost_names(fields: Fields) -> tuple[bytes, ...] | None:
 
 def variant_key(primary: bytes, names: tuple[bytes, ...], fields: Fields) -> bytes:
     """The key of the variant for a request with `fields` of what is found by `primary`. Neither names nor values have controls in
-    them, so that no two variants are mistaken for each other; a field that is absent differs from one that is empty."""
+    them, so that no two variants are mistaken for each other; a field that is absent differs from one that is empty. For a long
+    value its hash stands."""
     parts = [primary]
-    for name in names:
-        value = fields.get(name)
-        parts.append(name if value is None else name + b"\0" + normal_value(name, value))
+    for name, value in zip(names, fields.values(names), strict=True):
+        if value is None:
+            parts.append(name)
+            continue
+        normal = normal_value(name, value)
+        if len(normal) > _LONGEST_IN_KEY:
+            normal = b"\2" + blake2b(normal, digest_size=32).digest().hex().encode()
+        parts.append(name + b"\0" + normal)
     return b"\1".join(parts)
 
 

@@ -87,6 +87,12 @@ def test_4_1_lines_of_one_name_may_be_combined() -> None:
     assert key("Foo", "Foo: 1, 2") == key("Foo", "Foo: 1", "Foo: 2")
 
 
+def test_4_1_a_long_value_makes_no_long_key() -> None:
+    agents = [key("User-Agent", f"User-Agent: {'x' * 10_000}{i}") for i in (1, 2)]
+    assert agents[0] != agents[1]
+    assert max(map(len, agents)) < 200
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
