@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urljoin, urlsplit
 
+from enfilade.cache.key import origin_host
 from enfilade.http.fields import Fields
 from enfilade.http.request import Request
 from enfilade.http.structured import Token, parse_list
@@ -20,7 +21,7 @@ _PORTS = {"http": ":80", "https": ":443"}
 
 
 def target_uri(request: Request) -> bytes:
-    """`http://host/path?query`, as the rooms have normalised it."""
+    """`http://host/path?query`, as the rooms have normalised it, without a port that the scheme implies."""
     return _uri(request, request.raw_path, request.query)
 
 
@@ -81,11 +82,10 @@ def _same_origin(request: Request, reference: bytes) -> bytes | None:
         _, path, query = split_target(f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}".encode("ascii"))
     except (UriError, ValueError):
         return None
-    port = _PORTS.get(parts.scheme, "")
-    same = authority.removesuffix(port) == request.authority.removesuffix(port)
-    return _uri(request, path, query) if same and parts.scheme == request.scheme else None
+    host = authority.removesuffix(_PORTS[request.scheme]).encode()
+    return _uri(request, path, query) if parts.scheme == request.scheme and host == origin_host(request) else None
 
 
 def _uri(request: Request, path: bytes, query: bytes) -> bytes:
-    uri = f"{request.scheme}://{request.authority}".encode() + path
+    uri = request.scheme.encode() + b"://" + origin_host(request) + path
     return uri + b"?" + query if query else uri

@@ -96,6 +96,9 @@ def test_4_4_what_cannot_be_read_invalidates_the_target_alone(reference: str) ->
 
 
 def test_4_4_ports_that_are_said_are_compared() -> None:
+    assert uris("Location: http://shop.example.com/b", authority="shop.example.com:80")[1:] == (
+        b"http://shop.example.com/b",
+    )
     assert uris("Location: http://shop.example.com:8080/b", authority="shop.example.com:8080")[1:] == (
         b"http://shop.example.com:8080/b",
     )
@@ -103,6 +106,8 @@ def test_4_4_ports_that_are_said_are_compared() -> None:
 
 def test_the_target_is_the_normalised_one() -> None:
     assert target_uri(request(target="/a?")) == b"http://shop.example.com/a"
+    assert target_uri(request(target="/a", authority="shop.example.com:80")) == b"http://shop.example.com/a"
+    assert target_uri(request(target="/a", authority="shop.example.com:8080")) == b"http://shop.example.com:8080/a"
 
 
 # -- RFC 9875
