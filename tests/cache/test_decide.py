@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.cache.making import DAY, NOW, asked, at, kept, lifetime, unkept, used, why
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.cache.making import DAY, NOW, asked, at, decide, kept, lifetime, unkept, used, why
 
 from enfilade.cache.decide import NEGATIVE, Rules, Use, on_error
+from enfilade.cache.reasons import CacheReason, Kind
 from enfilade.cache.stored import Flag
 
 MINUTE = "Cache-Control: max-age=60"
@@ -117,3 +120,54 @@ def test_5861_an_invalid_allowance_is_none(value: str) -> None:
         rules=Rules(grace=9, refresh=9),
     )
     assert terms.fresh_until == terms.stale_while == terms.stale_error
+
+
+# -- whatever an answer says
+
+SAID = st.lists(
+    st.sampled_from(
+        ("max-age=60", "s-maxage=30", "max-age=0", "public", "private", "no-store", "no-cache", "must-revalidate", "immutable",
+         "proxy-revalidate", "stale-while-revalidate=9", "stale-if-error=99", 'private="x"', 'no-cache="x"', "x"),
+    ), max_size=5
+)  # fmt: skip
+RULES = st.builds(
+    Rules,
+    ttl=st.sampled_from((None, 0.0, 60.0)),
+    negative=st.sampled_from((None, 5.0)),
+    grace=st.sampled_from((0.0, 50.0)),
+    refresh=st.sampled_from((0.0, 5.0)),
+)
+MORE = st.lists(st.sampled_from(('ETag: "a"', MODIFIED, f"Expires: {at(45)}", "Age: 20", "Expires: 0")), unique=True)
+ASKING = st.lists(st.sampled_from(("Cookie: a=b", "Authorization: x")), unique=True).map(tuple)
+
+
+@given(SAID, MORE, RULES, st.sampled_from((200, 302, 404, 503)), ASKING)
+def test_whatever_is_stored_is_allowed_to_be(
+    said: list[str], more: list[str], rules: Rules, status: int, by: tuple[str, ...]
+) -> None:
+    terms = decide(f"Cache-Control: {', '.join(said)}", *more, status=status, rules=rules, by=by)
+    if isinstance(terms, CacheReason):
+        assert terms.kind is Kind.UNKEPT
+        return
+    assert not {"no-store", "private"} & set(said)
+    assert "Authorization: x" not in by or {"public", "s-maxage=30", "must-revalidate"} & set(said)
+    assert terms.born <= NOW
+    assert terms.born <= terms.fresh_until <= terms.stale_while <= terms.stale_error
+    assert bool(terms.flags & Flag.VALIDATE) is ("no-cache" in said)
+    if {"must-revalidate", "proxy-revalidate", "no-cache"} & set(said):
+        assert terms.stale_error == terms.fresh_until
+    if not rules.grace and not rules.refresh and not any(directive.startswith("stale") for directive in said):
+        assert terms.stale_error == terms.fresh_until
+
+
+@given(SAID, MORE, RULES, st.floats(0, 200), st.floats(0, 200))
+def test_what_is_stored_only_gets_older(
+    said: list[str], more: list[str], rules: Rules, early: float, later: float
+) -> None:
+    terms = decide(f"Cache-Control: {', '.join(said)}", *more, rules=rules)
+    if isinstance(terms, CacheReason) or terms.flags & Flag.VALIDATE:
+        return
+    order = [Use.FRESH, Use.REFRESH, Use.VALIDATE]
+    first, second = early, early + later
+    assert order.index(used(terms, after=first, rules=rules)) <= order.index(used(terms, after=second, rules=rules))
+    assert on_error(asked(), terms, NOW + first) or not on_error(asked(), terms, NOW + second)

@@ -44,4 +44,3 @@ def test_rows_have_their_place_and_a_sentence() -> None:
     for index, reason in enumerate(CACHE_REASONS.values()):
         assert reason.index == index
         assert reason.text.endswith(".")
-        assert repr(reason) == f"<CacheReason {reason.name} {reason.kind.value}>"

@@ -77,7 +77,9 @@ def _argument(member: Member) -> bytes | None:
 
 def _parse(value: bytes) -> Directives:
     directives: dict[bytes, bytes | None] = {}
-    for member in _split(value):
+    for member in _split(value) if b'"' in value else value.split(b","):
+        if not member:
+            continue
         name, equals, argument = member.strip(b" \t").partition(b"=")
         name = name.lower()
         if name != name.rstrip(b" \t"):
