@@ -1,0 +1,286 @@
+"""Answers on a disk: of any size, shared by all workers, there again after a restart.
+
+What is written goes through one thread, in its order. What is read is read at once where the system has it in memory, else in
+another thread; long bodies are not read here at all, but left to whoever sends them (`FileSlice`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+from enfilade.cache.record import encode_head
+from enfilade.cache.stored import Content, Stored
+from enfilade.cache.stores.directory import Directory
+from enfilade.cache.stores.files import CHUNK, SMALL, AnswerFile, NewFile, decode, open_answer, read_cached
+from enfilade.cache.stores.troubles import Troubles, reason_of
+from enfilade.exchange.response import FileSlice
+
+T = TypeVar("T")
+
+TOUCHED = 60.0
+"""Seconds for which one use of an answer stands for all of them, when the least recently used give way."""
+AHEAD = 1024 * 1024
+"""Bytes of a body that wait to be written before its writer has to wait."""
+WAITING = 64 * 1024 * 1024
+"""Bytes of whole answers that wait to be written; what comes on top is not kept."""
+
+
+class Figures(NamedTuple):
+    """`answers` and `size` (bytes) as of the last sweep; the others count what this worker met since its start."""
+
+    answers: int
+    size: int
+    budget: int
+    swept: int
+    troubles: int
+
+
+class Disk:
+    """The store in the directory at `path`; `writers` is the number of workers that use it, with one `budget` (bytes) for all.
+
+    Somebody has to call `sweep` now and then, in a thread of one worker. Raises ForeignDirectory or OSError.
+    """
+
+    def __init__(self, path: str, budget: int, writers: int = 1) -> None:
+        self.largest = budget // 2
+        self.directory = Directory(path, budget, writers)
+        self.troubles = Troubles(self.directory.path)
+        self._writes = ThreadPoolExecutor(1, "cache-writes")
+        self._sweeps = ThreadPoolExecutor(1, "cache-sweep")
+        self._sweeping = False
+        self._waiting = 0
+
+    # -- reading
+
+    def get(self, key: bytes) -> Stored | Awaitable[Stored | None] | None:
+        """See `Store`."""
+        try:
+            file = open_answer(self.directory.path_of(key))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._cannot_read(error)
+            return None
+        try:
+            state = os.fstat(file.fd)
+            data = read_cached(file.fd, min(state.st_size, SMALL))
+            if data is not None:
+                return self._take(key, file, state, data)
+            file.hold()
+            return self._read(key, file, state)
+        except OSError as error:
+            self._cannot_read(error)
+            return None
+        finally:
+            file.release()
+
+    async def _read(self, key: bytes, file: AnswerFile, state: os.stat_result) -> Stored | None:
+        try:
+            data = await asyncio.to_thread(os.pread, file.fd, min(state.st_size, SMALL), 0)
+            return self._take(key, file, state, data)
+        except OSError as error:
+            self._cannot_read(error)
+            return None
+        finally:
+            file.release()
+
+    def _take(self, key: bytes, file: AnswerFile, state: os.stat_result, data: bytes | bytearray) -> Stored | None:
+        answer = decode(file, state.st_size, data)
+        if answer is None:
+            self.troubles.tell("an answer is torn, and counts as not there")
+            self._writes.submit(self.forget, self.directory.path_of(key))
+            return None
+        if answer.key != key:
+            return None  # of another key with the same hash, or moved here
+        if time.time() - state.st_mtime > TOUCHED:
+            with contextlib.suppress(OSError):
+                os.utime(file.fd)
+        return answer
+
+    def _cannot_read(self, error: OSError) -> None:
+        self.troubles.tell(f"cannot read: {reason_of(error)}")
+
+    # -- writing
+
+    def put(self, answer: Stored) -> Awaitable[None]:
+        """See `Store`. It goes on whether it is awaited or not."""
+        body = answer.content.read(0, answer.content.size)
+        if isinstance(body, FileSlice):
+            body.close()
+        if not isinstance(body, bytes) or len(body) > self.largest:
+            return self.remove(answer.key)
+        if self._waiting + len(body) > WAITING:
+            self.troubles.tell("cannot write: the disk is too slow")
+            return self.remove(answer.key)
+        size = len(body)
+        self._waiting += size
+        done = self.in_turn(_NewAnswer(self, answer).put, body)
+        done.add_done_callback(lambda _: self._waited(size))
+        return done
+
+    def _waited(self, size: int) -> None:
+        self._waiting -= size
+
+    def remove(self, key: bytes) -> Awaitable[None]:
+        """See `Store`. It goes on whether it is awaited or not."""
+        return self.in_turn(self.forget, self.directory.path_of(key))
+
+    def writer(self, answer: Stored) -> DiskWriter:
+        """See `StreamingStore`."""
+        return DiskWriter(self, answer)
+
+    def forget(self, path: str) -> None:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self.troubles.tell(f"cannot remove: {reason_of(error)}")
+
+    def in_turn(self, job: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
+        """What `job` gives, which is done behind all others before it, even if nobody waits for it any more."""
+        done = asyncio.wrap_future(self._writes.submit(job, *arguments))
+        done.add_done_callback(self._sweep_if_due)
+        return asyncio.shield(done)
+
+    def _sweep_if_due(self, _: object) -> None:
+        if self.directory.wants_sweep() and not self._sweeping:
+            self._sweeping = True
+            self._sweeps.submit(self.sweep)
+
+    # -- keeping it in order
+
+    def sweep(self) -> None:
+        """Keep to the budget, and clean up behind workers that died. Blocks: for a thread."""
+        try:
+            self.directory.sweep()
+        finally:
+            self._sweeping = False
+
+    def entries(self) -> Iterator[Stored]:
+        """All that is stored, as it is found. Blocks: for a thread."""
+        for path in self.directory.paths():
+            with contextlib.suppress(OSError):
+                file = open_answer(path)
+                try:
+                    answer = decode(file, os.fstat(file.fd).st_size, os.pread(file.fd, SMALL, 0))
+                finally:
+                    file.release()
+                if answer is not None:
+                    yield answer
+
+    def figures(self) -> Figures:
+        directory = self.directory
+        return Figures(
+            directory.census.answers, directory.census.size, directory.budget, directory.swept, self.troubles.count
+        )
+
+    def close(self) -> None:
+        """Write what waits to be written. Blocks; the store is not used any more."""
+        self._writes.shutdown()
+        self._sweeps.shutdown()
+
+
+class _NewAnswer:
+    """An answer that is written, seen from the thread in which it is. Nothing is left of it once it is `lost`."""
+
+    def __init__(self, disk: Disk, answer: Stored) -> None:
+        self._disk = disk
+        self._head = encode_head(answer)
+        self._path = disk.directory.path_of(answer.key)
+        self._file: NewFile | None = None
+        self.lost = False
+
+    def put(self, body: bytes) -> None:
+        self.append(body)
+        self.finish()
+
+    def append(self, data: bytes) -> None:
+        if self.lost:
+            return
+        try:
+            if self._file is None:
+                self._file = NewFile(self._disk.directory, self._head)
+            self._file.append(data)
+        except OSError as error:
+            self._fail(error)
+
+    def finish(self) -> Content | None:
+        """From now on it can be found; None: it is lost, and what was there before is removed: it is not what came last."""
+        file = self._file
+        try:
+            if file is not None:
+                file.publish(self._path)
+                return file.content()
+        except OSError as error:
+            self._fail(error)
+        finally:
+            self.drop()
+        self._disk.forget(self._path)
+        return None
+
+    def drop(self) -> None:
+        self.lost = True
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _fail(self, error: OSError) -> None:
+        self.drop()
+        self._disk.troubles.tell(f"cannot write: {reason_of(error)}")
+
+
+class DiskWriter:
+    """See `Writer`."""
+
+    def __init__(self, disk: Disk, answer: Stored) -> None:
+        self._disk = disk
+        self._answer = answer
+        self._new = _NewAnswer(disk, answer)
+        self._size = 0
+        self._pieces: list[bytes] = []
+        self._held = 0  # bytes in the pieces
+        self._ahead = 0  # bytes that wait to be written
+
+    def write(self, chunk: bytes) -> Awaitable[None] | None:
+        """See `Writer`."""
+        self._size += len(chunk)
+        if self._size > self._disk.largest:
+            self._pieces.clear()
+            self._held = 0
+            self.abort()
+            return None
+        self._pieces.append(chunk)
+        self._held += len(chunk)
+        return self._flush() if self._held >= CHUNK else None
+
+    def _flush(self) -> Awaitable[None] | None:
+        size = self._held
+        done = self._disk.in_turn(self._new.append, b"".join(self._pieces))
+        done.add_done_callback(lambda _: self._passed(size))
+        self._pieces.clear()
+        self._held = 0
+        self._ahead += size
+        return done if self._ahead > AHEAD else None
+
+    def _passed(self, size: int) -> None:
+        self._ahead -= size
+
+    async def commit(self) -> Stored | None:
+        """See `Writer`."""
+        self._flush()
+        content = await self._disk.in_turn(self._new.finish)
+        if content is None:
+            return None
+        a = self._answer
+        return Stored(a.key, a.status, a.fields, a.terms, a.names, a.generation, content)
+
+    def abort(self) -> None:
+        """See `Writer`."""
+        self._disk.in_turn(self._new.drop)

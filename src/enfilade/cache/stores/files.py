@@ -1,0 +1,160 @@
+"""The file of one answer: how it gets to its place whole, and how it is read."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from zlib import crc32
+
+from enfilade.cache.record import PREFIX_SIZE, decode_head, decode_prefix, encode_prefix
+from enfilade.cache.stored import Stored, Whole
+from enfilade.cache.stores.directory import READ, Directory, blocks
+from enfilade.exchange.response import FileSlice
+
+SMALL = 64 * 1024
+"""Bytes of the longest file that is read whole; of longer ones the head is, and whoever sends the body reads it."""
+CHUNK = 256 * 1024
+"""Bytes that are written at once."""
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+
+
+class NewFile:
+    """An answer on its way into `directory`: `append` pieces of its body, `publish` it, `close` it: what was not published
+    leaves nothing. Raises OSError where it cannot be written."""
+
+    def __init__(self, directory: Directory, head: bytes) -> None:
+        directory.want_free()
+        directory.claim(blocks(PREFIX_SIZE + len(head)))
+        self._body_start = PREFIX_SIZE + len(head)
+        self._body_size = 0
+        self._body_sum = 0
+        self._directory = directory
+        self._head = head
+        self._published = False
+        self._path = f"{directory.new}/{os.urandom(16).hex()}"
+        self._fd = os.open(self._path, _CREATE, 0o600)
+        try:
+            # The sweep of another process may be faster, and hold it for a moment: then it is lost.
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _write(self._fd, bytes(PREFIX_SIZE) + head)
+        except OSError:
+            self.close()
+            raise
+
+    def append(self, data: bytes) -> None:
+        view = memoryview(data)
+        for start in range(0, len(data), CHUNK):
+            piece = view[start : start + CHUNK]
+            self._directory.claim(len(piece))
+            _write(self._fd, piece)
+            self._body_sum = crc32(piece, self._body_sum)
+        self._body_size += len(data)
+
+    def publish(self, path: str) -> None:
+        """From now on it is what is found at `path`."""
+        os.pwrite(self._fd, encode_prefix(self._head, self._body_size, self._body_sum), 0)
+        try:
+            os.rename(self._path, path)
+        except FileNotFoundError:
+            second = os.path.dirname(path)
+            for parent in (os.path.dirname(second), second):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(parent, 0o700)
+            os.rename(self._path, path)
+        self._published = True
+
+    def content(self) -> OnDisk:
+        """Its body, also when it is closed. Raises OSError."""
+        file = AnswerFile(os.dup(self._fd))
+        try:
+            return OnDisk(file, self._body_start, self._body_size)
+        finally:
+            file.release()
+
+    def close(self) -> None:
+        if not self._published:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+        os.close(self._fd)
+
+
+class AnswerFile:
+    """A descriptor of an answer's file, closed when everybody who holds it has released it."""
+
+    __slots__ = ("_holders", "fd")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._holders = 1
+
+    def hold(self) -> None:
+        self._holders += 1
+
+    def release(self) -> None:
+        self._holders -= 1
+        if self._holders == 0:
+            os.close(self.fd)
+
+
+class OnDisk:
+    """The body that stands at `start` of a file. The file stays open as long as somebody wants it, so it is there even when
+    another answer took its place."""
+
+    __slots__ = ("_file", "_start", "size")
+
+    def __init__(self, file: AnswerFile, start: int, size: int) -> None:
+        file.hold()
+        self._file = file
+        self._start = start
+        self.size = size
+
+    def __del__(self) -> None:
+        self._file.release()
+
+    def read(self, start: int, stop: int) -> FileSlice:
+        self._file.hold()
+        return FileSlice(self._file.fd, self._start + start, stop - start, self._file.release)
+
+
+def open_answer(path: str) -> AnswerFile:
+    """Raises OSError."""
+    return AnswerFile(os.open(path, READ))
+
+
+def read_cached(fd: int, size: int) -> bytes | bytearray | None:
+    """The first `size` bytes; None if the disk would have to be asked for them. Raises OSError."""
+    data = bytearray(size)
+    try:
+        return data if os.preadv(fd, (data,), 0, os.RWF_NOWAIT) == size else None
+    except BlockingIOError:
+        return None
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        return os.pread(fd, size, 0)  # tmpfs and the like: always in memory
+
+
+def decode(file: AnswerFile, size: int, data: bytes | bytearray) -> Stored | None:
+    """The answer in a file of `size` bytes that begins with `data`: all of it, or `SMALL` bytes. None: it does not add up.
+    Raises OSError."""
+    view = memoryview(data)
+    prefix = decode_prefix(view)
+    if prefix is None:
+        return None
+    start = PREFIX_SIZE + prefix.head_size
+    if size != start + prefix.body_size:
+        return None
+    head = view[PREFIX_SIZE:start] if start <= len(data) else os.pread(file.fd, prefix.head_size, PREFIX_SIZE)
+    if size > SMALL:
+        return decode_head(prefix, head, OnDisk(file, start, prefix.body_size))
+    body = bytes(view[start:])
+    return decode_head(prefix, head, Whole(body)) if crc32(body) == prefix.body_sum else None
+
+
+def _write(fd: int, data: bytes | memoryview) -> None:
+    written = os.write(fd, data)
+    if written != len(data):  # the disk is full, or a limit on the size of files is met: the next write would say so
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
