@@ -264,8 +264,8 @@ async def misses_where_its_backing_is_lost(backing: Backing) -> None:
         return
     store = backing.open()
     await settled(store.put(an_answer(b"k")))
-    backing.lose()
     with warnings() as lines:
+        backing.lose()
         for _ in range(20):
             await settled(store.put(an_answer(b"k")))
             assert await found(store, b"k") is None
@@ -358,8 +358,8 @@ async def ends_by_none_where_its_backing_is_lost(backing: Backing) -> None:
     writers = [store.writer(an_answer(b"k")) for _ in range(3)]
     for writer in writers[:2]:  # one has begun, one is well on its way, one has not begun
         await settled(writer.write(b"x" * (10 if writer is writers[0] else 1_000_000)))
-    backing.lose()
     with warnings() as lines:
+        backing.lose()
         for writer in writers:
             await settled(writer.write(b"y" * 1_000_000))
             assert await writer.commit() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -28,7 +29,12 @@ class DiskBacking:
         return self._open[-1]
 
     def held(self) -> int:
-        return sum(-(-path.stat().st_size // 4096) * 4096 for path in self._path.rglob("*") if path.is_file())
+        held = 0
+        for path in self._path.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):  # a sweep is at work
+                if path.is_file():
+                    held += -(-path.stat().st_size // 4096) * 4096
+        return held
 
     def lose(self) -> None:
         shutil.rmtree(self._path)
