@@ -33,8 +33,9 @@ RESCUE = 10.0
 """Seconds from one sweep to the next that others make necessary who fill the file system."""
 BLOCK = 4096
 """Bytes of a file system's block: the least that a file takes."""
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+"""How files are opened: a fifo in the place of one keeps nobody waiting."""
 _NAME_SIZE = 37
-READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HEX = "0123456789abcdef"
 _DIGITS = frozenset(_HEX)
 

@@ -1,0 +1,413 @@
+"""What can happen to the disk store's files, and never to who asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from enfilade.cache.stored import Whole
+from enfilade.cache.stores import directory, files
+from enfilade.cache.stores.directory import ForeignDirectory
+from enfilade.cache.stores.disk import Disk
+from enfilade.cache.stores.files import SMALL
+from enfilade.testing.stores import an_answer, body_of, found, settled, warnings
+
+BUDGET = 64 * 1024 * 1024
+
+
+@contextmanager
+def open_disk(path: Path, budget: int = BUDGET, writers: int = 1) -> Iterator[Disk]:
+    disk = Disk(str(path), budget, writers)
+    yield disk
+    disk.close()
+
+
+def put(disk: Disk, key: bytes, body: bytes) -> None:
+    async def scene() -> None:
+        await settled(disk.put(an_answer(key, body)))
+
+    asyncio.run(scene())
+
+
+def get(disk: Disk, key: bytes) -> bytes | None:
+    async def scene() -> bytes | None:
+        return body_of(await found(disk, key))
+
+    return asyncio.run(scene())
+
+
+def file_of(disk: Disk, key: bytes) -> Path:
+    return Path(disk.directory.path_of(key))
+
+
+def unfinished(disk: Disk) -> list[str]:
+    return os.listdir(disk.directory.new)
+
+
+# -- files that are not what was written
+
+
+def test_a_file_cut_at_any_byte_is_a_miss_and_is_removed(tmp_path: Path) -> None:
+    with open_disk(tmp_path) as disk, warnings() as lines:
+        put(disk, b"k", b"hello")
+        whole = file_of(disk, b"k").read_bytes()
+        for size in range(len(whole)):
+            file_of(disk, b"k").write_bytes(whole[:size])
+            assert get(disk, b"k") is None, size
+    assert len(lines) == 1
+    assert not file_of(disk, b"k").exists()
+
+
+def test_a_file_with_a_flipped_bit_anywhere_is_a_miss(tmp_path: Path) -> None:
+    with open_disk(tmp_path) as disk:
+        put(disk, b"k", b"hello")
+        whole = file_of(disk, b"k").read_bytes()
+        for at in range(len(whole)):
+            torn = bytearray(whole)
+            torn[at] ^= 1 << at % 8
+            file_of(disk, b"k").write_bytes(torn)
+            assert get(disk, b"k") is None, at
+
+
+@pytest.mark.parametrize("damage", ["zeros", "shorter", "longer", "torn head"])
+def test_a_long_file_that_does_not_add_up_is_a_miss(tmp_path: Path, damage: str) -> None:
+    with open_disk(tmp_path) as disk:
+        put(disk, b"k", bytes(10 * SMALL))
+        path = file_of(disk, b"k")
+        whole = bytearray(path.read_bytes())
+        if damage == "zeros":  # what a file system may show after a power failure
+            whole = bytearray(len(whole))
+        elif damage == "shorter":
+            del whole[-1:]
+        elif damage == "longer":
+            whole += b"x"
+        else:
+            whole[40] ^= 1
+        path.write_bytes(whole)
+        assert get(disk, b"k") is None
+
+
+def test_a_prefix_that_speaks_of_a_giant_head_is_a_miss(tmp_path: Path) -> None:
+    with open_disk(tmp_path) as disk:
+        put(disk, b"k", b"hello")
+        path = file_of(disk, b"k")
+        record = bytearray(path.read_bytes())
+        record[4:8] = b"\xff\xff\xff\xff"
+        path.write_bytes(record)
+        assert get(disk, b"k") is None
+
+
+def test_a_head_longer_than_what_is_read_at_once(tmp_path: Path) -> None:
+    answer = an_answer(b"k", b"hello", ((b"x-long", b"x" * 2 * SMALL),))
+
+    async def scene() -> None:
+        with open_disk(tmp_path) as disk:
+            await settled(disk.put(answer))
+            again = await found(disk, b"k")
+            assert again is not None
+            assert (again.fields, body_of(again)) == (answer.fields, b"hello")
+
+    asyncio.run(scene())
+
+
+def test_a_file_that_was_moved_to_another_keys_place_is_a_miss(tmp_path: Path) -> None:
+    with open_disk(tmp_path) as disk:
+        put(disk, b"one", b"of one")
+        put(disk, b"two", b"of two")
+        file_of(disk, b"one").rename(file_of(disk, b"two"))
+        assert get(disk, b"two") is None
+        assert get(disk, b"one") is None
+
+
+def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
+    with open_disk(tmp_path / "cache") as disk, warnings() as lines:
+        put(disk, b"k", b"hello")
+        elsewhere = tmp_path / "elsewhere"
+        file_of(disk, b"k").rename(elsewhere)
+        file_of(disk, b"k").symlink_to(elsewhere)
+        assert get(disk, b"k") is None
+        assert len(lines) == 1
+        put(disk, b"k", b"again")  # takes the place of the link, not of what it points to
+        assert get(disk, b"k") == b"again"
+        assert elsewhere.exists()
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo"])
+def test_what_is_no_file_is_a_miss(tmp_path: Path, kind: str) -> None:
+    with open_disk(tmp_path) as disk:
+        put(disk, b"k", b"hello")
+        path = file_of(disk, b"k")
+        path.unlink()
+        path.mkdir() if kind == "directory" else os.mkfifo(path)
+        assert get(disk, b"k") is None
+
+
+# -- whose directory it is
+
+
+def test_the_directory_is_made_for_us_alone(tmp_path: Path) -> None:
+    with open_disk(tmp_path / "a" / "b") as disk:
+        put(disk, b"k", b"hello")
+        path = file_of(disk, b"k")
+        for parent in list(path.parents)[:3]:
+            assert parent.stat().st_mode & 0o777 == 0o700
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_directory_with_other_things_is_refused_and_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("dear")
+    with pytest.raises(ForeignDirectory, match="not empty"):
+        Disk(str(tmp_path), BUDGET)
+    assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(ForeignDirectory, match="others"):
+        Disk(str(tmp_path), BUDGET)
+
+
+def test_the_root_of_a_file_system_of_its_own_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    Disk(str(tmp_path), BUDGET).close()
+    assert (tmp_path / "lost+found").is_dir()
+
+
+def test_what_was_stored_is_there_after_a_restart(tmp_path: Path) -> None:
+    for size in (5, 10 * SMALL):
+        with open_disk(tmp_path) as disk:
+            put(disk, b"k", b"x" * size)
+        with open_disk(tmp_path) as disk:
+            assert get(disk, b"k") == b"x" * size
+
+
+# -- the budget
+
+
+def test_what_was_not_used_for_longest_gives_way(tmp_path: Path) -> None:
+    with open_disk(tmp_path, 1024 * 1024) as disk:
+        for i in range(20):
+            put(disk, b"%d" % i, bytes(40_000))
+            os.utime(file_of(disk, b"%d" % i), (1000 + i, 1000 + i))
+        assert get(disk, b"0") is not None  # a use
+        put(disk, b"large", bytes(400_000))
+        disk.sweep()
+        assert [i for i in range(20) if file_of(disk, b"%d" % i).exists()] == [0, *range(8, 20)]
+        assert disk.figures().swept == 7
+
+
+def test_files_of_others_are_not_swept(tmp_path: Path) -> None:
+    with open_disk(tmp_path, 1024 * 1024) as disk:
+        put(disk, b"k", bytes(400_000))
+        beside = file_of(disk, b"k").parent / "notes.txt"
+        beside.write_bytes(bytes(1_000_000))
+        os.utime(beside, (0, 0))
+        for i in range(10):
+            put(disk, b"%d" % i, bytes(200_000))
+        disk.sweep()
+        assert beside.exists()
+
+
+def test_two_processes_share_one_budget(tmp_path: Path) -> None:
+    budget = 4 * 1024 * 1024
+    writers = [subprocess.Popen([sys.executable, __file__, "fill", str(tmp_path), str(budget), "2"]) for _ in range(2)]
+    for writer in writers:
+        assert writer.wait() == 0
+    with open_disk(tmp_path, budget, 2) as disk:
+        answers = list(disk.entries())
+        assert len(answers) > 20
+        assert sum(answer.content.size for answer in answers) <= budget
+        for answer in answers:
+            assert body_of(answer) == body_for(answer.key)
+
+
+def test_the_list_of_what_is_stored_leaves_out_what_is_torn(tmp_path: Path) -> None:
+    with open_disk(tmp_path) as disk:
+        for key, size in ((b"small", 5), (b"large", 10 * SMALL), (b"torn", 5)):
+            put(disk, key, bytes(size))
+        file_of(disk, b"torn").write_bytes(b"Enf")
+        assert sorted((a.key, a.content.size) for a in disk.entries()) == [(b"large", 10 * SMALL), (b"small", 5)]
+
+
+# -- a full disk
+
+
+@pytest.mark.parametrize("when", ["no room", "reserve"])
+def test_a_full_disk_makes_misses_and_one_line(tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file system is not really full here: writes raise what they would, or statvfs says that it nearly is."""
+    with open_disk(tmp_path) as disk, warnings() as lines:
+        put(disk, b"before", b"there")
+        with monkeypatch.context() as full:
+            if when == "reserve":
+                full.setattr(directory, "RESERVE", 1.0)
+                full.setattr(directory, "LARGEST_RESERVE", 2**62)
+            else:
+                full.setattr(files.os, "write", _no_room)
+            for _ in range(5):
+                put(disk, b"k", b"hello")
+                assert get(disk, b"k") is None
+            assert len(lines) == 1
+            assert unfinished(disk) == []
+        if when == "no room":
+            assert get(disk, b"before") == b"there"
+        put(disk, b"k", b"hello")
+        assert get(disk, b"k") == b"hello"
+
+
+def _no_room(fd: int, data: bytes) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_limit_that_is_met_in_the_middle_of_a_body(tmp_path: Path) -> None:
+    """RLIMIT_FSIZE: the first write beyond it is short, as on a disk that is full."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    async def scene(disk: Disk) -> None:
+        await settled(disk.put(an_answer(b"k", b"old")))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+        try:
+            writer = disk.writer(an_answer(b"k"))
+            for _ in range(20):
+                await settled(writer.write(bytes(100_000)))
+            assert await writer.commit() is None
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        assert await found(disk, b"k") is None  # nor what was there before: it is not what came last
+
+    with open_disk(tmp_path) as disk, warnings() as lines:
+        asyncio.run(scene(disk))
+        assert len(lines) == 1
+        assert unfinished(disk) == []
+
+
+def test_what_gives_way_while_it_is_sent_is_sent_to_its_end(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with open_disk(tmp_path) as disk:
+            await settled(disk.put(an_answer(b"k", b"a" * 10 * SMALL)))
+            answer = await found(disk, b"k")
+            await settled(disk.put(an_answer(b"k", b"b" * 10 * SMALL)))
+            assert body_of(answer) == b"a" * 10 * SMALL
+
+    asyncio.run(scene())
+
+
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with open_disk(tmp_path) as disk:
+            for size in (5, 10 * SMALL):
+                await settled(disk.put(an_answer(b"k", bytes(size))))
+                writer = disk.writer(an_answer(b"w"))
+                await settled(writer.write(bytes(size)))
+                assert await writer.commit() is not None
+                for _ in range(3):
+                    assert body_of(await found(disk, b"k")) == bytes(size)
+                aborted = disk.writer(an_answer(b"w"))
+                await settled(aborted.write(bytes(10 * SMALL)))
+                aborted.abort()
+            assert len(list(disk.entries())) == 2
+
+    asyncio.run(scene())
+    before = os.listdir("/proc/self/fd")
+    asyncio.run(scene())
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+# -- what kill -9 leaves
+
+
+def test_what_a_dead_writer_left_unfinished_is_swept_and_that_of_a_living_one_is_not(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with open_disk(tmp_path) as disk:
+            writer = disk.writer(an_answer(b"k"))
+            await settled(writer.write(bytes(1_000_000)))
+            await settled(disk.remove(b"other"))  # behind what was to be written
+            (Path(disk.directory.new) / ("0" * 32)).write_bytes(b"left")
+            assert len(unfinished(disk)) == 2
+            await asyncio.to_thread(disk.sweep)
+            assert len(unfinished(disk)) == 1
+            assert await writer.commit() is not None
+            assert unfinished(disk) == []
+
+    asyncio.run(scene())
+
+
+def test_killed_at_any_moment_it_serves_no_torn_answer(tmp_path: Path) -> None:
+    """Two writers at a time, replacing each other's answers of all sizes, are killed 32 times."""
+    chance = random.Random(1)
+    for _ in range(16):
+        writers = [
+            subprocess.Popen([sys.executable, __file__, "replace", str(tmp_path)], stdout=subprocess.PIPE) for _ in "ab"
+        ]
+        for writer in writers:
+            assert writer.stdout is not None
+            assert writer.stdout.read(1) == b"."  # it has begun
+        for writer in writers:
+            os.read(writer.stdout.fileno(), chance.randrange(1, 60))
+            writer.send_signal(signal.SIGKILL)
+            writer.wait()
+            writer.stdout.close()
+        check_all(tmp_path)
+
+
+def check_all(path: Path) -> None:
+    with open_disk(path) as disk, warnings() as lines:
+        disk.sweep()
+        assert unfinished(disk) == []
+        answers = list(disk.entries())
+        assert len(answers) == sum(1 for _ in disk.directory.paths()), "a file that is no answer"
+        for answer in answers:
+            assert body_of(answer) == body_for(answer.key)
+        for i in range(KEYS):
+            assert get(disk, b"%d" % i) in (None, body_for(b"%d" % i))
+        assert lines == []
+
+
+KEYS = 12
+
+
+def body_for(key: bytes) -> bytes:
+    """The body that belongs to it: of any size up to 600 KB."""
+    chance = random.Random(key)
+    return chance.randbytes(chance.choice((0, 100, 5_000, SMALL, 200_000, 600_000)))
+
+
+async def replace_forever(path: str) -> None:
+    disk = Disk(path, BUDGET, 2)
+    bodies = {b"%d" % i: body_for(b"%d" % i) for i in range(KEYS)}
+    while True:
+        for key, body in bodies.items():
+            if len(body) > 10_000:
+                writer = disk.writer(an_answer(key))
+                for start in range(0, len(body), 50_000):
+                    await settled(writer.write(body[start : start + 50_000]))
+                await writer.commit()
+            else:
+                await disk.put(an_answer(key, body))
+            os.write(1, b".")
+
+
+async def fill(path: str, budget: int, writers: int) -> None:
+    disk = Disk(path, budget, writers)
+    for i in range(200):
+        key = b"%d" % (os.getpid() * 1000 + i)
+        answer = an_answer(key)
+        answer.content = Whole(body_for(key))
+        await disk.put(answer)
+    disk.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(
+        replace_forever(sys.argv[2]) if sys.argv[1] == "replace" else fill(sys.argv[2], *map(int, sys.argv[3:]))
+    )
