@@ -13,7 +13,7 @@ from zlib import crc32
 
 import msgspec
 
-from enfilade.cache.stored import Content, Stored, Terms
+from enfilade.cache.stored import Content, Stored, Terms, Whole
 from enfilade.http.fields import Fields
 
 Buffer = bytes | memoryview
@@ -77,3 +77,15 @@ def decode_head(prefix: Prefix, head: Buffer, content: Content) -> Stored | None
     except msgspec.DecodeError:
         return None
     return Stored(h.key, h.status, Fields(h.pairs), h.terms, h.names, h.generation, content)
+
+
+def decode(data: Buffer) -> Stored | None:
+    """The answer of a whole record; None: it does not add up."""
+    prefix = decode_prefix(data)
+    if prefix is None:
+        return None
+    start = PREFIX_SIZE + prefix.head_size
+    body = bytes(data[start:])
+    if len(body) != prefix.body_size or crc32(body) != prefix.body_sum:
+        return None
+    return decode_head(prefix, data[PREFIX_SIZE:start], Whole(body))

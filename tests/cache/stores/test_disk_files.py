@@ -226,8 +226,7 @@ def test_two_processes_share_one_budget(tmp_path: Path) -> None:
         assert writer.wait() == 0
     with open_disk(tmp_path, budget, 2) as disk:
         answers = list(disk.entries())
-        assert len(answers) > 20
-        assert sum(answer.content.size for answer in answers) <= budget
+        assert budget // 4 < sum(answer.content.size for answer in answers) <= budget
         for answer in answers:
             assert body_of(answer) == body_for(answer.key)
 
@@ -399,8 +398,8 @@ async def replace_forever(path: str) -> None:
 
 async def fill(path: str, budget: int, writers: int) -> None:
     disk = Disk(path, budget, writers)
-    for i in range(200):
-        key = b"%d" % (os.getpid() * 1000 + i)
+    for i in range(100):
+        key = b"%d %d" % (os.getpid(), i)
         answer = an_answer(key)
         answer.content = Whole(body_for(key))
         await disk.put(answer)

@@ -2,7 +2,7 @@
 
     DIRECTORY/enfilade-cache-1   says whose the directory is, and of which form
     DIRECTORY/new/NAME           is being written; locked by its writer, as long as that lives
-    DIRECTORY/a/bc/NAME          an answer, under the hash of its key
+    DIRECTORY/a/b/NAME           an answer, under the hash of its key
 
 Any number of processes use it at once. There is no index: the directory is the truth, and a rename makes an answer appear
 whole. Nothing is synced to the disk: what a power failure tears does not add up when it is read (record.py). All of this blocks.
@@ -35,7 +35,7 @@ BLOCK = 4096
 """Bytes of a file system's block: the least that a file takes."""
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 """How files are opened: a fifo in the place of one keeps nobody waiting."""
-_NAME_SIZE = 37
+_NAME_SIZE = 38
 _HEX = "0123456789abcdef"
 _DIGITS = frozenset(_HEX)
 
@@ -74,7 +74,7 @@ class Directory:
 
     def path_of(self, key: bytes) -> str:
         name = blake2b(key, digest_size=20).hexdigest()
-        return f"{self.path}/{name[0]}/{name[1:3]}/{name[3:]}"
+        return f"{self.path}/{name[0]}/{name[1]}/{name[2:]}"
 
     def wants_sweep(self) -> bool:
         """Half of what may be written before the next sweep is written."""
@@ -172,8 +172,8 @@ class Directory:
 
     def _files(self) -> Iterator[tuple[str, os.stat_result]]:
         for first in _HEX:
-            for second in _directories(f"{self.path}/{first}"):
-                yield from _entries(second)
+            for second in _HEX:
+                yield from _entries(f"{self.path}/{first}/{second}")
 
 
 def blocks(size: int) -> int:
@@ -195,17 +195,6 @@ def _prepare(path: str) -> None:
     os.close(os.open(f"{path}/{MARKER}", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     with contextlib.suppress(FileExistsError):
         os.mkdir(f"{path}/new", 0o700)
-
-
-def _directories(path: str) -> Iterator[str]:
-    """Those in it that have a name of ours."""
-    try:
-        with os.scandir(path) as found:
-            for entry in found:
-                if len(entry.name) == 2 and _DIGITS.issuperset(entry.name) and entry.is_dir(follow_symlinks=False):
-                    yield entry.path
-    except OSError:
-        return
 
 
 def _entries(path: str) -> Iterator[tuple[str, os.stat_result]]:

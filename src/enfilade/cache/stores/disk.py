@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 from enfilade.cache.record import encode_head
 from enfilade.cache.stored import Content, Stored
 from enfilade.cache.stores.directory import Directory
-from enfilade.cache.stores.files import CHUNK, SMALL, AnswerFile, NewFile, decode, open_answer, read_cached
+from enfilade.cache.stores.files import CHUNK, SMALL, AnswerFile, NewFile, open_answer, read_answer, read_cached
 from enfilade.cache.stores.troubles import Troubles, reason_of
 from enfilade.exchange.response import FileSlice
 
@@ -91,7 +91,7 @@ class Disk:
             file.release()
 
     def _take(self, key: bytes, file: AnswerFile, state: os.stat_result, data: bytes | bytearray) -> Stored | None:
-        answer = decode(file, state.st_size, data)
+        answer = read_answer(file, state.st_size, data)
         if answer is None:
             self.troubles.tell("an answer is torn, and counts as not there")
             self._writes.submit(self.forget, self.directory.path_of(key))
@@ -169,7 +169,7 @@ class Disk:
             with contextlib.suppress(OSError):
                 file = open_answer(path)
                 try:
-                    answer = decode(file, os.fstat(file.fd).st_size, os.pread(file.fd, SMALL, 0))
+                    answer = read_answer(file, os.fstat(file.fd).st_size, os.pread(file.fd, SMALL, 0))
                 finally:
                     file.release()
                 if answer is not None:

@@ -8,8 +8,8 @@ import fcntl
 import os
 from zlib import crc32
 
-from enfilade.cache.record import PREFIX_SIZE, decode_head, decode_prefix, encode_prefix
-from enfilade.cache.stored import Stored, Whole
+from enfilade.cache.record import PREFIX_SIZE, decode, decode_head, decode_prefix, encode_prefix
+from enfilade.cache.stored import Stored
 from enfilade.cache.stores.directory import READ, Directory, blocks
 from enfilade.exchange.response import FileSlice
 
@@ -137,10 +137,12 @@ def read_cached(fd: int, size: int) -> bytes | bytearray | None:
         return os.pread(fd, size, 0)  # tmpfs and the like: always in memory
 
 
-def decode(file: AnswerFile, size: int, data: bytes | bytearray) -> Stored | None:
+def read_answer(file: AnswerFile, size: int, data: bytes | bytearray) -> Stored | None:
     """The answer in a file of `size` bytes that begins with `data`: all of it, or `SMALL` bytes. None: it does not add up.
     Raises OSError."""
     view = memoryview(data)
+    if size <= SMALL:
+        return decode(view)
     prefix = decode_prefix(view)
     if prefix is None:
         return None
@@ -148,10 +150,7 @@ def decode(file: AnswerFile, size: int, data: bytes | bytearray) -> Stored | Non
     if size != start + prefix.body_size:
         return None
     head = view[PREFIX_SIZE:start] if start <= len(data) else os.pread(file.fd, prefix.head_size, PREFIX_SIZE)
-    if size > SMALL:
-        return decode_head(prefix, head, OnDisk(file, start, prefix.body_size))
-    body = bytes(view[start:])
-    return decode_head(prefix, head, Whole(body)) if crc32(body) == prefix.body_sum else None
+    return decode_head(prefix, head, OnDisk(file, start, prefix.body_size))
 
 
 def _write(fd: int, data: bytes | memoryview) -> None:
