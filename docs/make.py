@@ -35,6 +35,7 @@ TITLES = {
     "Log": "log = {...}",
     "HeaderRules": "headers = {...}",
     "CacheRules": "cache = {...} of sites and routes",
+    "Compression": "compress = {...}",
     "Proxy": "proxy = {...}",
     "Branch": "split = [{...}]",
     "MirrorTo": "mirror = {...}",

@@ -66,3 +66,13 @@ def _words(step: object) -> tuple[str, str, str]:
 def test_what_no_client_could_ask_for(url: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         explain(config_of(TEXT), "GET", url)
+
+
+def test_what_is_put_around_the_handler_is_shown_and_the_limit_that_counts_what_was_decoded() -> None:
+    text = '[sites."*"]\ncompress = true\nlog = false\n"/" = { respond = 204, decompress = true, body_limit = "1KB" }\n'
+    lines = [" ".join(step_) for step_ in map(_words, explain(config_of(text), "POST", "http://h/"))]
+    assert lines[2:-1] == [
+        "filter Decompress the route says so",
+        "filter BodyLimit bodies of at most 1024 bytes",
+        "filter Compress the site says so",
+    ]

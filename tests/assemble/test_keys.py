@@ -85,6 +85,14 @@ def field(name: bytes, target: str = "/x") -> Look:
     return lambda config: ask(config, "GET", target)[0].fields.get(name)
 
 
+def coded(lines: str) -> str:
+    return site(lines).replace('"x"', f'"{"x" * 1000}"')
+
+
+def field_for(accept: bytes, name: bytes) -> Look:
+    return lambda config: ask(config, "GET", "/", fields=[(b"accept-encoding", accept)])[0].fields.get(name)
+
+
 def hooks(config: Config) -> object:
     """How many filters look at the end of an exchange: the access log does."""
     return len(ask(config, "GET", "/")[1].match.route.done)
@@ -366,6 +374,14 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     "CacheRules.jitter": (cached("jitter = 0.5"), lambda c: keeper(c)._jitter, 0.5),
     "Config.cache": (cached("") + '[cache]\nmemory = "2MB"\n', lambda c: plan(c)._prepared.cache.memory.size, 2 << 20),
     "Cache.memory": (cached("") + '[cache]\nmemory = "2MB"\n', lambda c: plan(c)._prepared.cache.memory.size, 2 << 20),
+    "Policies.compress": (coded("compress = true"), field_for(b"gzip", b"content-encoding"), b"gzip"),
+    "Policies.decompress": (
+        route("respond = 403, decompress = true"),
+        lambda c: ask(c, "POST", "/", fields=[(b"content-encoding", b"x")], body=b"x")[0].status, 415,
+    ),
+    "Compression.codings": (coded('compress = { codings = ["br"] }'), field_for(b"gzip, br", b"content-encoding"), b"br"),
+    "Compression.minimum": (coded('compress = { minimum = "10KB" }'), field_for(b"gzip", b"content-encoding"), None),
+    "Compression.types": (coded('compress = { types = ["text/css"] }'), field_for(b"gzip", b"content-encoding"), None),
     "Policies.timing": (site("timing = true"), lambda c: b"server-timing" in ask(c, "GET", "/")[0].fields, True),
     "Route.app": (route('app = "main"'), body, b"main at "),
     "Route.files": (route('files = "HERE"'), lambda c: ask(c, "GET", "/a.txt")[0].status, 200),

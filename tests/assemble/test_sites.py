@@ -85,9 +85,17 @@ def test_the_engine_lets_through_what_the_largest_route_takes(
     extra = "" if route is None else f", body_limit = {route}"
     config = config_of(f'[server.limits]\nbody = {server}\n[sites."*"]\n"/" = {{ respond = 200{extra} }}\n')
     assert engine_body_limit(config) == engine
-    assert body_limit(config, config.sites["*"].routes["/"]) == own
+    assert body_limit(config, config.sites["*"], config.sites["*"].routes["/"]) == own
     if engine > server or (engine == 0 and server):
-        assert body_limit(config, None) == server, "what no route takes keeps the server's own limit"
+        assert body_limit(config, config.sites["*"], None) == server, "what no route takes keeps the server's own limit"
+
+
+def test_a_route_that_decodes_bodies_counts_them_itself() -> None:
+    """The engine can count only what is sent."""
+    routes = '"/" = { respond = 200 }\n"/off" = { respond = 200, decompress = false }\n'
+    config = config_of(f'[server.limits]\nbody = 100\n[sites."*"]\ndecompress = true\n{routes}')
+    site = config.sites["*"]
+    assert [body_limit(config, site, site.routes[pattern]) for pattern in ("/", "/off")] == [100, 0]
 
 
 def test_what_is_refused_before_it_has_a_site_goes_to_the_default_sites_log() -> None:

@@ -9,7 +9,7 @@ from enfilade.assemble.caching import cache_filter, nowhere
 from enfilade.assemble.trial import NoMeter
 from enfilade.config.schema import CacheRules
 from enfilade.exchange.exchange import Filter
-from enfilade.filters import ORDER, AccessLog, BodyLimit, Headers, RequestId, Timing, in_order
+from enfilade.filters import ORDER, AccessLog, BodyLimit, Compress, Decompress, Headers, RequestId, Timing, in_order
 from enfilade.http.field_rules import FieldRules
 from enfilade.observe.log import LogSink
 
@@ -22,8 +22,10 @@ def test_any_order_gives_the_one_order() -> None:
         RequestId(),
         AccessLog(LogSink("/dev/null")),
         Headers(FieldRules()),
+        Decompress(),
         BodyLimit(1),
         cache_filter(CacheRules(), nowhere(), NoMeter()),
+        Compress(),
     ]
     assert tuple(map(type, filters)) == ORDER
     assert all(in_order(some) == filters for some in itertools.permutations(filters))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from enfilade.http.negotiate import MAX_PREFERENCES, choose_encoding, choose_type, parse_weights
+from enfilade.http.negotiate import MAX_PREFERENCES, choose_encoding, choose_type, forbids_identity, parse_weights
 
 
 def test_weights_in_thousandths() -> None:
@@ -51,3 +51,15 @@ def test_rfc9110_12_5_3(accept: bytes | None, coding: bytes | None) -> None:
 )
 def test_rfc9110_12_5_1(accept: bytes | None, media: bytes | None) -> None:
     assert choose_type(accept, (b"text/plain", b"text/html", b"application/json")) == media
+
+
+@pytest.mark.parametrize(
+    ("accept", "forbids"),
+    [
+        (None, False), (b"", False), (b"gzip", False), (b"gzip, identity;q=0", True), (b"*;q=0", True),
+        (b"*;q=0, identity;q=0.001", False), (b"gzip, *;q=0", True), (b"identity;q=0, *", True), (b"*", False),
+    ],
+)  # fmt: skip
+def test_identity_is_acceptable_unless_it_is_said_not_to_be(accept: bytes | None, forbids: bool) -> None:
+    """RFC 9110 section 12.5.3."""
+    assert forbids_identity(accept) is forbids

@@ -79,7 +79,7 @@ def _route(config: Config, site: Site, method: str, path: str) -> list[Step]:
 
 def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
     why: dict[type, str] = {policy.filter: who for policy, _, who in policies_of(site, route)}
-    why[BodyLimit] = f"bodies of at most {body_limit(config, route)} bytes"
+    why[BodyLimit] = f"bodies of at most {body_limit(config, site, route)} bytes"
     compiled = filters_of(config, site, route, NoWorker())
     return [Step("filter", type(found).__name__, why[type(found)]) for found in compiled]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from enfilade.assemble.caching import rules_of
-from enfilade.config.schema import CacheRules, Config, Fixed, HeaderRules, Log, Redirect, Route, Site
+from enfilade.config.schema import CacheRules, Compression, Config, Fixed, HeaderRules, Log, Redirect, Route, Site
 from enfilade.config.schema import Proxy as ProxyTable
 from enfilade.exchange.chain import compile_chain, done_hooks
 from enfilade.exchange.errors import error_response
@@ -19,6 +19,8 @@ from enfilade.exchange.response import Response
 from enfilade.filters import in_order
 from enfilade.filters.access_log import AccessLog
 from enfilade.filters.body_limit import BodyLimit
+from enfilade.filters.compress import Compress
+from enfilade.filters.decompress import Decompress
 from enfilade.filters.headers import Headers
 from enfilade.filters.request_id import RequestId
 from enfilade.filters.timing import Timing
@@ -31,6 +33,7 @@ from enfilade.handlers.proxy.split import Mirror, SplitHandler
 from enfilade.handlers.proxy.target import rewrite, strip
 from enfilade.handlers.redirect import Redirect as RedirectHandler
 from enfilade.handlers.respond import Respond
+from enfilade.http.codings import TYPES
 from enfilade.http.field_rules import FieldRules
 from enfilade.http.memory import remember
 from enfilade.http.reasons import reason
@@ -243,6 +246,15 @@ def _headers(value: object, route: Route | None, parts: Parts) -> Filter:
     return Headers(FieldRules(value.set, value.add, value.remove))
 
 
+def _compress(value: object, route: Route | None, parts: Parts) -> Filter:
+    said = value if isinstance(value, Compression) else Compression()
+    return Compress(said.codings, said.minimum, TYPES if said.types is None else said.types)
+
+
+def _decompress(value: object, route: Route | None, parts: Parts) -> Filter:
+    return Decompress()
+
+
 class Policy(NamedTuple):
     """A key of sites and routes that puts a filter into their chains; `default` counts where neither says anything."""
 
@@ -257,13 +269,15 @@ POLICIES = (
     Policy("log", AccessLog, _access_log, True),
     Policy("timing", Timing, _timing),
     Policy("headers", Headers, _headers),
+    Policy("decompress", Decompress, _decompress),
+    Policy("compress", Compress, _compress),
 )
 
 
 def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) -> list[Filter]:
     """The filters of a route, or of a site's requests that no route takes, in their fixed order."""
     filters = [policy.make(value, route, parts) for policy, value, _ in policies_of(site, route)]
-    limit = body_limit(config, route)
+    limit = body_limit(config, site, route)
     if limit:
         filters.append(BodyLimit(limit))
     return in_order(filters)
@@ -296,10 +310,11 @@ def engine_body_limit(config: Config) -> int:
     return 0 if 0 in limits else max(limits)
 
 
-def body_limit(config: Config, route: Route | None) -> int:
-    """The limit of `route` where it is below what the engines let through; 0: none of its own."""
+def body_limit(config: Config, site: Site, route: Route | None) -> int:
+    """The limit of `route` where it is below what the engines let through, or counts what they cannot; 0: none."""
     own = config.server.limits.body if route is None or route.body_limit is None else route.body_limit
-    return 0 if own == engine_body_limit(config) else own
+    decoded = any(policy.filter is Decompress for policy, _, _ in policies_of(site, route))
+    return 0 if own == engine_body_limit(config) and not decoded else own
 
 
 def route_names(config: Config) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from enfilade.config.report import Report
 from enfilade.config.schema import (
     App,
     Check,
+    Compression,
     Config,
     Discover,
     Fixed,
@@ -35,6 +36,7 @@ from enfilade.config.schema import (
 )
 from enfilade.config.stream_checks import check_stream, listens
 from enfilade.http.addresses import Networks
+from enfilade.http.codings import CODINGS, media_pattern
 from enfilade.http.field_texts import field_name, field_value
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import RouteError, compile_routes
@@ -62,6 +64,7 @@ _DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 _TARGET = re.compile(rf"{_DOTTED}(:{_DOTTED})?")
 _PREFIX = re.compile(r"[A-Za-z0-9_:-]+")
 NO_REDIS = 'needs a library that is not there: pip install "enfilade[redis]"'
+NO_CODING = 'needs a library that is not there: pip install "enfilade[compress]"'
 _FORMATS = ("common", "combined", "json")
 
 
@@ -322,6 +325,22 @@ def _check_policies(table: Policies, path: Path, report: Report) -> None:
         _check_new_file(table.log.to, (*path, "log", "to"), report)
     if table.headers is not None:
         _check_header_rules(table.headers, (*path, "headers"), report)
+    if isinstance(table.compress, Compression):
+        _check_compression(table.compress, (*path, "compress"), report)
+
+
+def _check_compression(compression: Compression, path: Path, report: Report) -> None:
+    for i, coding in enumerate(compression.codings or ()):
+        where = (*path, "codings", i)
+        if coding not in CODINGS:
+            text = (
+                f'{dotted(where)}: "{coding}" is no content coding that is known here; there are {", ".join(CODINGS)}'
+            )
+            report(where, False, text, did_you_mean(coding, CODINGS))
+        elif (module := CODINGS[coding]) is not None and find_spec(module) is None:
+            report(where, False, f'{dotted(where)}: "{coding}" {NO_CODING}', "")
+    for i, text in enumerate(compression.types or ()):
+        _check_text(media_pattern, text, (*path, "types", i), report)
 
 
 def _check_header_rules(rules: HeaderRules, path: Path, report: Report) -> None:

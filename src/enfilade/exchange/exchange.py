@@ -159,7 +159,7 @@ class Filter:
     """
 
     def around(self, handler: Handler) -> Handler:
-        """What to call in place of the handler, behind the hooks of all filters; `handler` is what the filters behind this one
+        """What to call in place of the handler, behind the hooks of all filters. `handler` is what the filters behind this one
         put around the real one. Asked once, when the chain is compiled."""
         return handler
 

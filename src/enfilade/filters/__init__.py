@@ -8,11 +8,15 @@ from enfilade.cache.filter import Cache
 from enfilade.exchange.exchange import Filter
 from enfilade.filters.access_log import AccessLog
 from enfilade.filters.body_limit import BodyLimit
+from enfilade.filters.compress import Compress
+from enfilade.filters.decompress import Decompress
 from enfilade.filters.headers import Headers
 from enfilade.filters.request_id import RequestId
 from enfilade.filters.timing import Timing
 
-ORDER: tuple[type[Filter], ...] = (Timing, RequestId, AccessLog, Headers, BodyLimit, Cache)
+ORDER: tuple[type[Filter], ...] = (
+    Timing, RequestId, AccessLog, Headers, Decompress, BodyLimit, Cache, Compress,
+)  # fmt: skip
 """From the door to the handler. `docs/filters.md` gives the reasons."""
 
 

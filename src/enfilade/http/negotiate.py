@@ -27,12 +27,21 @@ def choose_encoding(accept: bytes | None, available: tuple[bytes, ...]) -> bytes
     None: identity, which is also what is left when nothing is acceptable (section 12.5.3)."""
     if not accept:
         return None
-    weights = {b"gzip" if name == b"x-gzip" else name: q for name, q in parse_weights(accept)}
+    weights = _coding_weights(accept)
     rest = weights.get(b"*", 0)
     best = max(available, key=lambda coding: weights.get(coding, rest), default=b"")
     q = weights.get(best, rest) if best else 0
     # Identity, where it is not weighed by name, is only a last resort.
     return best if q > 0 and q >= weights.get(b"identity", 0) else None
+
+
+@lru_cache(maxsize=256)
+def forbids_identity(accept: bytes | None) -> bool:
+    """Whether `accept`, the Accept-Encoding field, leaves only coded content acceptable (section 12.5.3)."""
+    if not accept:
+        return False
+    weights = _coding_weights(accept)
+    return weights.get(b"identity", weights.get(b"*", 1)) == 0
 
 
 @lru_cache(maxsize=256)
@@ -43,6 +52,10 @@ def choose_type(accept: bytes | None, offers: tuple[bytes, ...]) -> bytes | None
     weights = dict(parse_weights(accept))
     best = max(offers, key=lambda offer: _type_weight(offer, weights))
     return best if _type_weight(best, weights) > 0 else None
+
+
+def _coding_weights(accept: bytes) -> dict[bytes, int]:
+    return {b"gzip" if name == b"x-gzip" else name: q for name, q in parse_weights(accept)}
 
 
 def _type_weight(offer: bytes, weights: dict[bytes, int]) -> int:

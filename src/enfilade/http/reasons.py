@@ -58,6 +58,10 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("body_too_large", 413, _C, "info", "The body is too large."),
     ("body_cut", 0, _C, "info", "The connection ended inside the body."),
     ("length_mismatch", 400, _C, "info", "The body is longer or shorter than Content-Length says."),
+    # -- the coding of a body (RFC 9110 section 8.4)
+    ("unknown_coding", 415, _C, "info", "The body is in a content coding that is not known here."),
+    ("bad_coding", 400, _C, "info", "The body is not what its content coding says."),
+    ("body_bomb", 413, _C, "notice", "The body is far larger than what was sent of it."),
     # -- time
     ("head_timeout", 408, _C, "info", "The request head took too long."),
     ("body_timeout", 408, _C, "info", "The request body came too slowly."),

@@ -11,6 +11,7 @@ from enfilade.config.schema.leaves import Table, Text
 from enfilade.config.schema.server import Limits, Server, ServerLog, Tls
 from enfilade.config.schema.sites import (
     Branch,
+    Compression,
     Fixed,
     HeaderRules,
     Log,
@@ -43,6 +44,7 @@ __all__ = [
     "Cache",
     "CacheRules",
     "Check",
+    "Compression",
     "Config",
     "Discover",
     "Dns",

@@ -53,6 +53,23 @@ class Fixed(Table, frozen=True):
     type: Annotated[str, Text("Its Content-Type.")] = "text/plain; charset=utf-8"
 
 
+class Compression(Table, frozen=True):
+    """Answers in a content coding, made here. `true` is short for this table as it is."""
+
+    codings: Annotated[
+        list[str] | None,
+        Text('The codings, best first. Without it, those of `["zstd", "br", "gzip"]` whose libraries are there.'),
+    ] = None
+    minimum: Annotated[Size, Text("Answers that are known to be shorter stay as they are.")] = 512
+    types: Annotated[
+        list[str] | None,
+        Text(
+            'Media types that are worth it, such as `"text/html"`, `"text/*"`, `"*+json"`. Without it: text, JSON, XML, scripts, '
+            "SVG, WebAssembly and what is alike."
+        ),
+    ] = None
+
+
 class Policies(Table, frozen=True):
     """What a site says for all its routes, and a route for itself instead."""
 
@@ -70,6 +87,16 @@ class Policies(Table, frozen=True):
             "Store answers, and use them again: `true`, as they say themselves; a duration, for so long where they say nothing; "
             "or a table. What a site says is for its routes with `app` or `proxy`."
         ),
+    ] = None
+    compress: Annotated[
+        bool | Compression | None,
+        Text(
+            "Code answers for clients that accept it: `true`, `false`, or a table. Not where an answer has both a secret and "
+            "something that a stranger may put into it (BREACH)."
+        ),
+    ] = None
+    decompress: Annotated[
+        bool | None, Text("Take the content coding off request bodies; `body_limit` then counts what they become.")
     ] = None
     timing: Annotated[bool | None, Text("Tell the client in `Server-Timing` how long each room took.")] = None
 
