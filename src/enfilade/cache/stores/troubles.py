@@ -36,4 +36,8 @@ class Troubles:
 
 
 def reason_of(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__
+    return (
+        error.strerror
+        or str(error)
+        or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
+    )
