@@ -53,6 +53,7 @@ TITLES = {
     "AppLimits": "limits = {...}",
     "WorkerRange": "workers = {...}",
     "Cache": "[cache]",
+    "DiskStore": "disk = {...}",
     "Stream": "[streams.NAME]",
     "StreamLog": "log = {...} of a stream",
 }

@@ -15,6 +15,7 @@ import pytest
 from tests.assemble.kit import FakeParts, ask, config_of, write_pem
 
 from enfilade.assemble.balance import check_of, make_upstream
+from enfilade.assemble.caching import disk_of, open_stores, share_cache
 from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.engines import engine_limits
 from enfilade.assemble.plan import EdgePlan, listeners_of
@@ -131,6 +132,15 @@ def keeper(config: Config) -> Any:
 
 def cached(lines: str) -> str:
     return route(f'proxy = ["http://a:1"], cache = {{ {lines} }}')
+
+
+def below(config: Config) -> list[str]:
+    """The servers in which answers are stored."""
+    shared = share_cache(config, Board(rows=8192, columns=2), None)
+    assert shared is not None
+    stores = open_stores(config, shared, 1)
+    asyncio.run(stores.close())
+    return [store._troubles._name for store in stores._others]
 
 
 def hits(*asked: str | tuple[str, bytes]) -> Look:
@@ -382,6 +392,11 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     "Compression.codings": (coded('compress = { codings = ["br"] }'), field_for(b"gzip, br", b"content-encoding"), b"br"),
     "Compression.minimum": (coded('compress = { minimum = "10KB" }'), field_for(b"gzip", b"content-encoding"), None),
     "Compression.types": (coded('compress = { types = ["text/css"] }'), field_for(b"gzip", b"content-encoding"), None),
+    "Cache.disk": (cached("") + '[cache]\ndisk = "cache"\n', lambda c: Path(disk_of(c).path).name, "cache"),  # type: ignore[union-attr]
+    "Cache.redis": (cached("") + '[cache]\nredis = "redis://r:1"\n', below, ["Redis"]),
+    "Cache.memcached": (cached("") + '[cache]\nmemcached = "m:1"\n', below, ["Memcached at m:1"]),
+    "DiskStore.path": (cached("") + '[cache.disk]\npath = "d"\n', lambda c: Path(disk_of(c).path).name, "d"),  # type: ignore[union-attr]
+    "DiskStore.size": (cached("") + '[cache.disk]\npath = "d"\nsize = "1MB"\n', lambda c: disk_of(c).size, 1 << 20),  # type: ignore[union-attr]
     "Policies.timing": (site("timing = true"), lambda c: b"server-timing" in ask(c, "GET", "/")[0].fields, True),
     "Route.app": (route('app = "main"'), body, b"main at "),
     "Route.files": (route('files = "HERE"'), lambda c: ask(c, "GET", "/a.txt")[0].status, 200),

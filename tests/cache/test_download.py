@@ -33,6 +33,10 @@ class Paper:
         self.busy.append(asyncio.get_running_loop().create_future())
         return self.busy[-1]
 
+    @property
+    def readable(self) -> int:
+        return len(self.data)
+
     def read(self, start: int, stop: int) -> bytes:
         return self.data[start:stop]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cache
 from typing import NamedTuple
@@ -15,13 +16,20 @@ from enfilade.cache.front import Meter
 from enfilade.cache.keeper import Keeper
 from enfilade.cache.key import KeyRules
 from enfilade.cache.purges import SIZE, Purges
+from enfilade.cache.stored import Store
+from enfilade.cache.stores.directory import Directory
+from enfilade.cache.stores.disk import Disk
+from enfilade.cache.stores.memcached import memcached
 from enfilade.cache.stores.memory import Memory
-from enfilade.cache.tiers import Tiers
-from enfilade.config.schema import CacheRules, Config, Route, Site
+from enfilade.cache.stores.redis import redis
+from enfilade.cache.stores.remote import Remote
+from enfilade.cache.tiers import NoMemory, Tiers
+from enfilade.config.schema import CacheRules, Config, DiskStore, Route, Site
 from enfilade.http.cookies import cookie_reader
 from enfilade.http.field_texts import field_name
 from enfilade.http.fields import Fields
 from enfilade.process.board import Board
+from enfilade.process.privileges import Identity, acting_as
 from enfilade.process.shared import Shared
 
 LEAST = 1024 * 1024
@@ -29,25 +37,70 @@ LEAST = 1024 * 1024
 CELL = 8
 
 
-class Stores(NamedTuple):
-    """What the caches of all routes of a worker have in common."""
-
-    tiers: Tiers
-    purges: Purges
-
-
 class SharedCache(NamedTuple):
-    """Memory of all workers, made before the fork."""
+    """Memory of all workers, made before the fork. `memory`: None where answers are not to be kept in it."""
 
-    memory: Shared
+    memory: Shared | None
     purges: Shared
 
 
-def share_cache(config: Config, board: Board) -> SharedCache | None:
-    """None: nothing is cached."""
+def share_cache(config: Config, board: Board, identity: Identity | None) -> SharedCache | None:
+    """None: nothing is cached. Raises OSError or ForeignDirectory where the disk store cannot be had."""
     if not any(True for _ in caching_routes(config)):
         return None
-    return SharedCache(board.shared("cache", config.cache.memory // CELL * CELL), board.shared("purges", SIZE))
+    size = config.cache.memory // CELL * CELL
+    memory = board.shared("cache", size) if size else None
+    disk = disk_of(config)
+    if disk is None:
+        return SharedCache(memory, board.shared("purges", SIZE))
+    with acting_as(identity):
+        # Beside what is stored, so that what was purged stays purged.
+        return SharedCache(memory, Shared.open(f"{Directory(disk.path, disk.size).path}/purges", SIZE))
+
+
+def disk_of(config: Config) -> DiskStore | None:
+    said = config.cache.disk
+    return DiskStore(path=said) if isinstance(said, str) else said
+
+
+class Stores:
+    """What the caches of all routes of a worker have in common."""
+
+    def __init__(
+        self, memory: Memory | NoMemory, purges: Purges, disk: Disk | None = None, others: Sequence[Remote] = ()
+    ) -> None:
+        self.memory = memory
+        self.purges = purges
+        self.disk = disk
+        self._others = others
+        below: list[Store] = [] if disk is None else [disk]
+        self.tiers = Tiers(memory, [*below, *others], disk)
+
+    def sweep(self) -> None:
+        """Keep the disk in order, in a thread: for one of the workers, now and then."""
+        if self.disk is not None:
+            asyncio.get_running_loop().run_in_executor(None, self.disk.sweep)
+
+    async def close(self) -> None:
+        """Write what is to be written."""
+        if self.disk is not None:
+            await asyncio.to_thread(self.disk.close)
+        for store in self._others:
+            await store.close()
+
+
+def open_stores(config: Config, shared: SharedCache, workers: int) -> Stores:
+    """In a worker, one of `workers`."""
+    purges = Purges(shared.purges.cells, shared.purges.locked)
+    memory = NoMemory() if shared.memory is None else Memory(shared.memory.cells, shared.memory.locked)
+    table, said = config.cache, disk_of(config)
+    disk = None if said is None else Disk(said.path, said.size, workers)
+    others = []
+    if table.redis is not None:
+        others.append(redis(table.redis))
+    if table.memcached is not None:
+        others.append(memcached(table.memcached.removeprefix("unix:")))
+    return Stores(memory, purges, disk, others)
 
 
 def caching_routes(config: Config) -> Iterator[tuple[str, str]]:
@@ -73,18 +126,12 @@ def rules_of(site: Site, route: Route | None) -> CacheRules | None:
     return CacheRules() if said is True else CacheRules(ttl=said)
 
 
-def open_stores(shared: SharedCache) -> Stores:
-    """In a worker."""
-    purges = Purges(shared.purges.cells, shared.purges.locked)
-    return Stores(Tiers(Memory(shared.memory.cells, shared.memory.locked)), purges)
-
-
 @cache
 def nowhere() -> Stores:
     """For caches that are compiled to be looked at."""
     cells = memoryview(bytearray(LEAST)).cast("q")
     table = memoryview(bytearray(SIZE)).cast("q")
-    return Stores(Tiers(Memory(cells, nullcontext())), Purges(table, nullcontext()))
+    return Stores(Memory(cells, nullcontext()), Purges(table, nullcontext()))
 
 
 def cache_filter(rules: CacheRules, stores: Stores, meter: Meter) -> Cache:

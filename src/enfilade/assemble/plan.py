@@ -58,7 +58,8 @@ class EdgePlan:
             {app.name: app.rows for app in self.apps},
             {**register_upstreams(config, board), **register_destinations(streams, board)},
             streams,
-            share_cache(config, board),
+            share_cache(config, board, self.identity),
+            self.workers,
             {names: register_cache(board, *names) for names in caching_routes(config)},
         )
 

@@ -50,6 +50,8 @@ LOG_DELAY = 0.1
 """Seconds that a line of an access log may wait for others to be written with it."""
 SETTLE = 4.0
 """Seconds that the first look at the names of upstreams may hold up a start."""
+SWEEP = 60.0
+"""Seconds between two looks at the directory of the cache; what is written makes further ones necessary."""
 BOARD_LOOK = 0.05
 """Seconds between two looks at the board for the outcome of a reload."""
 
@@ -67,6 +69,7 @@ class Prepared(NamedTuple):
     upstream_rows: dict[str, UpstreamRows]
     streams: list[PreparedStream]
     cache: SharedCache | None
+    workers: int
     cache_rows: dict[tuple[str, str], int]
 
 
@@ -110,6 +113,8 @@ class EdgeWorker:
             self._prepared.streams, self._config, self._edge, self._column, self._meter, self.sink, self._upstreams
         )
         await self._upstreams.settle(SETTLE)
+        if self._stores is not None and self._control.slot == 0:
+            self._loop.call_soon(self._sweep_stores, self._stores)
         for sink in self._sinks.values():
             self._edge.on_tick.append(sink.flush)
         self._control.on_reopen_logs(self._reopen_logs)
@@ -129,6 +134,8 @@ class EdgeWorker:
             await self._drain()
         self._upstreams.close()
         self._app_links.close()
+        if self._stores is not None:
+            await self._stores.close()
         self._edge.close()
         for sink in self._sinks.values():
             sink.close()
@@ -159,6 +166,10 @@ class EdgeWorker:
         own = self._column.index
         columns = self._prepared.board.columns()
         self._others[:] = [column.cells for column in columns if column.index not in (SUPERVISOR, own)]
+
+    def _sweep_stores(self, stores: Stores) -> None:
+        stores.sweep()
+        self._loop.call_later(SWEEP, self._sweep_stores, stores)
 
     def _end(self, *, now: bool) -> None:
         if self._over.done():
@@ -199,7 +210,7 @@ class EdgeWorker:
     def cache(self, rules: CacheRules, site: str, pattern: str) -> Filter:
         if self._stores is None:
             assert self._prepared.cache is not None, "some route caches"
-            self._stores = open_stores(self._prepared.cache)
+            self._stores = open_stores(self._config, self._prepared.cache, self._prepared.workers)
         return cache_filter(
             rules, self._stores, CacheMeter(self._column.cells, self._prepared.cache_rows[site, pattern])
         )

@@ -15,6 +15,7 @@ WINDOW = 1024 * 1024
 """Bytes that stay in memory where a writer has them all: who is farther behind reads them from there."""
 _ENDLESS = 1 << 62
 _GONE = reason("client_gone")
+_LOST = reason("file_changed")
 
 
 class Download:
@@ -121,7 +122,10 @@ class Download:
         """Forget what no reader needs from memory."""
         if self.kept and self.writer is None:
             return
-        keep = self.size - WINDOW if self.kept else min((r.at for r in self._readers), default=self.size)
+        if self.kept and self.writer is not None:
+            keep = min(self.size - WINDOW, self.writer.readable)
+        else:
+            keep = min((r.at for r in self._readers), default=self.size)
         gone = max(0, bisect_right(self._starts, keep) - 1)
         if gone:
             del self._pieces[:gone], self._starts[:gone]
@@ -140,7 +144,7 @@ class Download:
         i = bisect_right(self._starts, at) - 1
         if i < 0:
             assert self.writer is not None, "nothing that a reader needs is forgotten"
-            return self.writer.read(at, stop)
+            return self.writer.read(at, min(stop, at + WINDOW, self._starts[0] if self._starts else stop))
         piece, start = self._pieces[i], self._starts[i]
         return piece if start == at and start + len(piece) <= stop else piece[at - start : stop - start]
 
@@ -192,9 +196,12 @@ class Reader:
                 return
             else:
                 piece = download.piece(self.at, self._stop)
-                if piece is not None:
+                if piece:
                     self.at += len(piece)
                     stream.write(piece)
+                elif piece is not None:  # it was on the disk, and is no more
+                    self._leave()
+                    stream.fail(_LOST)
                 elif download.failure is not None:
                     self._leave()
                     stream.fail(download.failure)

@@ -281,7 +281,7 @@ class Flight:
     def _flow(self, stored: Stored, response: Response, body: Stream) -> None:
         self._head = stored
         writer = self._keeper.tiers.writer(stored)
-        download = self._download = Download(body, self._keeper.tiers.largest, writer, self._flowed)
+        download = self._download = Download(body, self._keeper.tiers.most, writer, self._flowed)
         self._length_known = self._length(response) if b"content-length" in response.fields else None
         self._fields = response.fields
         for waiter in self._disembark():

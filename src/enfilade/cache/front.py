@@ -167,25 +167,42 @@ class Front:
     # -- with nothing that can be used
 
     def _miss(self, x: Exchange, query: Query, why: CacheReason) -> Response | Awaitable[Response]:
-        if self._keeper.tiers.deep and query.variant not in self._flights:
-            return self._look_below(x, query, why)
-        return self._fetch(x, query, None, why)
+        """Memory has nothing."""
+        if not self._keeper.tiers.deep or query.variant in self._flights:
+            return self._fetch(x, query, None, why)
+        found = self._look_below(query)
+        if isinstance(found, Awaitable):
+            return start(self._looked(x, query, why, found), asyncio.get_running_loop())
+        return self._found(x, query, why, found)
 
-    def _look_below(self, x: Exchange, query: Query, why: CacheReason) -> Response | Awaitable[Response]:
+    def _look_below(self, query: Query) -> Stored | Awaitable[Stored | None] | None:
         tiers = self._keeper.tiers
+        found = tiers.get(query.key) or tiers.look_below(query.key)
+        if isinstance(found, Awaitable):
+            return self._follow(query, found)
+        if found is None or found.status:
+            return found
+        key = query.follow(found)
+        return tiers.get(key) or tiers.look_below(key)
 
-        async def look() -> Response:
-            stored = tiers.get(query.key) or await tiers.look_below(query.key)
-            if stored is not None and not stored.status:
-                key = query.follow(stored)
-                stored = tiers.get(key) or await tiers.look_below(key)
-            found = (
-                self._fetch(x, query, None, why) if stored is None else self._consider(x, query, stored, self._clock())
-            )
-            return found if isinstance(found, Response) else await found
+    async def _follow(self, query: Query, look: Awaitable[Stored | None]) -> Stored | None:
+        found = await look
+        if found is None or found.status:
+            return found
+        key = query.follow(found)
+        again = self._keeper.tiers.get(key) or self._keeper.tiers.look_below(key)
+        return await again if isinstance(again, Awaitable) else again
 
-        task = start(look(), asyncio.get_running_loop())
-        return task.result() if task.done() else task
+    async def _looked(self, x: Exchange, query: Query, why: CacheReason, look: Awaitable[Stored | None]) -> Response:
+        answer = self._found(x, query, why, await look)
+        return answer if isinstance(answer, Response) else await answer
+
+    def _found(
+        self, x: Exchange, query: Query, why: CacheReason, stored: Stored | None
+    ) -> Response | Awaitable[Response]:
+        if stored is None:
+            return self._fetch(x, query, None, why)
+        return self._consider(x, query, stored, self._clock())
 
     def _fetch(
         self, x: Exchange, query: Query, stored: Stored | None, why: CacheReason

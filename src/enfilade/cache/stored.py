@@ -121,8 +121,11 @@ class Writer(Protocol):
     def write(self, chunk: bytes) -> Awaitable[None] | None:
         """Take the next piece; an awaitable: wait before the next."""
 
+    readable: int
+    """Bytes from the beginning that `read` can give by now; 0 when the store has failed."""
+
     def read(self, start: int, stop: int) -> bytes:
-        """Some of the bytes from `start` on, none from `stop` on, of what was written: for who joins late, or takes it slowly."""
+        """The bytes from `start` up to `stop`, all of them readable; fewer, or none: they are gone."""
 
     async def commit(self) -> Stored | None:
         """It is whole: from now on `get` finds it. None: it could not be kept."""

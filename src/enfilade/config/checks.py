@@ -17,6 +17,7 @@ from enfilade.config.peers import read_peers
 from enfilade.config.report import Report
 from enfilade.config.schema import (
     App,
+    Cache,
     Check,
     Compression,
     Config,
@@ -63,6 +64,7 @@ ISOLATED = (
 _DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 _TARGET = re.compile(rf"{_DOTTED}(:{_DOTTED})?")
 _PREFIX = re.compile(r"[A-Za-z0-9_:-]+")
+LEAST_CACHE = 1024 * 1024
 NO_REDIS = 'needs a library that is not there: pip install "enfilade[redis]"'
 NO_CODING = 'needs a library that is not there: pip install "enfilade[compress]"'
 _FORMATS = ("common", "combined", "json")
@@ -80,6 +82,7 @@ def check(config: Config, report: Report) -> None:
         _check_app(app, ("apps", name), report)
     for name, upstream in config.upstreams.items():
         _check_upstream(upstream, ("upstreams", name), report)
+    _check_cache(config.cache, report)
     _check_environment(config.apps, report)
     _check_streams(config, report)
 
@@ -265,6 +268,17 @@ def _check_for_routes(name: str, upstream: Upstream, path: Path, report: Report)
     if isinstance(upstream.check, Check) and upstream.check.send:
         where = ("upstreams", name, "check", "send")
         report(where, True, f"{dotted(where)} goes only with streams, and {dotted(path)} is none")
+
+
+def _check_cache(cache: Cache, report: Report) -> None:
+    if 0 < cache.memory < LEAST_CACHE:
+        report(
+            ("cache", "memory"), False, f"cache.memory: {cache.memory} bytes are too few", 'write "1MB" or more, or 0'
+        )
+    if cache.redis is not None and find_spec("redis") is None:
+        report(("cache", "redis"), True, f"cache.redis {NO_REDIS}")
+    if cache.memcached is not None:
+        _check_text(units.server, cache.memcached, ("cache", "memcached"), report)
 
 
 def _check_upstream(upstream: Upstream, path: Path, report: Report) -> None:

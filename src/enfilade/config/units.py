@@ -116,6 +116,13 @@ def redis_url(text: str) -> str:
     raise ValueError('this is not the URL of a Redis; write "redis://host:6379/0", "rediss://host" or "unix:///path"')
 
 
+def server(text: str) -> str:
+    """A server of ours: "host:port" or "unix:/path"."""
+    if not re.fullmatch(r"unix:/.+|(\[[0-9a-fA-F:.]+\]|[^\s:/]+):[1-9][0-9]{0,4}", text):
+        raise ValueError(f'"{text}" is not a server; write "host:port" or "unix:/path"')
+    return text
+
+
 def dns_server(text: str) -> tuple[str, int]:
     """IP address and port of "10.0.0.2", "10.0.0.2:8600", "::1" or "[::1]:8600"; the port is 53 where none is written."""
     found = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::([0-9]{1,5}))?|([0-9.]+)(?::([0-9]{1,5}))?|([0-9a-fA-F:]+)", text)

@@ -6,6 +6,8 @@ import grp
 import os
 import pwd
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -69,6 +71,22 @@ def drop_privileges(identity: Identity) -> None:
         raise RuntimeError("the privileges were not dropped")
     if identity.uid != 0:
         _no_way_back(CDLL(None, use_errno=True))
+
+
+@contextmanager
+def acting_as(identity: Identity | None) -> Iterator[None]:
+    """For what the supervisor makes for its workers: files are the workers' own. Raises OSError where they may not."""
+    if identity is None or os.geteuid() != 0:
+        yield
+        return
+    group = os.getegid()
+    os.setegid(identity.gid)
+    os.seteuid(identity.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
 
 
 def _no_way_back(libc: CDLL) -> None:

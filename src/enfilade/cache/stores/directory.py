@@ -40,7 +40,7 @@ _HEX = "0123456789abcdef"
 _DIGITS = frozenset(_HEX)
 
 
-class ForeignDirectory(Exception):
+class ForeignDirectory(OSError):
     """The directory holds something else, or others may write to it: nothing in it was touched."""
 
 

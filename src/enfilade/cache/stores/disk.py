@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 from enfilade.cache.record import encode_head
 from enfilade.cache.stored import Content, Stored
 from enfilade.cache.stores.directory import Directory
-from enfilade.cache.stores.files import CHUNK, SMALL, AnswerFile, NewFile, open_answer, read_answer, read_cached
+from enfilade.cache.stores.files import CHUNK, SMALL, AnswerFile, NewFile, OnDisk, open_answer, read_answer, read_cached
 from enfilade.cache.stores.troubles import Troubles, reason_of
 from enfilade.exchange.response import FileSlice
 
@@ -195,6 +195,7 @@ class _NewAnswer:
         self._head = encode_head(answer)
         self._path = disk.directory.path_of(answer.key)
         self._file: NewFile | None = None
+        self.body: OnDisk | None = None
         self.lost = False
 
     def put(self, body: bytes) -> None:
@@ -207,6 +208,7 @@ class _NewAnswer:
         try:
             if self._file is None:
                 self._file = NewFile(self._disk.directory, self._head)
+                self.body = self._file.content()
             self._file.append(data)
         except OSError as error:
             self._fail(error)
@@ -247,6 +249,7 @@ class DiskWriter:
         self._pieces: list[bytes] = []
         self._held = 0  # bytes in the pieces
         self._ahead = 0  # bytes that wait to be written
+        self.readable = 0
 
     def write(self, chunk: bytes) -> Awaitable[None] | None:
         """See `Writer`."""
@@ -271,6 +274,12 @@ class DiskWriter:
 
     def _passed(self, size: int) -> None:
         self._ahead -= size
+        self.readable = 0 if self._new.lost else self.readable + size
+
+    def read(self, start: int, stop: int) -> bytes:
+        """See `Writer`."""
+        body = self._new.body
+        return b"" if body is None else body.peek(start, stop)
 
     async def commit(self) -> Stored | None:
         """See `Writer`."""

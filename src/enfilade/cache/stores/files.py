@@ -118,6 +118,13 @@ class OnDisk:
         self._file.hold()
         return FileSlice(self._file.fd, self._start + start, stop - start, self._file.release)
 
+    def peek(self, start: int, stop: int) -> bytes:
+        """Bytes that were written just now, and so are in memory still."""
+        try:
+            return os.pread(self._file.fd, stop - start, self._start + start)
+        except OSError:
+            return b""
+
 
 def open_answer(path: str) -> AnswerFile:
     """Raises OSError."""

@@ -6,7 +6,7 @@ The text of each field is its public documentation: `enfilade schema` and `docs/
 from typing import Annotated
 
 from enfilade.config.schema.apps import App, AppLimits, WorkerRange
-from enfilade.config.schema.cache import Cache, CacheRules
+from enfilade.config.schema.cache import Cache, CacheRules, DiskStore
 from enfilade.config.schema.leaves import Table, Text
 from enfilade.config.schema.server import Limits, Server, ServerLog, Tls
 from enfilade.config.schema.sites import (
@@ -47,6 +47,7 @@ __all__ = [
     "Compression",
     "Config",
     "Discover",
+    "DiskStore",
     "Dns",
     "Ejection",
     "Fixed",

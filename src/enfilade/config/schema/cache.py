@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from enfilade.config.schema.leaves import Duration, Positive, Size, Table, Text
+from enfilade.config.schema.leaves import Duration, FilePath, Positive, RedisUrl, Size, Table, Text
 
 
 class CacheRules(Table, frozen=True):
@@ -55,7 +55,22 @@ class CacheRules(Table, frozen=True):
     ] = 0.0
 
 
-class Cache(Table, frozen=True):
-    """Where answers are stored, for all routes with `cache`."""
+class DiskStore(Table, frozen=True):
+    """Answers in files. A path alone is short for `path`."""
 
-    memory: Annotated[Size, Text("Memory that all workers share.")] = 64 * 1024 * 1024
+    path: Annotated[FilePath, Text("Directory for them; made where it is missing.")]
+    size: Annotated[Size, Text("Bytes that they take in all.")] = 10 * 1024 * 1024 * 1024
+
+
+class Cache(Table, frozen=True):
+    """Where answers are stored, for all routes with `cache`: in memory, and in what is named besides."""
+
+    memory: Annotated[Size, Text("Memory that all workers share; 0: none. For what is used most.")] = 64 * 1024 * 1024
+    disk: Annotated[
+        FilePath | DiskStore | None,
+        Text("A directory, or a table: for answers of any size, there again after a restart, with what was purged."),
+    ] = None
+    redis: Annotated[RedisUrl | None, Text("A Redis or Valkey that several servers share.")] = None
+    memcached: Annotated[str | None, Text("A Memcached that several servers share: `host:port`, or `unix:/path`.")] = (
+        None
+    )
