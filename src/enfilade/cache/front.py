@@ -58,14 +58,18 @@ class Meter(Protocol):
 
 
 class Ready:
-    """The answer to plain requests for what is stored, as it is `until` its Age or anything else changes."""
+    """What requests for a stored answer get, as it is `until` its Age or anything else changes: the `whole` of it, or, to those
+    who have it by its `tag`, that it is `not_modified`. `flags`: of its terms."""
 
-    __slots__ = ("generation", "response", "until")
+    __slots__ = ("flags", "generation", "not_modified", "tag", "until", "whole")
 
-    def __init__(self, response: Response, until: float, generation: int) -> None:
-        self.response = response
+    def __init__(self, stored: Stored, until: float, generation: int) -> None:
         self.until = until
         self.generation = generation
+        self.flags = stored.terms.flags
+        self.tag = stored.fields.get(b"etag")
+        self.whole: Response | None = None
+        self.not_modified: Response | None = None
 
 
 class Front:
@@ -105,11 +109,13 @@ class Front:
         if (
             type(ready) is Ready
             and now < ready.until
-            and query.asked.plain
+            and not ready.flags & query.bars
             and ready.generation == self._purges.generation
         ):
-            self._count(Kind.HIT)
-            return ready.response
+            response = ready.whole if query.ready else ready.not_modified if query.tag == ready.tag else None
+            if response is not None:
+                self._count(Kind.HIT)
+                return response
         return self._consider(x, query, stored, now)
 
     def _read(self, x: Exchange) -> Query | CacheReason:
@@ -122,7 +128,12 @@ class Front:
         if x.body is not _NOBODY:
             return _REQUEST_BODY  # an input that no key has (FAILURES 27)
         query = Query(
-            self, make_key(request, self._keys), read_request(request), request.fields, request.method == "HEAD"
+            self,
+            make_key(request, self._keys),
+            read_request(request),
+            request.fields,
+            head=request.method == "HEAD",
+            cookies_keyed=self._keeper.rules.cookies_keyed,
         )
         request.cached = query
         return query
@@ -145,13 +156,16 @@ class Front:
         if response is None:
             return self._fetch(x, query, None, _URI_MISS)
         self._count(why.kind)
-        if why is _HIT and query.asked.plain and type(response.body) is bytes:
-            self._hold_ready(stored, response, now, generation)
+        if why is _HIT and type(response.body) is bytes:
+            if query.ready:
+                self._ready_for(stored, now, generation).whole = response
+                self._ready_bytes += stored.content.size
+            elif response.status == 304 and query.tag is not None:
+                self._ready_for(stored, now, generation).not_modified = response
         return response
 
-    def _hold_ready(self, stored: Stored, response: Response, now: float, generation: int) -> None:
-        """Until its Age is another one. Bodies are held for no longer than the second: they have their place in memory
-        already."""
+    def _ready_for(self, stored: Stored, now: float, generation: int) -> Ready:
+        """Bodies are held for no longer than the second: they have their place in memory already."""
         terms = stored.terms
         if int(now) != self._second or self._ready_bytes > READY:
             for old in self._ready:
@@ -159,10 +173,13 @@ class Front:
             self._ready.clear()
             self._ready_bytes = 0
             self._second = int(now)
+        ready = stored.memory
+        if type(ready) is Ready and now < ready.until and ready.generation == generation:
+            return ready
         until = terms.born + math.floor(now - terms.born) + 1.0
-        stored.memory = Ready(response, min(until, terms.fresh_until), generation)
+        ready = stored.memory = Ready(stored, min(until, terms.fresh_until), generation)
         self._ready.append(stored)
-        self._ready_bytes += stored.content.size
+        return ready
 
     # -- with nothing that can be used
 
