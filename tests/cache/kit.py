@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import nullcontext
 from typing import Any
 
+from enfilade.cache.claims import Claims
 from enfilade.cache.decide import Rules
 from enfilade.cache.front import Front
 from enfilade.cache.keeper import Keeper
@@ -64,6 +65,8 @@ class Stand:
         keys: KeyRules = KEYS,
         below: Iterable[Store] = (),
         largest: int = 1 << 20,
+        claims: Claims | None = None,
+        memory: DictMemory | None = None,
         **options: Any,
     ) -> None:
         self.now = NOW
@@ -71,14 +74,17 @@ class Stand:
         self.asked: list[Exchange] = []
         self.waiting: list[Pending] = []
         self.aborted: list[Exchange] = []
-        self.memory = DictMemory(largest)
+        self.memory = DictMemory(largest) if memory is None else memory
         self.purges = Purges(memoryview(bytearray(SIZE)).cast("q"), nullcontext(), lambda: int(self.now * 1e9))
         self.counts = Counts()
         tiers = Tiers(self.memory, tuple(below))
         keeper = Keeper(
             tiers, self.purges, rules, clock=lambda: self.now, dice=options.pop("dice", lambda: 1.0), **options
         )
-        self.front = Front(self._origin, keeper, keys, self.counts)
+        self.later: list[Callable[[], None]] = []
+        self.front = Front(
+            self._origin, keeper, keys, self.counts, claims, lambda seconds, what: self.later.append(what)
+        )
 
     def _origin(self, x: Exchange) -> Response | Pending:
         self.asked.append(x)
@@ -104,6 +110,12 @@ class Stand:
     def reply(self, response: Response, which: int = 0) -> None:
         """The origin answers one of those that wait."""
         self.waiting.pop(which).resolve(response)
+
+    def look_again(self) -> None:
+        """Those who wait for another worker look for what it fetched."""
+        later, self.later = self.later, []
+        for what in later:
+            what()
 
     def pass_by(self, seconds: float) -> None:
         self.now += seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,12 +11,15 @@ from contextlib import nullcontext
 from functools import cache
 from typing import NamedTuple
 
+from enfilade.cache.claims import SIZE as CLAIMS_SIZE
+from enfilade.cache.claims import Claims
 from enfilade.cache.decide import Rules
 from enfilade.cache.filter import Cache
 from enfilade.cache.front import Meter
 from enfilade.cache.keeper import Keeper
 from enfilade.cache.key import KeyRules
-from enfilade.cache.purges import SIZE, Purges
+from enfilade.cache.purges import SIZE as PURGES_SIZE
+from enfilade.cache.purges import Purges
 from enfilade.cache.stored import Store
 from enfilade.cache.stores.directory import Directory
 from enfilade.cache.stores.disk import Disk
@@ -42,20 +46,22 @@ class SharedCache(NamedTuple):
 
     memory: Shared | None
     purges: Shared
+    claims: Shared
 
 
 def share_cache(config: Config, board: Board, identity: Identity | None) -> SharedCache | None:
     """None: nothing is cached. Raises OSError or ForeignDirectory where the disk store cannot be had."""
     if not any(True for _ in caching_routes(config)):
         return None
+    claims = board.shared("claims", CLAIMS_SIZE)
     size = config.cache.memory // CELL * CELL
     memory = board.shared("cache", size) if size else None
     disk = disk_of(config)
     if disk is None:
-        return SharedCache(memory, board.shared("purges", SIZE))
+        return SharedCache(memory, board.shared("purges", PURGES_SIZE), claims)
     with acting_as(identity):
         # Beside what is stored, so that what was purged stays purged.
-        return SharedCache(memory, Shared.open(f"{Directory(disk.path, disk.size).path}/purges", SIZE))
+        return SharedCache(memory, Shared.open(f"{Directory(disk.path, disk.size).path}/purges", PURGES_SIZE), claims)
 
 
 def disk_of(config: Config) -> DiskStore | None:
@@ -67,10 +73,16 @@ class Stores:
     """What the caches of all routes of a worker have in common."""
 
     def __init__(
-        self, memory: Memory | NoMemory, purges: Purges, disk: Disk | None = None, others: Sequence[Remote] = ()
+        self,
+        memory: Memory | NoMemory,
+        purges: Purges,
+        claims: Claims | None = None,
+        disk: Disk | None = None,
+        others: Sequence[Remote] = (),
     ) -> None:
         self.memory = memory
         self.purges = purges
+        self.claims = claims
         self.disk = disk
         self._others = others
         below: list[Store] = [] if disk is None else [disk]
@@ -100,7 +112,9 @@ def open_stores(config: Config, shared: SharedCache, workers: int) -> Stores:
         others.append(redis(table.redis))
     if table.memcached is not None:
         others.append(memcached(table.memcached.removeprefix("unix:")))
-    return Stores(memory, purges, disk, others)
+    cells = shared.claims
+    claims = Claims(cells.cells, cells.locked, os.getpid(), time.monotonic) if workers > 1 else None
+    return Stores(memory, purges, claims, disk, others)
 
 
 def caching_routes(config: Config) -> Iterator[tuple[str, str]]:
@@ -130,7 +144,7 @@ def rules_of(site: Site, route: Route | None) -> CacheRules | None:
 def nowhere() -> Stores:
     """For caches that are compiled to be looked at."""
     cells = memoryview(bytearray(LEAST)).cast("q")
-    table = memoryview(bytearray(SIZE)).cast("q")
+    table = memoryview(bytearray(PURGES_SIZE)).cast("q")
     return Stores(Memory(cells, nullcontext()), Purges(table, nullcontext()))
 
 
@@ -148,7 +162,7 @@ def cache_filter(rules: CacheRules, stores: Stores, meter: Meter) -> Cache:
         min_uses=rules.min_uses,
     )
     query = None if rules.query is None else tuple(rules.query)
-    return Cache(keeper, KeyRules(query, tuple(rules.ignore_query), rules.sort_query, parts), meter)
+    return Cache(keeper, KeyRules(query, tuple(rules.ignore_query), rules.sort_query, parts), meter, stores.claims)
 
 
 def _part(text: str) -> Callable[[Fields], bytes | None]:

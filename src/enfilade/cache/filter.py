@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enfilade.cache.claims import Claims
 from enfilade.cache.front import Front, Meter
 from enfilade.cache.keeper import Keeper
 from enfilade.cache.key import KeyRules
@@ -9,13 +10,15 @@ from enfilade.exchange.exchange import Filter, Handler
 
 
 class Cache(Filter):
-    """RFC 9111 in front of a handler. `keeper`: what may be stored, and where; `keys`: by what it is found."""
+    """RFC 9111 in front of a handler. `keeper`: what may be stored, and where; `keys`: by what it is found; `claims`: those of
+    all workers, where there are several."""
 
-    def __init__(self, keeper: Keeper, keys: KeyRules, meter: Meter) -> None:
+    def __init__(self, keeper: Keeper, keys: KeyRules, meter: Meter, claims: Claims | None = None) -> None:
+        self._claims = claims
         self._keeper = keeper
         self._keys = keys
         self._meter = meter
 
     def around(self, handler: Handler) -> Handler:
         """See `Filter.around`."""
-        return Front(handler, self._keeper, self._keys, self._meter)
+        return Front(handler, self._keeper, self._keys, self._meter, self._claims)

@@ -76,13 +76,15 @@ class Waiter(Pending):
 
 
 class Ground(NamedTuple):
-    """What flights of one route start from. `again`: look once more for a waiter whom this answer does not serve. `landed`: the
-    flight is over; None: all went well; else why its answer serves nobody but who asked first."""
+    """What flights of one route start from. `again`: look once more for a waiter whom this answer does not serve. `flows`: the
+    answer comes in pieces, and cannot be had from the store for a while. `landed`: the flight is over; None: all went well; else
+    why its answer serves nobody but who asked first."""
 
     handler: Handler
     keeper: Keeper
     tell: Callable[[Waiter, Response, CacheReason], None]
     again: Callable[[Waiter], None]
+    flows: Callable[[Flight], None]
     landed: Callable[[Flight, CacheReason | None], None]
 
 
@@ -96,7 +98,7 @@ class Flight:
         self.query = query
         self._ground = ground
         self._keeper = ground.keeper
-        self._stored = stored
+        self.stored = stored
         self._waiters: list[Waiter] = []
         self._leader: Waiter | None = None
         self._refresh = refresh
@@ -135,6 +137,11 @@ class Flight:
         waiter.boards(self._left)
         return True
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._waiters)
+
     def inform(self, status: int, fields: Fields) -> None:
         """An interim response (103): for everybody who waits."""
         for waiter in self._waiters:
@@ -149,7 +156,7 @@ class Flight:
     # -- the answer
 
     def _arrived(self, response: Response) -> None:
-        stored = self._stored
+        stored = self.stored
         if not self._waiters and not self._refresh:
             _let_go(response)
             self._ground.landed(self, None)
@@ -167,7 +174,7 @@ class Flight:
         else:
             self._keeper.tiers.remove(stored.key)  # the next request names no validator
         self._ground.landed(self, None)
-        for waiter in self._disembark():
+        for waiter in self.disembark():
             if fresh is None:
                 self._ground.again(waiter)
             else:
@@ -177,7 +184,7 @@ class Flight:
         """Serve stale whom that is allowed for; whether that were all."""
         now = self._keeper.clock()
         rest = []
-        for waiter in self._disembark():
+        for waiter in self.disembark():
             if on_error(waiter.query.asked, stored.terms, now):
                 self._serve(waiter, stored, _STALE_ERROR)
             else:
@@ -227,7 +234,7 @@ class Flight:
     def _not_kept(self, response: Response, why: CacheReason) -> None:
         """It is for who asked, and for nobody else."""
         self._ground.landed(self, why if response.status < 500 and why not in _NOT_THE_ANSWERS else None)
-        waiters = self._disembark()
+        waiters = self.disembark()
         if self._leader not in waiters:
             _let_go(response)
         for waiter in waiters:
@@ -250,7 +257,7 @@ class Flight:
         return response.with_fields(response.fields.adding(pair))
 
     def _share(self, stored: Stored, response: Response) -> None:
-        for waiter in self._disembark():
+        for waiter in self.disembark():
             if not self._serves(waiter, stored):
                 self._ground.again(waiter)
             elif waiter is self._leader and not waiter.query.asked.conditional:
@@ -272,7 +279,8 @@ class Flight:
         else:
             self._ground.tell(waiter, response, why)
 
-    def _disembark(self) -> list[Waiter]:
+    def disembark(self) -> list[Waiter]:
+        """Those who wait; from now on for something else."""
         waiters, self._waiters = self._waiters, []
         return waiters
 
@@ -280,11 +288,12 @@ class Flight:
 
     def _flow(self, stored: Stored, response: Response, body: Stream) -> None:
         self._head = stored
+        self._ground.flows(self)
         writer = self._keeper.tiers.writer(stored)
         download = self._download = Download(body, self._keeper.tiers.most, writer, self._flowed)
         self._length_known = self._length(response) if b"content-length" in response.fields else None
         self._fields = response.fields
-        for waiter in self._disembark():
+        for waiter in self.disembark():
             if self._serves(waiter, stored):
                 why = waiter.why if waiter is self._leader else _COLLAPSED
                 self._ground.tell(waiter, self._flowing(waiter, stored, download), why)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from enfilade.cache import answer
+from enfilade.cache.claims import LOOK, Claims
 from enfilade.cache.decide import Use, read_request, use
 from enfilade.cache.flight import Flight, Ground, Waiter
 from enfilade.cache.freshen import is_head_of
@@ -72,10 +73,26 @@ class Ready:
         self.not_modified: Response | None = None
 
 
-class Front:
-    """The `Handler` in the place of `handler`."""
+Later = Callable[[float, Callable[[], None]], object]
+"""`later(seconds, what)`: call `what` then."""
 
-    def __init__(self, handler: Handler, keeper: Keeper, keys: KeyRules, meter: Meter) -> None:
+
+def _later(seconds: float, what: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(seconds, what)
+
+
+class Front:
+    """The `Handler` in the place of `handler`. `claims`: those of all workers, where there are several."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        keeper: Keeper,
+        keys: KeyRules,
+        meter: Meter,
+        claims: Claims | None = None,
+        later: Later = _later,
+    ) -> None:
         self._handler = handler
         self._keeper = keeper
         self._keys = keys
@@ -83,9 +100,11 @@ class Front:
         self._get = keeper.tiers.get
         self._purges = keeper.purges
         self._clock = keeper.clock
+        self._claims = claims
+        self._later = later
         self._flights: dict[bytes, Flight] = {}
         self._passes: dict[bytes, float] = {}
-        self._ground = Ground(handler, keeper, self._tell, self._again, self._landed)
+        self._ground = Ground(handler, keeper, self._tell, self._again, self._flows, self._landed)
         self._ready: list[Stored] = []
         self._ready_bytes = 0
         self._second = 0
@@ -249,14 +268,43 @@ class Front:
         return waiter if waiter.response is None else waiter.response
 
     def _take_off(self, flight: Flight) -> None:
-        self._flights[flight.query.variant] = flight
-        flight.start()
+        key = flight.query.variant
+        if self._claims is None or self._claims.take(key):
+            self._flights[key] = flight
+            flight.start()
+        elif flight.wanted:
+            self._flights[key] = flight
+            self._later(LOOK, partial(self._look_again, flight))
+
+    def _look_again(self, flight: Flight) -> None:
+        """Another worker fetches it: is it there now?"""
+        assert self._claims is not None
+        if not flight.wanted:
+            self._landed(flight, None)
+        elif self._stored_for(flight.query) is not flight.stored:
+            self._landed(flight, None)
+            for waiter in flight.disembark():
+                self._again(waiter)
+        elif self._claims.take(flight.query.variant):
+            flight.start()
+        else:
+            self._later(LOOK, partial(self._look_again, flight))
+
+    def _stored_for(self, query: Query) -> Stored | None:
+        stored = self._get(query.key)
+        return stored if stored is None or stored.status else self._get(query.follow(stored))
+
+    def _flows(self, flight: Flight) -> None:
+        """See `Ground`."""
+        if self._claims is not None:
+            self._claims.release(flight.query.variant)
 
     def _landed(self, flight: Flight, unshared: CacheReason | None) -> None:
         """See `Ground`."""
         key = flight.query.variant
         if self._flights.get(key) is flight:
             del self._flights[key]
+            self._flows(flight)
         if unshared is not None:
             remember(self._passes, key, self._clock() + PASS_FOR, PASSES)
 
