@@ -84,8 +84,11 @@ class Header(NamedTuple):
 
 
 class Found(NamedTuple):
+    """A record that a reader met; as in its header."""
+
     unit: int
-    header: Header
+    position: int
+    came_from: int
     key: bytes
 
 
@@ -136,21 +139,22 @@ class Arena:
 
     def walk(self, ring: Ring, position: int, stop: int) -> Iterator[Found]:
         """The LIVE records of `ring` from `position` to `stop`, oldest first. Writers may go on meanwhile."""
-        cells = self.cells
+        cells, data, kinds = self.cells, self.bytes, self.kinds
         while position < stop:
             unit = ring.unit(position)
-            header = self.header(unit)
-            kind = self.kinds[unit]
+            at = self._at + unit * UNIT
+            _, units, came_from, key_size, _ = _HEADER.unpack(data[at : at + HEADER_SIZE])
+            kind = kinds[unit]
             head = cells[ring.head]
             if head > position:  # what was read may be anything
                 position = head
                 continue
             if kind == LIVE:
-                key = self.at(unit) + HEADER_SIZE
-                found = Found(unit, header, bytes(self.bytes[key : key + header.key_size]))
+                at += HEADER_SIZE
+                key = bytes(data[at : at + key_size])
                 if cells[ring.head] <= position:
-                    yield found
-            position += header.units
+                    yield Found(unit, position, came_from, key)
+            position += units
 
     # -- writing
 

@@ -7,7 +7,6 @@ at hand.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -53,13 +52,15 @@ class _Entry:
     def __init__(self, memory: Memory, ring: Ring, found: Found) -> None:
         self._memory = memory
         self.key = found.key
+        self.ring = ring
+        self.position = found.position
+        self.unit = found.unit
         self.stored: Stored | None = None
         self.size = self._body = 0
-        self.move(ring, found)
 
     def move(self, ring: Ring, found: Found) -> None:
         self.ring = ring
-        self.position = found.header.position
+        self.position = found.position
         self.unit = found.unit
 
     def decode(self) -> Stored | None:
@@ -133,7 +134,10 @@ class Memory:
 
     def put(self, answer: Stored) -> None:
         size = answer.content.size
-        body = None if size > self.largest else _whole(answer.content.read(0, size))
+        body = answer.content.read(0, size) if size <= self.largest else None
+        if isinstance(body, FileSlice):  # it is where it is in memory already, the system's
+            body.close()
+            body = None
         if body is None or len(body) != size:
             self.remove(answer.key)
             return
@@ -168,9 +172,8 @@ class Memory:
     def follow(self) -> None:
         """Bring the index up to date."""
         cells = self._cells
-        self._seen = cells[
-            CHANGES
-        ]  # first of all, and heads before tails: what happens meanwhile is seen the next time
+        # First of all, and heads before tails: what happens meanwhile is seen the next time.
+        self._seen = cells[CHANGES]
         heads = [cells[ring.head] for ring in self._rings]
         for ring in self._rings:
             tail = cells[ring.tail]
@@ -185,13 +188,14 @@ class Memory:
 
     def _add(self, ring: Ring, found: Found) -> None:
         entry = self._index.get(found.key)
-        if entry is not None and entry.ring.place(entry.position) == found.header.came_from:
+        if entry is None:
+            entry = self._index[found.key] = _Entry(self, ring, found)
+        elif entry.ring.place(entry.position) == found.came_from:
             entry.move(ring, found)
         else:
-            if entry is not None:
-                self._drop(entry)
+            entry.stored = None
             entry = self._index[found.key] = _Entry(self, ring, found)
-        self._order[ring.number].append((entry.position, entry))
+        self._order[ring.number].append((found.position, entry))
 
     def _drop(self, entry: _Entry) -> None:
         entry.stored = None
@@ -209,14 +213,3 @@ class Memory:
         if len(self._decoded) > DECODED:
             self._decoded.popleft().stored = None
         return stored
-
-
-def _whole(body: bytes | FileSlice | None) -> bytes | None:
-    if not isinstance(body, FileSlice):
-        return body
-    try:
-        return os.pread(body.fd, body.length, body.offset)
-    except OSError:
-        return None
-    finally:
-        body.close()
