@@ -214,6 +214,7 @@ class Lru:
         return False
 
 
+@pytest.mark.timeout(300)
 def test_more_is_hit_than_with_lru() -> None:
     """10,000 objects of 10 KB, asked for by Zipf's law, memory for a tenth."""
     weights = list(itertools.accumulate(1 / (i + 1) for i in range(10_000)))

@@ -104,7 +104,7 @@ def test_writers_that_are_killed_leave_nothing_to_repair() -> None:
         changes = shared.cells[CHANGES]
         pid = fork(lambda: worker(Memory(shared.cells, shared.locked), turn, 1 << 30))  # noqa: B023
         while shared.cells[CHANGES] < changes + 20 + turn:
-            worker(memory, turn, 1)
+            memory.get(KEYS[turn])
         os.kill(pid, signal.SIGKILL)
         assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
         check_arena(memory.arena)
@@ -226,8 +226,9 @@ def test_bodies_are_right_while_another_process_writes_over_and_over() -> None:
             writer.put(answer(KEYS[i % 7], i))
 
     pid = fork(write)
-    reads = 0
-    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+    reads, writing = 0, True
+    while writing:
+        writing = os.waitpid(pid, os.WNOHANG) == (0, 0)
         for key in KEYS[:7]:
             stored = memory.get(key)
             body = None if stored is None else stored.content.read(0, stored.content.size)
