@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import threading
@@ -87,6 +89,23 @@ def test_who_is_killed_lets_go_of_the_lock() -> None:
     os.waitpid(pid, 0)
     os.close(ours)
     os.close(theirs)
+
+
+def test_what_the_kernel_takes_for_a_deadlock_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    locked = Shared.make("test", 4096).locked
+    errors = [errno.EDEADLK, errno.EDEADLK, errno.ENOLCK]
+    real = fcntl.lockf
+
+    def lockf(fd: int, command: int) -> None:
+        if command == fcntl.LOCK_EX and errors:
+            raise OSError(errors.pop(0), "as the kernel says")
+        real(fd, command)
+
+    monkeypatch.setattr(fcntl, "lockf", lockf)
+    with pytest.raises(OSError, match=str(errno.ENOLCK)), locked:
+        pass
+    with locked:
+        assert not errors
 
 
 def test_the_same_name_and_size_are_the_same_memory_of_a_board_while_somebody_holds_it() -> None:
