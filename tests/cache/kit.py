@@ -81,6 +81,7 @@ class Stand:
         keeper = Keeper(
             tiers, self.purges, rules, clock=lambda: self.now, dice=options.pop("dice", lambda: 1.0), **options
         )
+        self.clock: Any = None  # that of the claims, if there are some
         self.later: list[Callable[[], None]] = []
         self.front = Front(
             self._origin, keeper, keys, self.counts, claims, lambda seconds, what: self.later.append(what)

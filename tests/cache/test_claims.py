@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from tests.cache.kit import DictMemory, Stand, answer, status_of
 from tests.cache.test_flight import Crowd, bodies, crowd
 
-from enfilade.cache.claims import PATIENCE, SIZE, Claims
+from enfilade.cache.claims import FLOWING, PATIENCE, SIZE, Claims
 from enfilade.exchange.bodies import Stream
 from enfilade.http.reasons import reason
 
@@ -48,8 +48,10 @@ def test_who_dies_or_takes_too_long_is_not_waited_for() -> None:
 def two_workers() -> tuple[Stand, Stand]:
     """Two caches over the same memory, and one origin each to see who asks."""
     memory = DictMemory()
-    one, two = Workers(2).claims
-    return Stand(None, memory=memory, claims=one), Stand(None, memory=memory, claims=two)
+    workers = Workers(2)
+    one, two = (Stand(None, memory=memory, claims=claims) for claims in workers.claims)
+    two.clock = workers
+    return one, two
 
 
 def test_another_workers_fetch_is_waited_for() -> None:
@@ -76,13 +78,28 @@ def test_an_answer_that_the_other_could_not_store_is_asked_for() -> None:
     assert bodies(people) == [b"body"] * 2
 
 
-def test_a_body_that_flows_elsewhere_is_not_waited_for() -> None:
+def test_a_body_that_flows_elsewhere_is_not_waited_for_for_long() -> None:
     one, two = two_workers()
     crowd(1, one)
     crowd(1, two)
     one.reply(answer(body=Stream()))
     two.look_again()
+    assert not two.asked
+    two.clock.time += FLOWING
+    two.look_again()
     assert len(two.asked) == 1
+
+
+def test_a_body_that_flows_for_a_moment_only_is_waited_for() -> None:
+    one, two = two_workers()
+    crowd(1, one)
+    people = crowd(1, two)
+    body = Stream()
+    one.reply(answer(body=body))
+    body.write(b"all")
+    body.end()
+    two.look_again()
+    assert bodies(people) == [b"all"] and not two.asked
 
 
 def test_nobody_waits_for_clients_that_are_gone() -> None:

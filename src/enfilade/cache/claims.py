@@ -16,6 +16,8 @@ SIZE = PLACES * _PLACE * 8
 """Bytes of memory that Claims need."""
 PATIENCE = 10.0
 """Seconds for which others wait for a fetch (nginx: 5)."""
+FLOWING = 0.25
+"""Seconds for which others wait for the end of a body whose beginning has come."""
 LOOK = 0.005
 """Seconds between two looks of who waits for another worker."""
 
@@ -49,13 +51,13 @@ class Claims:
             cells[place + 2] = now + int(PATIENCE * 1e9)
         return True
 
-    def release(self, key: bytes) -> None:
-        """The fetch is over, or others need not wait for it."""
+    def release(self, key: bytes, after: float = 0.0) -> None:
+        """The fetch is over, or others need not wait for it any longer than for `after` seconds."""
         what, place = _find(key)
         cells = self._cells
         with self._locked:
             if cells[place] == what and cells[place + 1] == self._me:
-                cells[place + 2] = 0
+                cells[place + 2] = int((self._clock() + after) * 1e9)
 
 
 def _find(key: bytes) -> tuple[int, int]:

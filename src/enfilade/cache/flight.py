@@ -90,15 +90,24 @@ class Ground(NamedTuple):
 
 class Flight:
     """The request is that of `x`. `stored`: what is to be confirmed or replaced, if there is something. `refresh`: it is made for
-    the store, whether anybody waits or not."""
+    the store, whether anybody waits or not. `seen`: what was stored when it was decided on; by default `stored`."""
 
     def __init__(
-        self, ground: Ground, x: Exchange, query: Query, stored: Stored | None, *, refresh: bool = False
+        self,
+        ground: Ground,
+        x: Exchange,
+        query: Query,
+        stored: Stored | None,
+        seen: Stored | None = None,
+        *,
+        refresh: bool = False,
     ) -> None:
         self.query = query
+        self.key = query.variant  # what the query leads to may become another one
         self._ground = ground
         self._keeper = ground.keeper
         self.stored = stored
+        self.seen = seen or stored
         self._waiters: list[Waiter] = []
         self._leader: Waiter | None = None
         self._refresh = refresh
@@ -267,7 +276,7 @@ class Flight:
 
     def _serves(self, waiter: Waiter, stored: Stored) -> bool:
         """Whether what is stored now is the answer for this waiter, too: it may vary (FAILURES 28)."""
-        if stored.key == self.query.key:
+        if stored.key == waiter.query.key:
             return True
         names = signpost_names(stored.fields) or ()
         return variant_key(waiter.query.key, names, waiter.x.request.fields) == stored.key

@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from enfilade.cache import answer
-from enfilade.cache.claims import LOOK, Claims
+from enfilade.cache.claims import FLOWING, LOOK, Claims
 from enfilade.cache.decide import Use, read_request, use
 from enfilade.cache.flight import Flight, Ground, Waiter
 from enfilade.cache.freshen import is_head_of
@@ -173,7 +173,7 @@ class Front:
             self._take_off(Flight(self._ground, x, query, stored, refresh=True))
         response = answer.represent(x, query.asked.conditional, stored, why, now)
         if response is None:
-            return self._fetch(x, query, None, _URI_MISS)
+            return self._fetch(x, query, None, _URI_MISS, stored)
         self._count(why.kind)
         if why is _HIT and type(response.body) is bytes:
             if query.ready:
@@ -241,8 +241,9 @@ class Front:
         return self._consider(x, query, stored, self._clock())
 
     def _fetch(
-        self, x: Exchange, query: Query, stored: Stored | None, why: CacheReason
+        self, x: Exchange, query: Query, stored: Stored | None, why: CacheReason, seen: Stored | None = None
     ) -> Response | Awaitable[Response]:
+        """Ask the origin: whether `stored` is still good, or for all of it. `seen`: what is stored, and of no use."""
         asked = query.asked
         if asked.only_if_cached:
             self._count(why.kind)
@@ -259,7 +260,7 @@ class Front:
         waiter = Waiter(x, query, why)
         flight = None if alone else self._flights.get(key)
         if flight is None or not flight.join(waiter):
-            flight = Flight(self._ground, x, query, stored)
+            flight = Flight(self._ground, x, query, stored, seen)
             flight.join(waiter)
             if alone or key in self._flights:
                 flight.start()
@@ -268,27 +269,25 @@ class Front:
         return waiter if waiter.response is None else waiter.response
 
     def _take_off(self, flight: Flight) -> None:
-        key = flight.query.variant
-        if self._claims is None or self._claims.take(key):
-            self._flights[key] = flight
+        self._flights[flight.key] = flight
+        if self._claims is None:
             flight.start()
-        elif flight.wanted:
-            self._flights[key] = flight
-            self._later(LOOK, partial(self._look_again, flight))
+        else:
+            self._claim(flight, self._claims)
 
-    def _look_again(self, flight: Flight) -> None:
-        """Another worker fetches it: is it there now?"""
-        assert self._claims is not None
-        if not flight.wanted:
-            self._landed(flight, None)
-        elif self._stored_for(flight.query) is not flight.stored:
+    def _claim(self, flight: Flight, claims: Claims) -> None:
+        """Start it, unless another worker fetches the same: then look again in a moment."""
+        ours = claims.take(flight.key)  # first: what it is let go for is stored before
+        if self._stored_for(flight.query) is not flight.seen:
             self._landed(flight, None)
             for waiter in flight.disembark():
                 self._again(waiter)
-        elif self._claims.take(flight.query.variant):
+        elif ours:
             flight.start()
+        elif flight.wanted:
+            self._later(LOOK, partial(self._claim, flight, claims))
         else:
-            self._later(LOOK, partial(self._look_again, flight))
+            self._landed(flight, None)
 
     def _stored_for(self, query: Query) -> Stored | None:
         stored = self._get(query.key)
@@ -297,14 +296,15 @@ class Front:
     def _flows(self, flight: Flight) -> None:
         """See `Ground`."""
         if self._claims is not None:
-            self._claims.release(flight.query.variant)
+            self._claims.release(flight.key, FLOWING)
 
     def _landed(self, flight: Flight, unshared: CacheReason | None) -> None:
         """See `Ground`."""
-        key = flight.query.variant
+        key = flight.key
         if self._flights.get(key) is flight:
             del self._flights[key]
-            self._flows(flight)
+            if self._claims is not None:
+                self._claims.release(key)
         if unshared is not None:
             remember(self._passes, key, self._clock() + PASS_FOR, PASSES)
 
