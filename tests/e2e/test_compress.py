@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -88,6 +89,15 @@ def where(request: pytest.FixtureRequest) -> str:
 
 
 each_coding = pytest.mark.parametrize("coding", CODINGS)
+
+
+@cache
+def too_much(coding: str) -> tuple[bytes, bytes]:
+    """By its ratio, and by its size alone."""
+    encode = load(coding).encode
+    return encode(bytes(4_000_000)), encode(b"".join([b"%8d" % i for i in range(600_000)]))
+
+
 _names = map("name-{}".format, itertools.count())
 
 
@@ -205,11 +215,10 @@ def test_wsgi_reads_it_by_its_length_and_is_coded_too(client: httpx.Client) -> N
 @each_coding
 def test_a_bomb_is_refused(server: Server, client: httpx.Client, where: str, coding: str) -> None:
     """FAILURES 29: by its ratio, and by the size that it may have."""
-    bomb = load(coding).encode(bytes(4_000_000))
+    bomb, large = too_much(coding)
     r = client.post(f"/{where}/echo?bomb-{coding}", content=bomb, headers={"content-encoding": coding})
     assert r.status_code == 413
     assert server.logged("log", lambda line: f"bomb-{coding}" in line and "body_bomb" in line)
-    large = load(coding).encode(b"".join([b"%8d" % i for i in range(600_000)]))
     r = client.post(f"/{where}/echo?large-{coding}", content=large, headers={"content-encoding": coding})
     assert r.status_code == 413
     assert server.logged("log", lambda line: f"large-{coding}" in line and "body_too_large" in line)

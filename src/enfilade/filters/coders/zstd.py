@@ -12,8 +12,8 @@ _LEVEL = 3
 _NARROW = ZstdCompressionParameters.from_level(_LEVEL, window_log=WINDOW, hash_log=15, chain_log=15)
 _WIDEST = 8 * 1024 * 1024
 """Bytes of window that a sender may use (RFC 9659 section 3)."""
-_BITE = 16
-"""Bytes that are decoded at once: four make a block of up to 128 KB."""
+_BITE = 64
+"""Bytes that are decoded at once: they make 2 MB at most, as each block of up to 128 KB takes four."""
 _KEPT = 4
 
 
