@@ -39,12 +39,12 @@ def ask(
 ) -> Response:
     said = handler if not isinstance(handler, Response) else lambda x: handler
     x = exchange(*([(ACCEPT, accept)] if accept is not None else []), *fields, method=method, path=path)
-    answer = compile_chain([filter or Compress()], said)(x)
-    return answer if isinstance(answer, Response) else asyncio.run(awaited(answer))
 
+    async def run() -> Response:
+        answer: Response | Awaitable[Response] = compile_chain([filter or Compress()], said)(x)
+        return answer if isinstance(answer, Response) else await answer
 
-async def awaited(answer: Awaitable[Response]) -> Response:
-    return await answer
+    return asyncio.run(run())
 
 
 def plain(r: Response) -> bytes:
@@ -299,7 +299,8 @@ def test_a_file_that_became_shorter_is_an_error_and_is_closed(tmp_path: Path) ->
     assert closed == [1]
 
 
-def test_a_client_that_leaves_before_the_thread_begins_leaves_no_file_open(tmp_path: Path) -> None:
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_client_that_leaves_before_it_is_coded_leaves_no_file_open(tmp_path: Path, begun: bool) -> None:
     (tmp_path / "a").write_bytes(BODY)
     closed = asyncio.Event()
 
@@ -315,7 +316,8 @@ def test_a_client_that_leaves_before_the_thread_begins_leaves_no_file_open(tmp_p
         answer = compile_chain([Compress()], lambda x: r)(exchange((ACCEPT, b"gzip")))
         assert not isinstance(answer, Response)
         waiting = asyncio.ensure_future(answer)
-        await asyncio.sleep(0)
+        if begun:
+            await asyncio.sleep(0)
         waiting.cancel()
         await closed.wait()
 
@@ -327,10 +329,14 @@ def test_a_client_that_leaves_before_the_thread_begins_leaves_no_file_open(tmp_p
 
 def test_a_large_body_is_coded_in_a_thread() -> None:
     body = BODY * (OFF_LOOP // len(BODY) + 1)
-    x = exchange((ACCEPT, b"br"))
-    answer = compile_chain([Compress()], lambda x: Response(200, Fields([TEXT]), body))(x)
-    assert not isinstance(answer, Response)
-    assert plain(asyncio.run(awaited(answer))) == body
+    r = Response(200, Fields([TEXT]), body)
+    assert plain(ask(r, b"br")) == body
+
+    async def waits() -> bool:
+        answer = compile_chain([Compress()], lambda x: r)(exchange((ACCEPT, b"br")))
+        return not isinstance(answer, Response) and isinstance(await answer, Response)
+
+    assert asyncio.run(waits())
 
 
 def test_a_handler_that_waits_is_waited_for() -> None:

@@ -206,14 +206,18 @@ def _size(r: Response, method: str) -> int:
     return int(length) if length is not None and length.isdigit() else -1
 
 
-async def _code_file(x: Exchange, r: Response, fields: Fields, file: FileSlice, coder: Coder) -> Response:
+def _code_file(x: Exchange, r: Response, fields: Fields, file: FileSlice, coder: Coder) -> Awaitable[Response]:
     def read_and_code() -> bytes | None:
         data = _read(file)
         return coder.encode(data) if len(data) == file.length else None
 
-    # The thread closes the file, so it must come to run, even if the client leaves before.
-    made = await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, read_and_code))
-    return error_response(_FILE_CHANGED, x) if made is None else Response(r.status, fields, made, r.reason)
+    async def wait() -> Response:
+        made = await asyncio.shield(working)
+        return error_response(_FILE_CHANGED, x) if made is None else Response(r.status, fields, made, r.reason)
+
+    # It is the thread that closes the file, so it must run, also where the client leaves before, or before anybody waits.
+    working = asyncio.get_running_loop().run_in_executor(None, read_and_code)
+    return wait()
 
 
 def _read(file: FileSlice) -> bytes:
