@@ -46,6 +46,7 @@ log = {{ format = ["target", "bytes", "reason"], to = "log" }}
 "/isolated/*" = {{ app = "isolated" }}
 "/proxy/*" = {{ proxy = {{ to = "{behind}", strip = true }} }}
 "/files/*" = {{ files = "." }}
+"/cached/*" = {{ app = "inline", cache = true }}
 "/off/*" = {{ app = "inline", compress = false, decompress = false }}
 "/wsgi/*" = {{ app = "wsgi" }}
 [apps.inline]
@@ -245,3 +246,29 @@ def test_an_interim_answer_goes_before(server: Server) -> None:
         while piece := sock.recv(65536):
             answer += piece
     assert answer.startswith(b"HTTP/1.1 200") and f"{len(PAGE)} - {len(PAGE)}".encode() in answer
+
+
+# -- behind the cache
+
+
+def test_a_cache_in_front_keeps_each_coding_once(client: httpx.Client, request: pytest.FixtureRequest) -> None:
+    path = f"/cached/page?max-age=600, x={request.node.callspec.id}"
+    calls = []
+    for coding in ("gzip", "br", "identity", "gzip", "br", "identity"):
+        r = client.get(path, headers={"accept-encoding": coding})
+        assert r.content == PAGE and r.headers.get("content-encoding", "identity") == coding
+        assert r.headers["vary"] == "accept-encoding"
+        assert r.headers["etag"] == ('"v1"' if coding == "identity" else f'W/"v1-{coding}"')
+        calls.append(r.headers["x-calls"])
+    assert calls[:3] == calls[3:] and len(set(calls)) == 3
+    r = client.get(path, headers={"accept-encoding": "br", "if-none-match": 'W/"v1-br"'})
+    assert (r.status_code, r.headers["etag"]) == (304, 'W/"v1-br"') and "hit" in r.headers["cache-status"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity"])
+def test_a_cache_in_front_asks_the_application_by_its_own_tag(client: httpx.Client, coding: str) -> None:
+    """RFC 9111 section 4.3: it is told 304, and so keeps what was coded."""
+    answers = [client.get("/cached/page?no-cache", headers={"accept-encoding": coding}) for _ in range(3)]
+    assert [r.status_code for r in answers] == [200, 200, 200]
+    assert all(r.content == PAGE and r.headers.get("content-encoding", "identity") == coding for r in answers)
+    assert "detail=revalidated" in answers[-1].headers["cache-status"]

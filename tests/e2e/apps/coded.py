@@ -5,6 +5,7 @@ import asyncio
 PAGE = b"<p>hello, hello</p>\n" * 500
 SECTION = [b"%6d hello\n" % i for i in range(50_000)]
 waiting = []
+calls = []
 
 
 async def app(scope, receive, send):
@@ -22,13 +23,18 @@ async def answer(send, body, *headers, status=200):
 
 
 async def page(scope, receive, send):
+    """Cache-Control is what the query says; `x-calls` counts."""
+    calls.append(scope)
     fields = dict(scope["headers"])
+    said = [(b"etag", b'"v1"'), (b"x-calls", b"%d" % len(calls))]
+    if scope["query_string"]:
+        said.append((b"cache-control", scope["query_string"]))
     if fields.get(b"if-none-match") == b'"v1"':
-        await answer(send, b"", (b"etag", b'"v1"'), status=304)
+        await answer(send, b"", *said, status=304)
     elif scope["method"] == "PUT":
         await answer(send, b"", status=204 if fields.get(b"if-match") == b'"v1"' else 412)
     else:
-        await answer(send, PAGE, (b"etag", b'"v1"'), (b"content-length", b"%d" % len(PAGE)))
+        await answer(send, PAGE, *said, (b"content-length", b"%d" % len(PAGE)))
 
 
 async def events(scope, receive, send):
