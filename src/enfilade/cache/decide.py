@@ -258,8 +258,7 @@ def _explicit(fields: Fields, said: Directives, targets: tuple[bytes, ...], came
     until = parse_date(expires)
     if until is None:
         return 0.0  # section 5.3
-    date = parse_date(fields.get(b"date") or b"")
-    return max(0.0, until - (int(came_at) if date is None else date))
+    return max(0.0, until - _made_at(fields, came_at))
 
 
 def _guess(status: int, fields: Fields, said: Directives, came_at: float, rules: Rules) -> float | None:
@@ -275,15 +274,18 @@ def _guess(status: int, fields: Fields, said: Directives, came_at: float, rules:
     modified = parse_date(fields.get(b"last-modified") or b"")
     if modified is None:
         return None
+    return min(max(0.0, (_made_at(fields, came_at) - modified) * HEURISTIC_FRACTION), HEURISTIC_MOST)
+
+
+def _made_at(fields: Fields, came_at: float) -> int:
+    """What Date says; without a valid one, when the answer came (section 4.2.1)."""
     date = parse_date(fields.get(b"date") or b"")
-    since = (came_at if date is None else date) - modified
-    return min(max(0.0, since * HEURISTIC_FRACTION), HEURISTIC_MOST)
+    return int(came_at) if date is None else date
 
 
 def _age(fields: Fields, sent_at: float, came_at: float) -> float:
     """Section 4.2.3, corrected_initial_age."""
-    date = parse_date(fields.get(b"date") or b"")
-    apparent = 0 if date is None else int(came_at) - date
+    apparent = int(came_at) - _made_at(fields, came_at)
     # Section 5.1: of several the first counts, and what is no number is ignored.
     said = (fields.get(b"age") or b"").partition(b",")[0].strip(b" \t")
     return max(0.0, apparent, delta_seconds(said) + (came_at - sent_at))
