@@ -59,7 +59,9 @@ def test_but_where_the_key_knows_them() -> None:
 
 
 def test_what_the_origin_says_is_for_all_of_them() -> None:
-    assert used(kept(MINUTE, by=("Cookie: a=b",)), "Cookie: c=d") is Use.FRESH
+    terms = kept(MINUTE, by=("Cookie: a=b",))
+    assert used(terms, "Cookie: c=d") is Use.FRESH
+    assert used(terms, "Cookie: c=d", after=60) is used(terms, "Authorization: x", after=60) is Use.VALIDATE
     assert used(kept("Cache-Control: public", MODIFIED, by=("Cookie: a=b",)), "Cookie: c=d") is Use.FRESH
 
 
