@@ -158,6 +158,13 @@ def test_3_4_parts_of_another_size_or_length_are_not_combined() -> None:
     assert combine(part(0, 5), WHOLE[:5], part(5, 10), WHOLE[5:9], RULES) is None
 
 
+def test_3_4_what_is_no_part_is_not_combined() -> None:
+    assert combine(fields(ETAG), WHOLE[:5], part(5, 10), WHOLE[5:], RULES) is None
+    assert combine(part(0, 5), WHOLE[:5], fields(ETAG), WHOLE[5:], RULES) is None
+    weak = 'ETag: W/"a"'
+    assert combine(part(0, 5, weak), WHOLE[:5], part(5, 10, weak), WHOLE[5:], RULES) is None
+
+
 def test_3_4_the_fields_of_the_new_response_must_be_used_but_content_range() -> None:
     made = combine(
         part(0, 4, ETAG, "A: 1", "B: 1"), WHOLE[:4], part(4, 8, ETAG, "A: 2", "Connection: close"), WHOLE[4:8], RULES
