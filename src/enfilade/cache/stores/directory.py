@@ -81,11 +81,11 @@ class Directory:
         return self._written > self._due
 
     def claim(self, size: int) -> None:
-        """Before so many bytes are written. Raises OSError (EDQUOT) where there is no room to be had."""
+        """Before so many bytes are written. Raises OSError (ENOSPC) where there is no room to be had."""
         if self._written + size > self._limit:
             self.sweep(size)
             if self._written + size > self._limit:
-                raise OSError(errno.EDQUOT, "the budget is full of answers that are being written")
+                raise OSError(errno.ENOSPC, "there is no room left for it")
         self._written += size
 
     def sweep(self, room: int = 0) -> None:
@@ -104,33 +104,34 @@ class Directory:
                 ages[int(state.st_mtime)] += blocks(state.st_size)
             unfinished = sum(blocks(state.st_size) for _, state in _entries(self.new))
             held = size + unfinished
-            most = min(int(self.budget * FULL), self.budget - room * self._writers, held + self._free())
+            budget = max(min(self.budget, held + self._free()), 0)  # of a full file system we have what we hold
+            most = min(int(budget * FULL), budget - room * self._writers)
             if held > most:
                 gone, freed = self._evict(ages, held - most)
                 answers, held = answers - gone, held - freed
                 self.swept += gone
             self.census = Census(answers, held)
-            allowance = max(self.budget - held, 0) // self._writers
+            allowance = max(budget - held, 0) // self._writers
             self._due = written + allowance // 2
             self._limit = written + allowance
 
     def _evict(self, ages: Counter[int], excess: int) -> tuple[int, int]:
         """Remove the oldest of them; how many, and of how many bytes."""
-        reached = 0
         last = 0
+        rest = excess  # bytes to remove of those of the second `last`
         for last in sorted(ages):
-            reached += ages[last]
-            if reached >= excess:
+            if ages[last] >= rest:
                 break
+            rest -= ages[last]
         gone = freed = 0
         for path, state in self._files():
-            if int(state.st_mtime) <= last:
+            used = int(state.st_mtime)
+            if used < last or (used == last and rest > 0):
                 with contextlib.suppress(OSError):
                     os.unlink(path)
                     gone += 1
                     freed += blocks(state.st_size)
-                    if freed >= excess:
-                        break
+                    rest -= blocks(state.st_size) if used == last else 0
         return gone, freed
 
     def _sweep_new(self) -> None:

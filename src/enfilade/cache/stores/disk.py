@@ -17,7 +17,16 @@ from typing import NamedTuple, TypeVar
 from enfilade.cache.record import encode_head
 from enfilade.cache.stored import Content, Stored
 from enfilade.cache.stores.directory import Directory
-from enfilade.cache.stores.files import CHUNK, SMALL, AnswerFile, NewFile, OnDisk, open_answer, read_answer, read_cached
+from enfilade.cache.stores.files import (
+    CHUNK,
+    AnswerFile,
+    NewFile,
+    OnDisk,
+    first_read,
+    open_answer,
+    read_answer,
+    read_cached,
+)
 from enfilade.cache.stores.troubles import Troubles, reason_of
 from enfilade.exchange.response import FileSlice
 
@@ -69,7 +78,7 @@ class Disk:
             return None
         try:
             state = os.fstat(file.fd)
-            data = read_cached(file.fd, min(state.st_size, SMALL))
+            data = read_cached(file.fd, first_read(state.st_size))
             if data is not None:
                 return self._take(key, file, state, data)
             file.hold()
@@ -82,7 +91,7 @@ class Disk:
 
     async def _read(self, key: bytes, file: AnswerFile, state: os.stat_result) -> Stored | None:
         try:
-            data = await asyncio.to_thread(os.pread, file.fd, min(state.st_size, SMALL), 0)
+            data = await asyncio.to_thread(os.pread, file.fd, first_read(state.st_size), 0)
             return self._take(key, file, state, data)
         except OSError as error:
             self._cannot_read(error)
@@ -169,7 +178,8 @@ class Disk:
             with contextlib.suppress(OSError):
                 file = open_answer(path)
                 try:
-                    answer = read_answer(file, os.fstat(file.fd).st_size, os.pread(file.fd, SMALL, 0))
+                    size = os.fstat(file.fd).st_size
+                    answer = read_answer(file, size, os.pread(file.fd, first_read(size), 0))
                 finally:
                     file.release()
                 if answer is not None:

@@ -14,7 +14,9 @@ from enfilade.cache.stores.directory import READ, Directory, blocks
 from enfilade.exchange.response import FileSlice
 
 SMALL = 64 * 1024
-"""Bytes of the longest file that is read whole; of longer ones the head is, and whoever sends the body reads it."""
+"""Bytes of the longest file that is read whole. Of longer ones the head is; the body, whoever sends it reads."""
+HEAD = 4096
+"""Bytes in which most heads are."""
 CHUNK = 256 * 1024
 """Bytes that are written at once."""
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -131,6 +133,11 @@ def open_answer(path: str) -> AnswerFile:
     return AnswerFile(os.open(path, READ))
 
 
+def first_read(size: int) -> int:
+    """Bytes to read at first of a file of `size` bytes."""
+    return size if size <= SMALL else HEAD
+
+
 def read_cached(fd: int, size: int) -> bytes | bytearray | None:
     """The first `size` bytes; None if the disk would have to be asked for them. Raises OSError."""
     data = bytearray(size)
@@ -145,8 +152,7 @@ def read_cached(fd: int, size: int) -> bytes | bytearray | None:
 
 
 def read_answer(file: AnswerFile, size: int, data: bytes | bytearray) -> Stored | None:
-    """The answer in a file of `size` bytes that begins with `data`: all of it, or `SMALL` bytes. None: it does not add up.
-    Raises OSError."""
+    """The answer in a file of `size` bytes, `data` being what was read at first. None: it does not add up. Raises OSError."""
     view = memoryview(data)
     if size <= SMALL:
         return decode(view)
