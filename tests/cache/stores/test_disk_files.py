@@ -18,7 +18,7 @@ import pytest
 
 from enfilade.cache.stored import Whole
 from enfilade.cache.stores import directory, files
-from enfilade.cache.stores.directory import ForeignDirectory
+from enfilade.cache.stores.directory import Directory, ForeignDirectory
 from enfilade.cache.stores.disk import Disk
 from enfilade.cache.stores.files import SMALL
 from enfilade.testing.stores import an_answer, body_of, found, settled, warnings
@@ -262,6 +262,23 @@ def test_a_full_disk_makes_misses_and_one_line(tmp_path: Path, when: str, monkey
             assert get(disk, b"before") == b"there"
         put(disk, b"k", b"hello")
         assert get(disk, b"k") == b"hello"
+
+
+def test_a_file_system_smaller_than_the_budget_is_used_to_its_reserve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system of 2 MB, as statvfs would tell of it."""
+
+    def free(self: Directory) -> int:
+        return 2 * 1024 * 1024 - sum(-(-os.stat(path).st_size // 4096) * 4096 for path in self.paths())
+
+    monkeypatch.setattr(Directory, "free", free)
+    with open_disk(tmp_path) as disk, warnings() as lines:
+        for i in range(100):
+            put(disk, b"%d" % i, bytes(50_000))
+            assert get(disk, b"%d" % i) is not None
+        assert lines == []
+        assert disk.figures().swept > 50
 
 
 def _no_room(fd: int, data: bytes) -> int:

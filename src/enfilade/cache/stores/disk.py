@@ -264,10 +264,9 @@ class DiskWriter:
     def write(self, chunk: bytes) -> Awaitable[None] | None:
         """See `Writer`."""
         self._size += len(chunk)
-        if self._size > self._disk.largest:
-            self._pieces.clear()
-            self._held = 0
+        if self._size > self._disk.largest and not self._new.lost:
             self.abort()
+        if self._new.lost:
             return None
         self._pieces.append(chunk)
         self._held += len(chunk)
@@ -302,4 +301,6 @@ class DiskWriter:
 
     def abort(self) -> None:
         """See `Writer`."""
+        self._new.lost = True  # what waits to be written need not be
+        self._pieces.clear()
         self._disk.in_turn(self._new.drop)
