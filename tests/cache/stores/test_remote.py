@@ -12,7 +12,7 @@ from tests.memcached_server import MemcachedServer, memcached_server
 from tests.redis_server import RedisServer, redis_server
 
 from enfilade.cache.record import encode
-from enfilade.cache.stored import Stored, Terms
+from enfilade.cache.stored import Stored, Terms, Whole
 from enfilade.cache.stores.memcached import MemcachedClient, Replies, Reply, memcached
 from enfilade.cache.stores.redis import redis
 from enfilade.cache.stores.remote import (
@@ -24,6 +24,7 @@ from enfilade.cache.stores.remote import (
     Remote,
     lifetime,
 )
+from enfilade.http.fields import Fields
 from enfilade.net.edge import EdgeLoop
 from enfilade.testing.stores import CHECKS, Check, an_answer, body_of, found, name_of, settled, warnings
 
@@ -113,7 +114,7 @@ def test_what_is_stored_is_found_again_when_the_server_is_back(backing: ServerBa
     async def scene() -> None:
         nonlocal now
         store = backing.open()
-        store._patience._clock = lambda: now
+        store.patience = Patience(lambda: now)
         await settled(store.put(an_answer(b"k")))
         backing.lose()
         assert await found(store, b"k") is None
@@ -195,6 +196,16 @@ def test_two_prefixes_are_two_stores(redis_at: RedisServer) -> None:
         assert await found(other, b"k") is None
         await one.close()
         await other.close()
+
+    run(scene)
+
+
+def test_a_prefix_cannot_become_a_command(memcached_at: MemcachedServer) -> None:
+    async def scene() -> None:
+        store = memcached(memcached_at.address, "a\r\nflush_all\r\nb c", TIMEOUT)
+        await settled(store.put(an_answer(b"k")))
+        assert body_of(await found(store, b"k")) == b"hello"
+        await store.close()
 
     run(scene)
 
@@ -330,8 +341,7 @@ def test_an_answer_is_kept_for_as_long_as_it_is_of_use(
 def test_what_is_of_no_use_is_not_stored(redis_at: RedisServer) -> None:
     async def scene() -> None:
         store = redis(redis_at.url, "old", TIMEOUT)
-        store._now = lambda: 4e9
-        await settled(store.put(an_answer(b"k", pairs=())))
+        await settled(store.put(Stored(b"k", 200, Fields(), Terms(0, 10, 10, 10), (), 0, Whole(b"hello"))))
         assert await found(store, b"k") is None
         await store.close()
 

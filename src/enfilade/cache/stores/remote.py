@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import Protocol, TypeVar
+from urllib.parse import quote
 
 from enfilade.cache.record import decode, encode
 from enfilade.cache.stored import Stored
@@ -52,27 +53,17 @@ class Remote:
     """The store behind `client`. `prefix` keeps the names apart from others' in the same server, `largest` is in bytes,
     `timeout` in seconds. `where` names the server in the log."""
 
-    def __init__(
-        self,
-        client: Client,
-        where: str,
-        prefix: str,
-        largest: int,
-        timeout: float = TIMEOUT,
-        clock: Callable[[], float] = time.monotonic,
-        now: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, client: Client, where: str, prefix: str, largest: int, timeout: float = TIMEOUT) -> None:
         self.largest = largest
+        self.patience = Patience()
         self._client = client
-        self._prefix = prefix.encode() + b":"
+        self._prefix = quote(prefix, safe="").encode() + b":"
         self._timeout = timeout
-        self._now = now
-        self._patience = Patience(clock)
-        self._troubles = Troubles(where, clock)
+        self._troubles = Troubles(where)
 
     def get(self, key: bytes) -> Awaitable[Stored | None] | None:
         """See `Store`. None at once while the server is left alone."""
-        return self._get(key) if self._patience.may_ask() else None
+        return self._get(key) if self.patience.may_ask() else None
 
     def put(self, answer: Stored) -> Awaitable[None] | None:
         """See `Store`."""
@@ -81,11 +72,11 @@ class Remote:
             body.close()
         if not isinstance(body, bytes) or len(body) > self.largest:
             return self.remove(answer.key)
-        return self._put(answer, body) if self._patience.may_ask() else None
+        return self._put(answer, body) if self.patience.may_ask() else None
 
     def remove(self, key: bytes) -> Awaitable[None] | None:
         """See `Store`."""
-        return self._remove(key) if self._patience.may_ask() else None
+        return self._remove(key) if self.patience.may_ask() else None
 
     async def close(self) -> None:
         await self._client.close()
@@ -100,7 +91,7 @@ class Remote:
         return answer if answer is not None and answer.key == key else None
 
     async def _put(self, answer: Stored, body: bytes) -> None:
-        seconds = lifetime(answer, self._now())
+        seconds = lifetime(answer, time.time())
         if seconds <= 0:
             await self._remove(answer.key)
         else:
@@ -119,16 +110,16 @@ class Remote:
                 answer = await asked
         except OSError as error:
             self._troubles.tell(reason_of(error))
-            self._patience.failed()
+            self.patience.failed()
             return None
-        self._patience.worked()
+        self.patience.worked()
         return answer
 
 
 class Patience:
     """How long a server that failed is left alone. Then one may ask, and the others wait for what comes of it."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._pause = 0.0
         self._until = 0.0
