@@ -327,6 +327,22 @@ async def shows_no_half_of_an_answer(backing: Backing) -> None:
     assert await found(other, b"k") is not None
 
 
+async def gives_back_what_is_readable(backing: Backing) -> None:
+    writer = _streaming(backing).writer(an_answer(b"k"))
+    body = b""
+    for size in (10, 100_000, 400_000, 1, 900_000):
+        piece = os.urandom(size)
+        body += piece
+        await settled(writer.write(piece))
+        readable = writer.readable
+        assert readable <= len(body)
+        assert writer.read(0, readable) == body[:readable]
+        assert writer.read(readable // 3, readable // 2) == body[readable // 3 : readable // 2]
+    assert await writer.commit() is not None
+    assert writer.readable >= readable
+    assert writer.read(0, readable) == body[:readable]
+
+
 async def leaves_nothing_of_what_is_aborted(backing: Backing) -> None:
     store = _streaming(backing)
     for before in (b"", b"old"):
@@ -370,6 +386,7 @@ async def ends_by_none_where_its_backing_is_lost(backing: Backing) -> None:
 STREAMING_CHECKS: tuple[Check, ...] = (
     makes_one_answer_of_pieces,
     shows_no_half_of_an_answer,
+    gives_back_what_is_readable,
     leaves_nothing_of_what_is_aborted,
     writes_side_by_side,
     ends_by_none_where_its_backing_is_lost,

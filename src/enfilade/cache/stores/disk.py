@@ -225,20 +225,22 @@ class _NewAnswer:
 
     def finish(self) -> Content | None:
         """From now on it can be found; None: it is lost, and what was there before is removed: it is not what came last."""
-        file = self._file
         try:
-            if file is not None:
-                file.publish(self._path)
-                return file.content()
+            if self._file is not None:
+                self._file.publish(self._path)
+                return self._file.content()
         except OSError as error:
             self._fail(error)
         finally:
-            self.drop()
+            self._close()
         self._disk.forget(self._path)
         return None
 
     def drop(self) -> None:
         self.lost = True
+        self._close()
+
+    def _close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -302,5 +304,6 @@ class DiskWriter:
     def abort(self) -> None:
         """See `Writer`."""
         self._new.lost = True  # what waits to be written need not be
+        self.readable = 0
         self._pieces.clear()
         self._disk.in_turn(self._new.drop)
