@@ -138,3 +138,21 @@ def test_what_is_under_way_is_done_even_if_who_waited_for_it_left(tmp_path: Path
         disk.close()
 
     asyncio.run(scene())
+
+
+def test_once_it_is_closed_nothing_is_kept_and_nothing_raises(tmp_path: Path) -> None:
+    async def scene() -> None:
+        disk = Disk(str(tmp_path / "cache"), BUDGET)
+        await disk.put(an_answer(b"k"))
+        writer = disk.writer(an_answer(b"w"))
+        await settled(writer.write(bytes(1_000_000)))
+        await asyncio.to_thread(disk.close)
+        await disk.put(an_answer(b"new"))
+        await disk.remove(b"k")
+        await settled(writer.write(bytes(1_000_000)))
+        assert await writer.commit() is None
+        writer.abort()
+        assert body_of(await found(disk, b"k")) == b"hello"
+        assert await found(disk, b"new") is None
+
+    asyncio.run(scene())

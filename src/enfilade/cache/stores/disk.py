@@ -103,7 +103,7 @@ class Disk:
         answer = read_answer(file, state.st_size, data)
         if answer is None:
             self.troubles.tell("an answer is torn, and counts as not there")
-            self._writes.submit(self.forget, self.directory.path_of(key))
+            self.in_turn(self.forget, self.directory.path_of(key))
             return None
         if answer.key != key:
             return None  # of another key with the same hash, or moved here
@@ -152,16 +152,23 @@ class Disk:
         except OSError as error:
             self.troubles.tell(f"cannot remove: {reason_of(error)}")
 
-    def in_turn(self, job: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
-        """What `job` gives, which is done behind all others before it, even if nobody waits for it any more."""
-        done = asyncio.wrap_future(self._writes.submit(job, *arguments))
-        done.add_done_callback(self._sweep_if_due)
+    def in_turn(self, job: Callable[..., T | None], *arguments: object) -> asyncio.Future[T | None]:
+        """What `job` gives, which is done behind all others before it, even if nobody waits for it any more. Once the store is
+        closed: None."""
+        try:
+            done = asyncio.wrap_future(self._writes.submit(job, *arguments))
+        except RuntimeError:
+            done = asyncio.get_running_loop().create_future()
+            done.set_result(None)
+        else:
+            done.add_done_callback(self._sweep_if_due)
         return asyncio.shield(done)
 
     def _sweep_if_due(self, _: object) -> None:
         if self.directory.wants_sweep() and not self._sweeping:
             self._sweeping = True
-            self._sweeps.submit(self.sweep)
+            with contextlib.suppress(RuntimeError):  # closed
+                self._sweeps.submit(self.sweep)
 
     # -- keeping it in order
 
@@ -192,7 +199,7 @@ class Disk:
         )
 
     def close(self) -> None:
-        """Write what waits to be written. Blocks; the store is not used any more."""
+        """Write what waits to be written; nothing is kept from now on. Blocks: for a thread, while the loop still runs."""
         self._writes.shutdown()
         self._sweeps.shutdown()
 
