@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 
 from enfilade.cache.freshen import answer_precondition
-from enfilade.cache.reasons import CacheReason
+from enfilade.cache.partial import Part
+from enfilade.cache.reasons import CacheReason, cache_reason
 from enfilade.cache.status import cache_status
 from enfilade.cache.stored import Stored
 from enfilade.exchange.errors import error_response
@@ -15,9 +16,11 @@ from enfilade.exchange.partial import several_parts, single_part
 from enfilade.exchange.response import FileSlice, Response
 from enfilade.http.conditionals import Verdict
 from enfilade.http.fields import Fields, Pair
-from enfilade.http.ranges import parse_range, unsatisfied_range
+from enfilade.http.ranges import Span, content_range, parse_range, unsatisfied_range
 from enfilade.http.reasons import reason
 
+_HIT = cache_reason("hit")
+_REVALIDATED = cache_reason("revalidated")
 _NOT_SATISFIABLE = reason("range_not_satisfiable")
 _OF_304 = frozenset((b"cache-control", b"content-location", b"date", b"etag", b"expires", b"vary"))
 """What a 304 repeats (RFC 9110 section 15.4.5)."""
@@ -34,8 +37,19 @@ def told(stored: Stored, why: CacheReason, now: float) -> tuple[Pair, Pair]:
     """What changes each second."""
     terms = stored.terms
     age = max(0, math.floor(now - terms.born))
+    asked = 304 if why is _REVALIDATED else None
     ttl = math.floor(terms.fresh_until - terms.born) - age
-    return (b"age", b"%d" % age), (b"cache-status", cache_status(why, ttl=ttl))
+    return (b"age", b"%d" % age), (b"cache-status", cache_status(why, ttl=ttl, fwd_status=asked))
+
+
+def part_of(stored: Stored, span: Span, part: Part, now: float) -> Response | None:
+    """The bytes of `span` from a stored part that has them. None: its content is gone."""
+    start, stop = span
+    body = stored.content.read(start - part.start, stop - part.start)
+    if body is None:
+        return None
+    said = (b"content-range", content_range(span, part.size))
+    return Response(206, stored.fields.setting(said).adding(*told(stored, _HIT, now)), body)
 
 
 def whole(stored: Stored, *pairs: Pair) -> Response | None:

@@ -167,7 +167,7 @@ class Flight:
     def _arrived(self, response: Response) -> None:
         stored = self.stored
         if not self._waiters and not self._refresh:
-            _let_go(response)
+            let_go(response)
             self._ground.landed(self, None)
         elif stored is not None and response.status == 304:
             self._confirmed(stored, response)
@@ -201,7 +201,7 @@ class Flight:
         self._waiters = rest
         if rest:
             return False
-        _let_go(response)
+        let_go(response)
         self._ground.landed(self, None)
         return True
 
@@ -245,7 +245,7 @@ class Flight:
         self._ground.landed(self, why if response.status < 500 and why not in _NOT_THE_ANSWERS else None)
         waiters = self.disembark()
         if self._leader not in waiters:
-            _let_go(response)
+            let_go(response)
         for waiter in waiters:
             # What we say ourselves (no peer, all busy ...) is for everybody: to ask again would make it worse.
             if waiter is self._leader or response.reason is not None:
@@ -379,7 +379,7 @@ class _Inform:
         return self._carrier.now()
 
 
-def _let_go(response: Response) -> None:
+def let_go(response: Response) -> None:
     """Nobody wants it."""
     body = response.body
     if isinstance(body, Stream):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
@@ -13,21 +14,23 @@ import msgspec
 from enfilade.cache import answer
 from enfilade.cache.claims import FLOWING, LOOK, Claims
 from enfilade.cache.decide import Use, read_request, use
-from enfilade.cache.flight import Flight, Ground, Waiter
+from enfilade.cache.flight import Flight, Ground, Waiter, let_go
 from enfilade.cache.freshen import is_head_of
 from enfilade.cache.keeper import Asking, Keeper
 from enfilade.cache.key import KeyRules, make_key
+from enfilade.cache.partial import completing_fields, read_part, span_within
 from enfilade.cache.purges import State
 from enfilade.cache.query import Query
 from enfilade.cache.reasons import CacheReason, Kind, cache_reason
 from enfilade.cache.status import cache_status
-from enfilade.cache.stored import Stored, Terms
+from enfilade.cache.stored import Stored, Terms, Whole
 from enfilade.exchange.bodies import empty_body
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Handler
 from enfilade.exchange.pending import Pending, call
 from enfilade.exchange.response import Response
 from enfilade.exchange.tasks import start
+from enfilade.http.conditionals import CONDITIONAL
 from enfilade.http.fields import Fields
 from enfilade.http.memory import remember
 from enfilade.http.reasons import reason
@@ -49,6 +52,8 @@ _HIT = cache_reason("hit")
 _URI_MISS = cache_reason("uri_miss")
 _VARY_MISS = cache_reason("vary_miss")
 _PASSED = cache_reason("hit_for_miss")
+_PARTIAL = cache_reason("partial")
+_middle = re.compile(rb"bytes=(?:0*[1-9][0-9]*-[0-9]*|-[0-9]+)").fullmatch
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 
 
@@ -168,9 +173,12 @@ class Front:
         terms = stored.terms if state is State.ALIVE else _aged(stored.terms, now)
         way, why = use(query.asked, terms, now, self._keeper.rules)
         if way is Use.VALIDATE or way is Use.UNUSABLE:
-            return self._fetch(x, query, stored if way is Use.VALIDATE else None, why)
+            usable = way is Use.VALIDATE and stored.status != 206
+            return self._fetch(x, query, stored if usable else None, why, stored)
         if way is Use.REFRESH and query.variant not in self._flights:
             self._take_off(Flight(self._ground, x, query, stored, refresh=True))
+        if stored.status == 206:
+            return self._from_part(x, query, stored, now)
         response = answer.represent(x, query.asked.conditional, stored, why, now)
         if response is None:
             return self._fetch(x, query, None, _URI_MISS, stored)
@@ -199,6 +207,68 @@ class Front:
         ready = stored.memory = Ready(stored, min(until, terms.fresh_until), generation)
         self._ready.append(stored)
         return ready
+
+    # -- with a part of it (RFC 9111 sections 3.3 and 3.4)
+
+    def _from_part(self, x: Exchange, query: Query, stored: Stored, now: float) -> Response | Awaitable[Response]:
+        """What the client wants of a stored part; else the origin is asked for what is missing."""
+        part = read_part(stored.fields)
+        assert part is not None, "or it would not have been stored"
+        wanted = x.request.fields.get(b"range") if query.asked.conditional else None
+        within = None if wanted is None else span_within(part, wanted)
+        if within is not None and b"if-range" not in x.request.fields:
+            response = answer.part_of(stored, within, part, now)
+            if response is not None:
+                self._count(Kind.HIT)
+                return response
+        lacking = None if query.asked.conditional else completing_fields(x.request.fields, stored.fields, part)
+        if lacking is None:
+            return self._fetch(x, query, None, _PARTIAL, stored)
+        waiter = Waiter(x, query, _PARTIAL)
+        inner = Exchange(x.request.with_fields(lacking), empty_body(), x.ends, x.carrier, x.stream, x.started, x.match)
+        inner.id = x.id
+        asking = self._keeper.asking()
+        call(self._handler, inner, lambda response: self._completed(waiter, asking, stored, inner, response))
+        waiter.boards(lambda _: None if inner.on_abort is None else inner.on_abort(_CLIENT_GONE))
+        return waiter if waiter.response is None else waiter.response
+
+    def _completed(self, waiter: Waiter, asking: Asking, known: Stored, inner: Exchange, response: Response) -> None:
+        x, query = waiter.x, waiter.query
+        kept: Stored | None = None
+        if response.status == 206 and isinstance(response.body, bytes):
+            kept = self._keeper.keep_part(query, x.request, asking, response.fields, response.body, known)
+        if kept is not None and kept.status == 200:
+            answered = answer.represent(x, query.asked.conditional, kept, _PARTIAL, self._clock())
+            assert answered is not None, "it is in hand"
+            self._tell(waiter, answered, _PARTIAL)
+        elif response.status == 206 or response.status >= 400:
+            let_go(response)
+            self._keeper.tiers.remove(known.key)
+            self._again(waiter)
+        else:
+            self._tell(waiter, self._first_hand(query, x, asking, _PARTIAL, response), _PARTIAL)
+
+    def _fetch_part(self, x: Exchange, query: Query, why: CacheReason) -> Response | Awaitable[Response]:
+        """A part from the middle: the client gets it at once, and not behind all that stands before it."""
+        self._count(why.kind)
+        asking = self._keeper.asking()
+        passing = Passing(x)
+        call(self._handler, x, lambda r: passing.arrived(self._first_hand(query, x, asking, why, r)))
+        return passing if passing.response is None else passing.response
+
+    def _first_hand(self, query: Query, x: Exchange, asking: Asking, why: CacheReason, response: Response) -> Response:
+        """An answer that only one client has asked for; what of it can be stored is."""
+        kept: Stored | CacheReason | None = None
+        fields, body = response.fields, response.body
+        if response.status == 206 and isinstance(body, bytes):
+            kept = self._keeper.keep_part(query, x.request, asking, fields, body, self._stored_for(query))
+        elif isinstance(body, bytes) and response.status != 206:
+            kept = self._keeper.judge(query, x.request, asking, response.status, fields)
+            if isinstance(kept, Stored):
+                kept.content = Whole(body)
+                self._keeper.keep(query, kept)
+        status = cache_status(why, stored=isinstance(kept, Stored))
+        return response.with_fields(fields.adding((b"cache-status", status)))
 
     # -- with nothing that can be used
 
@@ -257,6 +327,8 @@ class Front:
             if self._clock() < until:
                 return self._pass(x, query, _PASSED)
             del self._passes[key]
+        if asked.conditional and _wants_middle(x.request.fields):
+            return self._fetch_part(x, query, why)
         waiter = Waiter(x, query, why)
         flight = None if alone else self._flights.get(key)
         if flight is None or not flight.join(waiter):
@@ -366,6 +438,12 @@ class Passing(Pending):
         """See `Pending.abandon`."""
         if self._x.on_abort is not None:
             self._x.on_abort(_CLIENT_GONE)
+
+
+def _wants_middle(fields: Fields) -> bool:
+    """One range that does not begin at the beginning, and nothing else that is conditional."""
+    wanted = fields.get(b"range")
+    return wanted is not None and _middle(wanted) is not None and CONDITIONAL.intersection(fields.names) == {b"range"}
 
 
 def _resolve(waiter: Waiter, response: Response) -> None:

@@ -11,6 +11,7 @@ from enfilade.cache.decide import Rules, store
 from enfilade.cache.freshen import renewed, stored_fields
 from enfilade.cache.invalidate import groups, invalidated, invalidated_groups, tags
 from enfilade.cache.key import group_name, origin_host, purge_names, url_name
+from enfilade.cache.partial import combine, store_part
 from enfilade.cache.purges import Purges, State, places
 from enfilade.cache.query import Query, names_on
 from enfilade.cache.reasons import CacheReason, cache_reason
@@ -104,6 +105,28 @@ class Keeper:
             self.tiers.put_written(stored)
         else:
             self.tiers.put(stored)
+
+    def keep_part(
+        self, query: Query, request: Request, asking: Asking, fields: Fields, body: bytes, known: Stored | None
+    ) -> Stored | None:
+        """Store the part of a 206 (RFC 9111 section 3.3), together with the part that is `known` where that goes (section 3.4).
+        What is stored now: a part, or all of it; None: nothing."""
+        terms = store_part(request, query.asked, fields, asking.sent_at, self.clock(), self.rules)
+        if isinstance(terms, CacheReason):
+            return None
+        status = 206
+        old = None if known is None else known.content.read(0, known.content.size)
+        if known is not None and isinstance(old, bytes):
+            together = combine(known.fields, old, fields, body, self.rules)
+            if together is not None:
+                fields, part, body = together
+                status = 200 if len(body) == part.size else 206
+        judged = self._judged(query, request, asking, status, fields, terms)
+        if isinstance(judged, CacheReason) or len(body) > self.tiers.most:
+            return None
+        judged.content = Whole(body)
+        self.keep(query, judged)
+        return judged
 
     def confirm(self, query: Query, request: Request, asking: Asking, stored: Stored, fields: Fields) -> Stored | None:
         """The origin says that `stored` is still good, with `fields` (RFC 9111 section 4.3.4): what is stored from now on. None:
