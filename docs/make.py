@@ -1,6 +1,7 @@
 """Makes the pages that are drawn from the code: `make docs`. A test holds each of them to it.
 
-docs/configuration.md from the schema; docs/states/ from the tables of the engines; tables of docs/security.md and docs/proxy.md.
+docs/configuration.md from the schema; docs/states/ from the tables of the engines; tables of docs/security.md, docs/proxy.md and
+docs/cache.md.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+from enfilade.cache.reasons import CACHE_REASONS, Kind
 from enfilade.config.jsonschema import json_schema
 from enfilade.http.reasons import REASONS, Source
 from enfilade.wire.http1.states import READING_RULES, WRITING_RULES
@@ -314,11 +316,22 @@ def _upstream() -> str:
     return "\n".join(["| reason | answer | | what to do |", "| --- | --- | --- | --- |", *lines]) + "\n"
 
 
-_TABLES = {"reasons": _reasons, "limits": _limits, "upstream": _upstream}
+def _cache_reasons() -> str:
+    rows = ["| result | reason | `Cache-Status` | |", "| --- | --- | --- | --- |"]
+    for r in CACHE_REASONS.values():
+        kind = "not stored" if r.kind is Kind.UNKEPT else r.kind.name.lower()
+        token = r.token.decode()
+        says = f"`{token}`" if token in ("hit", "") else f"`fwd={token}`"
+        rows.append(f"| {kind} | `{r.name}` | {says if token else ''} | {r.text} |")
+    return "\n".join(rows) + "\n"
+
+
+_TABLES = {"reasons": _reasons, "limits": _limits, "upstream": _upstream, "cache": _cache_reasons}
 
 
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
+    "cache.md": lambda: _with_tables("cache.md"),
     "proxy.md": lambda: _with_tables("proxy.md"),
     "security.md": lambda: _with_tables("security.md"),
     "states/http1.md": http1,

@@ -34,6 +34,7 @@ _REVALIDATED = cache_reason("revalidated")
 _STALE_ERROR = cache_reason("stale_error")
 _COLLAPSED = cache_reason("collapsed")
 _FILE = cache_reason("file")
+_TUNNEL = cache_reason("tunnel")
 _NOT_THE_ANSWERS = frozenset(
     map(cache_reason, ("purged", "min_uses", "request_no_store", "request_authorization", "request_cookie"))
 )
@@ -224,7 +225,9 @@ class Flight:
 
     def _look_at_body(self, judged: Stored, response: Response) -> Stored | CacheReason:
         body = response.body
-        if isinstance(body, (FileSlice, Tunnel)):
+        if isinstance(body, Tunnel):
+            return _TUNNEL
+        if isinstance(body, FileSlice):
             return _FILE
         if isinstance(body, Stream) and (response.fields.get(b"content-type") or b"").startswith(b"text/event-stream"):
             return _EVENTS

@@ -51,6 +51,8 @@ _REQUEST_BODY = cache_reason("request_body")
 _HIT = cache_reason("hit")
 _URI_MISS = cache_reason("uri_miss")
 _VARY_MISS = cache_reason("vary_miss")
+_PURGED = cache_reason("purged_before")
+_LOST = cache_reason("lost")
 _PASSED = cache_reason("hit_for_miss")
 _PARTIAL = cache_reason("partial")
 _middle = re.compile(rb"bytes=(?:0*[1-9][0-9]*-[0-9]*|-[0-9]+)").fullmatch
@@ -169,7 +171,7 @@ class Front:
         state = self._purges.look(stored.names, stored.generation)
         if state is State.DEAD:
             self._keeper.tiers.remove(stored.key)
-            return self._fetch(x, query, None, _URI_MISS)
+            return self._fetch(x, query, None, _PURGED)
         terms = stored.terms if state is State.ALIVE else _aged(stored.terms, now)
         way, why = use(query.asked, terms, now, self._keeper.rules)
         if way is Use.VALIDATE or way is Use.UNUSABLE:
@@ -181,7 +183,7 @@ class Front:
             return self._from_part(x, query, stored, now)
         response = answer.represent(x, query.asked.conditional, stored, why, now)
         if response is None:
-            return self._fetch(x, query, None, _URI_MISS, stored)
+            return self._fetch(x, query, None, _LOST, stored)
         self._count(why.kind)
         if why is _HIT and type(response.body) is bytes:
             if query.ready:

@@ -10,14 +10,13 @@ from enum import IntEnum
 
 class Kind(IntEnum):
     """HIT: answered from the cache, fresh. STALE: from the cache, stale. MISS: it could not be; the origin was asked.
-    BYPASS: the cache was not looked at. KEPT, UNKEPT: the origin's answer was stored, or was not."""
+    BYPASS: the cache was not looked at. UNKEPT: the origin's answer was not stored."""
 
     HIT = 0
     STALE = 1
     MISS = 2
     BYPASS = 3
-    KEPT = 4
-    UNKEPT = 5
+    UNKEPT = 4
 
 
 class CacheReason:
@@ -37,7 +36,7 @@ class CacheReason:
         return f"<CacheReason {self.name} {self.kind.name.lower()}>"
 
 
-_H, _S, _M, _B, _K, _U = Kind.HIT, Kind.STALE, Kind.MISS, Kind.BYPASS, Kind.KEPT, Kind.UNKEPT
+_H, _S, _M, _B, _U = Kind.HIT, Kind.STALE, Kind.MISS, Kind.BYPASS, Kind.UNKEPT
 _ROWS: tuple[tuple[str, Kind, bytes, str], ...] = (
     # -- how a request was answered (RFC 9111 section 4)
     ("hit", _H, b"hit", "The stored answer is fresh."),
@@ -58,15 +57,11 @@ _ROWS: tuple[tuple[str, Kind, bytes, str], ...] = (
     ("method", _B, b"method", "Only GET and HEAD are answered from the cache."),
     ("request_body", _B, b"bypass", "The request has a body."),
     ("upgrade", _B, b"bypass", "The request asks for another protocol."),
-    ("no_key", _B, b"bypass", "The configuration keeps this request out of the cache."),
     ("cookie", _B, b"bypass", "The request has cookies, and nobody said that what is stored is for everybody."),
     ("authorization", _B, b"bypass", "The request has credentials, and nobody said that what is stored is for everybody."),
     ("hit_for_miss", _B, b"bypass", "Answers to this URI were not to be stored a moment ago, so nobody waits for another's."),
     ("range", _B, b"bypass", "A part is asked for, and nothing is stored to take it from."),
     ("only_if_cached", _M, b"", "The request wants a stored answer or none (only-if-cached)."),
-    # -- an answer is stored
-    ("stored", _K, b"", "The answer is stored."),
-    ("updated", _K, b"", "The stored answer is updated from a 304, or from the answer to a HEAD."),
     # -- why an answer is not stored (RFC 9111 section 3)
     ("request_no_store", _U, b"", "The request forbids it (no-store)."),
     ("request_method", _U, b"", "Only answers to GET are stored."),
@@ -80,17 +75,13 @@ _ROWS: tuple[tuple[str, Kind, bytes, str], ...] = (
     ("no_freshness", _U, b"", "Nothing says how long the answer is fresh."),
     ("stale_already", _U, b"", "The answer is stale as it comes, and has nothing to validate it by."),
     ("vary_star", _U, b"", "The answer varies by more than the request's fields (Vary: *)."),
-    ("variants", _U, b"", "There are too many variants of this URI."),
     ("tags", _U, b"", "The answer has more tags or groups than are kept, so that a purge would miss it."),
     ("too_large", _U, b"", "The answer is larger than what is stored."),
-    ("cut", _U, b"", "The answer was cut short."),
     ("purged", _U, b"", "It was purged while it was on its way."),
     ("min_uses", _U, b"", "It was not asked for often enough yet."),
-    ("not_found", _U, b"", "What the 304 confirms is not stored any more."),
     ("file", _U, b"", "A file of our own needs no copy."),
     ("events", _U, b"", "A stream of events is one client's."),
     ("tunnel", _U, b"", "The answer is a connection, not a message."),
-    ("store_failed", _U, b"", "The store could not take it."),
 )  # fmt: skip
 
 CACHE_REASONS: dict[str, CacheReason] = {row[0]: CacheReason(i, *row) for i, row in enumerate(_ROWS)}
