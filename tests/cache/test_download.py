@@ -25,6 +25,7 @@ class Paper:
         self.data = b""
         self.slow = slow
         self.busy: list[asyncio.Future[None]] = []
+        self.lost = False
 
     def write(self, chunk: bytes) -> Awaitable[None] | None:
         self.data += chunk
@@ -44,7 +45,7 @@ class Paper:
         raise AssertionError("a download commits nothing")
 
     def abort(self) -> None:
-        raise AssertionError("a download aborts nothing")
+        assert self.lost, "a download aborts what has failed, and nothing else"
 
 
 def drain(stream: Stream) -> bytes:
@@ -174,6 +175,37 @@ def test_a_writer_keeps_what_memory_does_not() -> None:
             body += drain(reader)
         assert body == b"".join(bytes((i,)) * 65536 for i in range(60))
     assert len(case.download.whole()) <= WINDOW + 65536
+
+
+def test_a_writer_that_fails_at_once_leaves_it_to_memory() -> None:
+    paper = Paper()
+    paper.lost = True
+    case = Case(most=100, writer=paper)
+    reader = case.download.read()
+    case.source.write(b"small")
+    case.source.end()
+    assert drain(reader) == b"small" and case.download.kept and case.download.whole() == b"small"
+    assert case.download.writer is None
+
+
+def test_a_writer_that_fails_late_takes_what_only_it_had_and_memory_stays_bounded() -> None:
+    paper = Paper()
+    case = Case(most=100, writer=paper)
+    slow, quick = case.download.read(), case.download.read()
+    for _ in range(40):
+        case.source.write(b"x" * 65536)
+        drain(quick)
+    paper.lost = True
+    for _ in range(40):
+        if case.source.size < case.source.limit:
+            case.source.write(b"x" * 65536)
+        drain(quick)
+    assert not case.download.kept and len(case.download.whole()) <= WINDOW + 2 * 65536 + slow.limit
+    with pytest.raises(BodyAborted):
+        drain(slow)
+    case.source.end()
+    drain(quick)
+    assert quick.ended
 
 
 def test_a_writer_that_is_busy_is_waited_for() -> None:

@@ -274,3 +274,17 @@ def test_whoever_gives_up_waiting_leaves() -> None:
     assert isinstance(waiting, Pending)
     waiting.abandon()
     assert len(stand.aborted) == 1
+
+
+def test_what_must_be_validated_each_time_is_shared_with_nobody() -> None:
+    stand = Stand(None)
+    people = crowd(3, stand)
+    stand.reply(answer((b"cache-control", b"no-cache"), (b"etag", b'"a"')))
+    assert bodies(people) == [b"body", None, None] and len(stand.asked) == 3
+    assert stand.asked[1].request.fields.get(b"if-none-match") == b'"a"'
+    for _ in range(2):
+        stand.reply(Response(304, Fields([(b"etag", b'"a"')])))
+    assert bodies(people) == [b"body"] * 3
+    people.ask()
+    people.ask()
+    assert len(stand.asked) == 5, "each asks for itself, and nobody waits"

@@ -389,3 +389,30 @@ def test_what_is_not_in_memory_is_looked_for_below() -> None:
 
 async def _awaited(found: object) -> Response:
     return found if isinstance(found, Response) else await found  # type: ignore[misc, no-any-return]
+
+
+def test_a_reload_that_forbids_to_store_evicts_nothing() -> None:
+    stand = Stand(answer(ETAG), Response(304, Fields([ETAG])), answer(ETAG))
+    stand.get()
+    assert stand.get("/", (b"cache-control", b"no-cache, no-store")).status == 200
+    assert b"hit" in status_of(stand.get()) and len(stand.asked) == 2
+
+
+def test_what_a_304_sets_is_for_the_client_that_it_was_asked_for() -> None:
+    stand = Stand(
+        answer(ETAG), Response(304, Fields([ETAG, (b"set-cookie", b"a=1"), (b"cache-control", b"max-age=9")]))
+    )
+    stand.get()
+    stand.pass_by(61)
+    assert stand.get().fields.get(b"set-cookie") == b"a=1"
+    assert b"set-cookie" not in stand.get().fields
+
+
+def test_4_4_an_unsafe_method_invalidates_by_the_rules_of_the_key() -> None:
+    stand = Stand(answer(), keys=KeyRules(ignore_query=("utm_*",)))
+    stand.get("/a?utm_source=x&b=1")
+    stand.get("/a?b=2")
+    stand.answers = [Response(204), answer()]
+    stand.get("/a?b=1&utm_source=y", method="PUT")
+    assert b"hit" in status_of(stand.get("/a?b=2"))
+    assert b"hit" not in status_of(stand.get("/a?b=1"))

@@ -90,10 +90,18 @@ class Download:
             busy = self.writer.write(chunk)
             if busy is not None:
                 self._wait(busy)
-        elif self.size > self._most:
+            if self.writer.lost:
+                self._do_without(self.writer)
+        if self.writer is None and self.size > self._most:
             self.kept = False
         self._pump_readers()
         self._trim()
+
+    def _do_without(self, writer: Writer) -> None:
+        """It has failed: memory keeps what it still has all of."""
+        writer.abort()
+        self.writer = None
+        self.kept = self._starts[0] == 0
 
     def _wait(self, busy: Awaitable[None]) -> None:
         self._waiting = asyncio.ensure_future(busy)
@@ -101,6 +109,9 @@ class Download:
 
     def _go_on(self, _: object) -> None:
         self._waiting = None
+        if self.writer is not None and self.writer.lost:
+            self._do_without(self.writer)
+            self._trim()
         self._pump()
 
     def _end(self) -> None:
@@ -137,13 +148,14 @@ class Download:
             reader.pump()
 
     def piece(self, at: int, stop: int) -> bytes | None:
-        """Some of the bytes from `at` on, none from `stop` on; None: they have not come."""
+        """Some of the bytes from `at` on, none from `stop` on; None: they have not come; none at all: they are lost."""
         stop = min(stop, self.size)
         if at >= stop:
             return None
         i = bisect_right(self._starts, at) - 1
         if i < 0:
-            assert self.writer is not None, "nothing that a reader needs is forgotten"
+            if self.writer is None or self.writer.lost:
+                return b""  # it was there, and is no more
             return self.writer.read(at, min(stop, at + WINDOW, self._starts[0] if self._starts else stop))
         piece, start = self._pieces[i], self._starts[i]
         return piece if start == at and start + len(piece) <= stop else piece[at - start : stop - start]

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from enfilade.cache import answer
-from enfilade.cache.decide import on_error
+from enfilade.cache.decide import ORIGIN_FAILS, Use, on_error, use
 from enfilade.cache.download import Download
 from enfilade.cache.freshen import answer_precondition, fetching_fields, is_same, validating_fields
 from enfilade.cache.keeper import Keeper
 from enfilade.cache.query import Query
-from enfilade.cache.reasons import CacheReason, cache_reason
+from enfilade.cache.reasons import OF_THE_REQUEST, CacheReason, cache_reason
 from enfilade.cache.status import cache_status
-from enfilade.cache.stored import Stored, Whole
+from enfilade.cache.stored import Flag, Stored, Whole
 from enfilade.cache.vary import signpost_names, variant_key
 from enfilade.exchange.bodies import Stream, empty_body
 from enfilade.exchange.exchange import Exchange, Handler
@@ -22,23 +22,20 @@ from enfilade.exchange.pending import Pending, call
 from enfilade.exchange.response import FileSlice, Response, Tunnel
 from enfilade.http.conditionals import Verdict, evaluate
 from enfilade.http.dates import parse_date
-from enfilade.http.fields import Fields
+from enfilade.http.fields import Fields, Pair
 from enfilade.http.ranges import content_range, parse_range
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
 
-FAILED = frozenset((500, 502, 503, 504))
-"""Answers in whose place a stale one may be served (RFC 5861 section 4)."""
 _CLIENT_GONE = reason("client_gone")
 _REVALIDATED = cache_reason("revalidated")
 _STALE_ERROR = cache_reason("stale_error")
 _COLLAPSED = cache_reason("collapsed")
 _FILE = cache_reason("file")
 _TUNNEL = cache_reason("tunnel")
-_NOT_THE_ANSWERS = frozenset(
-    map(cache_reason, ("purged", "min_uses", "request_no_store", "request_authorization", "request_cookie"))
-)
+_NOT_THE_ANSWERS = OF_THE_REQUEST | {cache_reason("purged"), cache_reason("min_uses")}
 """Reasons that say nothing about the next answer."""
+_MUST_VALIDATE = cache_reason("must_validate")
 _TOO_LARGE = cache_reason("too_large")
 _EVENTS = cache_reason("events")
 
@@ -78,8 +75,8 @@ class Waiter(Pending):
 
 class Ground(NamedTuple):
     """What flights of one route start from. `again`: look once more for a waiter whom this answer does not serve. `flows`: the
-    answer comes in pieces, and cannot be had from the store for a while. `landed`: the flight is over; None: all went well; else
-    why its answer serves nobody but who asked first."""
+    answer comes in pieces, and cannot be had from the store for a while. `landed`: the flight is over; why its answer serves
+    nobody but who asked first, or None."""
 
     handler: Handler
     keeper: Keeper
@@ -172,7 +169,7 @@ class Flight:
             self._ground.landed(self, None)
         elif stored is not None and response.status == 304:
             self._confirmed(stored, response)
-        elif stored is not None and response.status in FAILED and self._failed(stored, response):
+        elif stored is not None and response.status in ORIGIN_FAILS and self._failed(stored, response):
             return
         else:
             self._came(response)
@@ -183,12 +180,14 @@ class Flight:
             fresh = self._keeper.confirm(self.query, self._asked, self._asking, stored, response.fields)
         else:
             self._keeper.tiers.remove(stored.key)  # the next request names no validator
-        self._ground.landed(self, None)
+        self._ground.landed(self, None if fresh is None else self._unshared(fresh))
         for waiter in self.disembark():
-            if fresh is None:
+            if fresh is None or not self._serves(waiter, fresh):
                 self._ground.again(waiter)
             else:
-                self._serve(waiter, fresh, _REVALIDATED)
+                # What a 304 sets is for the client that it was asked for, and is not stored.
+                cookies = [p for p in response.fields if p[0] == b"set-cookie"] if waiter is self._leader else []
+                self._serve(waiter, fresh, _REVALIDATED, *cookies)
 
     def _failed(self, stored: Stored, response: Response) -> bool:
         """Serve stale whom that is allowed for; whether that were all."""
@@ -217,7 +216,7 @@ class Flight:
         elif isinstance(body, bytes):
             judged.content = Whole(body)
             self._keeper.keep(self.query, judged)
-            self._ground.landed(self, None)
+            self._ground.landed(self, self._unshared(judged))
             self._share(judged, response)
         else:
             assert isinstance(body, Stream)
@@ -278,14 +277,27 @@ class Flight:
                 self._serve(waiter, stored, waiter.why if waiter is self._leader else _COLLAPSED)
 
     def _serves(self, waiter: Waiter, stored: Stored) -> bool:
-        """Whether what is stored now is the answer for this waiter, too: it may vary (FAILURES 28)."""
-        if stored.key == waiter.query.key:
+        """Whether what is stored now is the answer for this waiter, too: it may vary, or be good once only (FAILURES 28)."""
+        query = waiter.query
+        if waiter is self._leader:
             return True
-        names = signpost_names(stored.fields) or ()
-        return variant_key(waiter.query.key, names, waiter.x.request.fields) == stored.key
+        if stored.key != query.key:
+            names = signpost_names(stored.fields) or ()
+            if variant_key(query.key, names, query.fields) != stored.key:
+                return False
+        way, _ = use(query.asked, stored.terms, self._keeper.clock(), self._keeper.rules)
+        return way is not Use.VALIDATE and way is not Use.UNUSABLE
 
-    def _serve(self, waiter: Waiter, stored: Stored, why: CacheReason) -> None:
+    def _unshared(self, stored: Stored) -> CacheReason | None:
+        """Why it is stored, but nobody else's answer as it is."""
+        terms = stored.terms
+        usable = not terms.flags & Flag.VALIDATE and self._keeper.clock() < max(terms.fresh_until, terms.stale_while)
+        return None if usable else _MUST_VALIDATE
+
+    def _serve(self, waiter: Waiter, stored: Stored, why: CacheReason, *pairs: Pair) -> None:
         response = answer.represent(waiter.x, waiter.query.asked.conditional, stored, why, self._keeper.clock())
+        if response is not None and pairs:
+            response = response.with_fields(response.fields.adding(*pairs))
         if response is None:
             self._ground.again(waiter)
         else:

@@ -16,6 +16,7 @@ from enfilade.cache.claims import FLOWING, LOOK, Claims
 from enfilade.cache.decide import Use, read_request, use
 from enfilade.cache.flight import Flight, Ground, Waiter, let_go
 from enfilade.cache.freshen import is_head_of
+from enfilade.cache.invalidate import SAFE
 from enfilade.cache.keeper import Asking, Keeper
 from enfilade.cache.key import KeyRules, make_key
 from enfilade.cache.partial import completing_fields, read_part, span_within
@@ -36,7 +37,7 @@ from enfilade.http.memory import remember
 from enfilade.http.reasons import reason
 
 PASS_FOR = 10.0
-"""Seconds for which requests with a key whose answer could not be stored do not wait for one another (Varnish: 120)."""
+"""Seconds for which requests with a key whose answer was for one client only do not wait for one another (Varnish: 120)."""
 PASSES = 4096
 """So many such keys are remembered."""
 READY = 4 * 1024 * 1024
@@ -56,7 +57,6 @@ _LOST = cache_reason("lost")
 _PASSED = cache_reason("hit_for_miss")
 _PARTIAL = cache_reason("partial")
 _middle = re.compile(rb"bytes=(?:0*[1-9][0-9]*-[0-9]*|-[0-9]+)").fullmatch
-_SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 
 
 class Meter(Protocol):
@@ -110,7 +110,8 @@ class Front:
         self._claims = claims
         self._later = later
         self._flights: dict[bytes, Flight] = {}
-        self._passes: dict[bytes, float] = {}
+        self._passes: dict[bytes, float] = {}  # until when requests with such a key pass by
+        self._loners: dict[bytes, float] = {}  # until when they wait for nobody
         self._ground = Ground(handler, keeper, self._tell, self._again, self._flows, self._landed)
         self._ready: list[Stored] = []
         self._ready_bytes = 0
@@ -322,8 +323,13 @@ class Front:
             return error_response(_NOT_CACHED, x, Fields([(b"cache-status", cache_status(why))]))
         if query.head:
             return self._pass(x, query, why)
-        alone = asked.no_cache or asked.authorized or (asked.cookies and not self._keeper.rules.cookies_keyed)
         key = query.variant
+        alone = (
+            asked.no_cache
+            or asked.authorized
+            or (asked.cookies and not self._keeper.rules.cookies_keyed)
+            or self._clock() < self._loners.get(key, 0.0)
+        )
         until = self._passes.get(key)
         if until is not None:
             if self._clock() < until:
@@ -380,7 +386,8 @@ class Front:
             if self._claims is not None:
                 self._claims.release(key)
         if unshared is not None:
-            remember(self._passes, key, self._clock() + PASS_FOR, PASSES)
+            marks = self._passes if unshared.kind is Kind.UNKEPT else self._loners
+            remember(marks, key, self._clock() + PASS_FOR, PASSES)
 
     def _tell(self, waiter: Waiter, response: Response, why: CacheReason) -> None:
         self._count(why.kind)
@@ -407,8 +414,8 @@ class Front:
         self, x: Exchange, query: Query | None, asking: Asking, why: CacheReason, response: Response
     ) -> Response:
         request = x.request
-        if request.method not in _SAFE:
-            self._keeper.invalidate(request, response.status, response.fields)
+        if request.method not in SAFE:
+            self._keeper.invalidate(request, response.status, response.fields, self._keys)
         elif query is not None and query.head and response.status == 200:
             self._update(query, x, asking, response)
         return response.with_fields(response.fields.adding((b"cache-status", cache_status(why))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urljoin, urlsplit
 
-from enfilade.cache.key import origin_host
+from enfilade.cache.key import origin_host, without_port
 from enfilade.http.fields import Fields
 from enfilade.http.request import Request
 from enfilade.http.structured import Token, parse_list
@@ -16,8 +16,6 @@ SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEAR
 MAX_TAGS = 128
 MAX_TAG = 256
 """Tags, or groups, that an answer may have, and bytes of each. (RFC 9875 section 2: 32 and 32 at least.)"""
-
-_PORTS = {"http": ":80", "https": ":443"}
 
 
 def target_uri(request: Request) -> bytes:
@@ -82,7 +80,7 @@ def _same_origin(request: Request, reference: bytes) -> bytes | None:
         _, path, query = split_target(f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}".encode("ascii"))
     except (UriError, ValueError):
         return None
-    host = authority.removesuffix(_PORTS[request.scheme]).encode()
+    host = without_port(authority.encode(), request.scheme.encode())
     return _uri(request, path, query) if parts.scheme == request.scheme and host == origin_host(request) else None
 
 

@@ -10,11 +10,11 @@ import msgspec
 from enfilade.cache.decide import Rules, store
 from enfilade.cache.freshen import renewed, stored_fields
 from enfilade.cache.invalidate import groups, invalidated, invalidated_groups, tags
-from enfilade.cache.key import group_name, origin_host, purge_names, url_name
+from enfilade.cache.key import KeyRules, group_name, origin_host, purge_names, url_name
 from enfilade.cache.partial import combine, store_part
 from enfilade.cache.purges import Purges, State, places
 from enfilade.cache.query import Query, names_on
-from enfilade.cache.reasons import CacheReason, cache_reason
+from enfilade.cache.reasons import OF_THE_REQUEST, CacheReason, cache_reason
 from enfilade.cache.stored import Stored, Terms, Whole
 from enfilade.cache.tiers import Tiers
 from enfilade.cache.vary import signpost_names, variant_key
@@ -142,16 +142,17 @@ class Keeper:
             terms if isinstance(terms, CacheReason) else self._judged(query, request, asking, status, fresh, terms)
         )
         if isinstance(judged, CacheReason):
-            self.tiers.remove(stored.key)
+            if judged not in OF_THE_REQUEST:
+                self.tiers.remove(stored.key)
             return Stored(stored.key, status, fresh, stored.terms, stored.names, asking.generation, stored.content)
         judged.content = stored.content if isinstance(content, FileSlice) else Whole(content)
         self.keep(query, judged)
         return judged
 
-    def invalidate(self, request: Request, status: int, fields: Fields) -> None:
+    def invalidate(self, request: Request, status: int, fields: Fields, keys: KeyRules) -> None:
         """The answer to a request with an unsafe method came (RFC 9111 section 4.4, RFC 9875 section 3)."""
         for target in invalidated(request, status, fields):
-            self.purges.purge(url_name(target))
+            self.purges.purge(url_name(target, keys))
         for group in invalidated_groups(request, status, fields):
             self.purges.purge(group_name(request.scheme.encode(), origin_host(request), group))
 

@@ -13,7 +13,7 @@ from enfilade.http.request import Request
 
 MAX_DEPTH = 16
 """Directories above a path that it can be purged by."""
-_PORTS = {"http": ":80", "https": ":443"}
+_PORTS = {b"http": b":80", b"https": b":443"}
 _ABSENT = b"\x01"
 """Stands for a field or cookie that is not there: no value can have this byte in it."""
 
@@ -32,6 +32,9 @@ class KeyRules(NamedTuple):
     parts: tuple[Callable[[Fields], bytes | None], ...] = ()
 
 
+ALL = KeyRules()
+
+
 def make_key(request: Request, rules: KeyRules) -> bytes:
     """The primary key (RFC 9111 section 2). Its parts are separated by NUL, which none of them can have in it."""
     parts = [request.scheme.encode(), origin_host(request), request.raw_path, _query(request.query, rules)]
@@ -43,7 +46,7 @@ def make_key(request: Request, rules: KeyRules) -> bytes:
 
 def origin_host(request: Request) -> bytes:
     """The authority without the port that its scheme implies."""
-    return request.authority.removesuffix(_PORTS[request.scheme]).encode()
+    return without_port(request.authority.encode(), request.scheme.encode())
 
 
 def purge_names(key: bytes, tags: Iterable[bytes], groups: Iterable[bytes]) -> Iterator[bytes]:
@@ -65,11 +68,19 @@ def group_name(scheme: bytes, host: bytes, group: bytes) -> bytes:
     return b"group:%s://%s %s" % (scheme, host, group)
 
 
-def url_name(uri: bytes) -> bytes:
+def url_name(uri: bytes, rules: KeyRules = ALL) -> bytes:
     """What the absolute `uri` is purged by, whatever its scheme; without a query, so are all its queries."""
     scheme, _, rest = uri.partition(b"://")
-    host, slash, path = rest.partition(b"/")
-    return b"url:" + host.lower().removesuffix(_PORTS.get(scheme.decode(), "").encode()) + (slash or b"/") + path
+    host, slash, target = rest.partition(b"/")
+    path, _, query = target.partition(b"?")
+    name = b"url:" + without_port(host.lower(), scheme) + (slash or b"/") + path
+    query = _query(query, rules)
+    return name + b"?" + query if query else name
+
+
+def without_port(authority: bytes, scheme: bytes) -> bytes:
+    """The authority less the port that its scheme implies."""
+    return authority.removesuffix(_PORTS.get(scheme, b":"))
 
 
 def directories(path: bytes) -> list[bytes]:

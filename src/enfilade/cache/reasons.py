@@ -88,6 +88,10 @@ CACHE_REASONS: dict[str, CacheReason] = {row[0]: CacheReason(i, *row) for i, row
 assert len(CACHE_REASONS) == len(_ROWS), "a name stands twice in the table of cache reasons"
 
 
+OF_THE_REQUEST = frozenset(row for name, row in CACHE_REASONS.items() if name.startswith("request_"))
+"""Why an answer is not stored that another request might have had stored."""
+
+
 def cache_reason(name: str) -> CacheReason:
     """The row called `name`; a KeyError is a programming error and comes at import time."""
     return CACHE_REASONS[name]

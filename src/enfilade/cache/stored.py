@@ -122,7 +122,11 @@ class Writer(Protocol):
         """Take the next piece; an awaitable: wait before the next."""
 
     readable: int
-    """Bytes from the beginning that `read` can give by now; 0 when the store has failed."""
+    """Bytes from the beginning that `read` can give by now."""
+
+    @property
+    def lost(self) -> bool:
+        """The store has failed: nothing can be read any more, and `commit` will give None."""
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes from `start` up to `stop`, all of them readable; fewer, or none: they are gone."""

@@ -270,6 +270,11 @@ class DiskWriter:
         self._ahead = 0  # bytes that wait to be written
         self.readable = 0
 
+    @property
+    def lost(self) -> bool:
+        """See `Writer`."""
+        return self._new.lost
+
     def write(self, chunk: bytes) -> Awaitable[None] | None:
         """See `Writer`."""
         self._size += len(chunk)
@@ -292,7 +297,7 @@ class DiskWriter:
 
     def _passed(self, size: int) -> None:
         self._ahead -= size
-        self.readable = 0 if self._new.lost else self.readable + size
+        self.readable += size
 
     def read(self, start: int, stop: int) -> bytes:
         """See `Writer`."""
