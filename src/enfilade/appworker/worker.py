@@ -11,16 +11,19 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from enfilade.app import connect
 from enfilade.appworker.links import Links
 from enfilade.appworker.logs import set_up_logging
 from enfilade.appworker.signals import overhear
 from enfilade.appworker.spec import Spec
 from enfilade.appworker.warm_up import WarmUpFailed, warm_up
+from enfilade.cache.purges import Purges
 from enfilade.handlers.app.lifespan import LifespanFailed
 from enfilade.handlers.app.load import LoadError
 from enfilade.handlers.app.running import RunningApp, start_app
 from enfilade.handlers.app.websocket import WebSockets
 from enfilade.process.channel import Channel
+from enfilade.process.shared import Shared
 from enfilade.wire.websocket.plain import PlainNegotiator
 
 log = logging.getLogger("enfilade.appworker")
@@ -36,6 +39,7 @@ class CannotStart(Exception):
 class AppWorker:
     """What the supervisor says over the channel:
 
+    - `{"purges": true}`, with a descriptor: the memory in which it is written what is purged (cache/purges.py).
     - `{"start": SPEC}`: import and start the application, and answer `{"ready": {"interface": ..., "concurrency": ...}}` or
       `{"failed": TEXT}`.
     - `{"link": ID}`, with a descriptor: serve the edge worker at the other end of that socket.
@@ -144,6 +148,11 @@ class AppWorker:
     def _begin(self, content: dict[str, Any], _: int | None) -> None:
         self._spec.set_result(Spec(**content))
 
+    def _purge_in(self, _: object, fd: int | None) -> None:
+        assert fd is not None
+        shared = Shared(fd)
+        connect(Purges(shared.cells, shared.locked))
+
     def _link(self, _: object, fd: int | None) -> None:
         sock = socket.socket(fileno=fd)
         if self._links is None or self._drain.done():
@@ -164,6 +173,7 @@ class AppWorker:
 
 
 _ORDERS: dict[str, Callable[[AppWorker, Any, int | None], None]] = {
+    "purges": AppWorker._purge_in,
     "start": AppWorker._begin,
     "link": AppWorker._link,
     "drain": AppWorker._leave,

@@ -11,18 +11,19 @@ from enfilade.process.app_rows import register_app
 from enfilade.process.board import Board
 from enfilade.process.plan import AppSpec
 from enfilade.process.privileges import find_identity
+from enfilade.process.shared import Shared
 
 PROGRAM = os.path.join(os.path.dirname(enfilade.__file__), "appworker", "boot.py")
 AUTO = 8
 """Workers of an application at most, where their number is "auto"."""
 
 
-def app_specs(config: Config, board: Board) -> list[AppSpec]:
-    """Raises LookupError or PermissionError for a user that it cannot run as, BoardFull."""
-    return [_spec(name, app, config, board) for name, app in config.isolated_apps.items()]
+def app_specs(config: Config, board: Board, purges: Shared | None = None) -> list[AppSpec]:
+    """`purges`: see AppSpec. Raises LookupError or PermissionError for a user that it cannot run as, BoardFull."""
+    return [_spec(name, app, config, board, purges) for name, app in config.isolated_apps.items()]
 
 
-def _spec(name: str, app: App, config: Config, board: Board) -> AppSpec:
+def _spec(name: str, app: App, config: Config, board: Board, purges: Shared | None) -> AppSpec:
     server = config.server
     minimum, maximum = how_many(app)
     user, group = (server.user, server.group) if app.user is None and app.group is None else (app.user, app.group)
@@ -43,6 +44,7 @@ def _spec(name: str, app: App, config: Config, board: Board) -> AppSpec:
         max_requests=app.max_requests,
         max_memory=app.max_memory,
         idle_stop=app.idle_stop,
+        purges=purges,
     )
 
 

@@ -41,8 +41,9 @@ class EdgePlan:
         # One application is started after the other; what a worker does besides takes a fraction of a second.
         self.start_timeout = START_TIMEOUT + sum(app.start_timeout for app in config.inline_apps.values())
         self.steps = [f"the application {name}" for name in config.inline_apps]
-        self.apps = app_specs(config, board)
         self.identity = find_identity(server.user, server.group)
+        shared = share_cache(config, board, self.identity)
+        self.apps = app_specs(config, board, None if shared is None else shared.purges)
         if self.identity is not None:  # import it now: whoever the workers become may not be able to read it
             for app in config.apps.values():
                 negotiator(app.websocket_message_limit)
@@ -58,7 +59,7 @@ class EdgePlan:
             {app.name: app.rows for app in self.apps},
             {**register_upstreams(config, board), **register_destinations(streams, board)},
             streams,
-            share_cache(config, board, self.identity),
+            shared,
             self.workers,
             {names: register_cache(board, *names) for names in caching_routes(config)},
         )

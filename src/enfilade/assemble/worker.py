@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from enfilade.app import connect
 from enfilade.assemble.app_links import AppLinks
 from enfilade.assemble.apps import start_app
 from enfilade.assemble.caching import SharedCache, Stores, cache_filter, open_stores
@@ -22,6 +23,7 @@ from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
 from enfilade.assemble.upstream_rows import UpstreamRows
 from enfilade.assemble.upstreams import Upstreams
+from enfilade.cache.purges import Purges
 from enfilade.config.schema import CacheRules, Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
@@ -141,6 +143,9 @@ class EdgeWorker:
             sink.close()
 
     async def _start_apps(self) -> None:
+        if self._prepared.cache is not None:
+            purges = self._prepared.cache.purges
+            connect(Purges(purges.cells, purges.locked))
         try:
             for step, (name, app) in enumerate(self._config.inline_apps.items()):
                 self._control.starts(step)

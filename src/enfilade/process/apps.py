@@ -155,6 +155,8 @@ class Apps:
         self._selector.register(process.channel, selectors.EVENT_READ, partial(self._hear, member))
         for pipe in process.pipes:
             self._selector.register(pipe, selectors.EVENT_READ, partial(self._read, pipe))
+        if spec.purges is not None:
+            process.send({"purges": True}, spec.purges.fd)
         process.send({"start": spec.start})
         return worker
 

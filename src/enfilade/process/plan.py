@@ -37,6 +37,7 @@ from enfilade.process.app_rows import AppRows
 from enfilade.process.board import Board, Column
 from enfilade.process.control import Control
 from enfilade.process.privileges import Identity
+from enfilade.process.shared import Shared
 from enfilade.process.sockets import ListenSpec
 
 Sockets = Mapping[ListenSpec, Sequence[socket.socket]]
@@ -58,6 +59,7 @@ class AppSpec:
     - `memory`: bytes of address space, `files`: descriptors (setrlimit(2)).
     - `minimum`, `maximum`: how many processes. `idle_stop`: seconds without a request after which there are none.
     - `max_requests`, `max_memory` (bytes, resident): when one is replaced by another.
+    - `purges`: memory with what is purged from the cache (cache/purges.py); None: there is no cache.
     - `start_timeout`: seconds in which one must be ready. `drain_timeout`: seconds that it may take to finish.
     """
 
@@ -77,6 +79,7 @@ class AppSpec:
     max_requests: int = 0
     max_memory: int = 0
     idle_stop: float = 0.0
+    purges: Shared | None = None
 
 
 class Plan(Protocol):

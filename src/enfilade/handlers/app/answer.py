@@ -24,6 +24,7 @@ from enfilade.exchange.exchange import Exchange
 from enfilade.exchange.pending import Pending
 from enfilade.exchange.response import FileSlice, Response
 from enfilade.handlers.app.heads import BadAnswer, Head, Silent, WrongLength, asgi_head, checked_status, has_body
+from enfilade.handlers.app.tagging import tagged
 from enfilade.http.fields import NO_FIELDS
 from enfilade.http.reasons import Reason, reason
 
@@ -56,13 +57,26 @@ class Answer:
     application picks it up from there, in the same turn of the loop.
     """
 
-    __slots__ = ("_failure", "_head", "left", "response", "state", "status", "stream", "trailers", "waiting", "x")
+    __slots__ = (
+        "_failure",
+        "_head",
+        "left",
+        "response",
+        "state",
+        "status",
+        "stream",
+        "tags",
+        "trailers",
+        "waiting",
+        "x",
+    )
 
     # Set by whoever calls the application: one flat `__init__` for both halves of the call.
     x: Exchange
     state: int
     response: Response | None
     waiting: Pending | None
+    tags: list[bytes]
     _failure: Reason | None
 
     # -- what the application sends
@@ -193,6 +207,8 @@ class Answer:
         return wait
 
     def _deliver(self, response: Response) -> None:
+        if self.tags:
+            response = tagged(response, self.tags)
         if self.waiting is None or self.waiting.response is None:
             self.response = response
             if self.waiting is not None:

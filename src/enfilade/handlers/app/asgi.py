@@ -16,6 +16,7 @@ from enfilade.exchange.response import Response
 from enfilade.exchange.tasks import start
 from enfilade.handlers.app.answer import COMPLETE, GONE, WAITING, Answer, Message
 from enfilade.handlers.app.heads import BadAnswer, checked
+from enfilade.handlers.app.tagging import TAGS
 from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
@@ -62,6 +63,7 @@ class AsgiHandler:
     def run(self, cycle: Cycle, scope: Scope) -> Response | Awaitable[Response]:
         """Call the application for `cycle`. Its answer, at once if it gave one in its first step."""
         loop = get_running_loop()
+        TAGS.set(cycle.tags)
         try:
             coro = self.app(scope, cycle.receive, cycle.send)
         except Exception as error:  # a callable that is no coroutine function raises when it is called
@@ -90,6 +92,7 @@ class Cycle(Answer):
         self.state = WAITING
         self.response = self.waiting = self._failure = None
         self.task: asyncio.Task[None] | None = None
+        self.tags = []
         self._listeners: list[asyncio.Future[None]] = []
         self._body_read = False
 

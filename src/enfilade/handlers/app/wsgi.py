@@ -21,6 +21,7 @@ from enfilade.exchange.response import FileSlice, Response
 from enfilade.handlers.app.answer import ClientDisconnected, log
 from enfilade.handlers.app.environ import Environ, make_environ
 from enfilade.handlers.app.heads import BadAnswer, Head, Silent, WrongLength, checked_status, has_body, wsgi_head
+from enfilade.handlers.app.tagging import TAGS, tagged
 from enfilade.handlers.app.threads import ThreadPool
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason, reason
@@ -83,8 +84,8 @@ class WsgiHandler:
 class Call:
     """One call of an application. `run` and what it calls happen in a thread; `post` hands over to the loop."""
 
-    __slots__ = ("_complete", "_gone", "_handler", "_head", "_input", "_left", "_room", "_status", "_stream", "_unread",
-                 "waiting", "x")  # fmt: skip
+    __slots__ = ("_complete", "_gone", "_handler", "_head", "_input", "_left", "_room", "_status", "_stream", "_tags",
+                 "_unread", "waiting", "x")  # fmt: skip
 
     def __init__(self, handler: WsgiHandler, x: Exchange, body: BytesIO | BufferedReader) -> None:
         self._handler = handler
@@ -94,6 +95,7 @@ class Call:
         self._status = 0
         self._head: Head | None = None
         self._stream: Stream | None = None
+        self._tags: list[bytes] = []
         self._complete = False
         self._gone = False
 
@@ -104,6 +106,7 @@ class Call:
         if self._gone:  # while it was queued
             return
         handler = self._handler
+        TAGS.set(self._tags)
         result: Any = None
         try:
             environ = make_environ(self.x, self._input, handler.multithread)
@@ -266,6 +269,8 @@ class Call:
         self._resolve(Response(499, NO_FIELDS, b"", _GONE))
 
     def _resolve(self, response: Response) -> None:
+        if self._tags:
+            response = tagged(response, self._tags)
         if not self.waiting.resolve(response) and isinstance(response.body, FileSlice):
             response.body.close()
 
