@@ -12,11 +12,12 @@ from cryptography import x509
 from enfilade.assemble.caching import cache_filter, nowhere
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.trial import NoMeter, NoTimer, NoWorker, try_out
+from enfilade.cache.filter import Cache
 from enfilade.config import Config, loads
 from enfilade.config.schema import CacheRules
 from enfilade.exchange.call import Call
 from enfilade.exchange.dispatch import Dispatcher
-from enfilade.exchange.exchange import Exchange, Filter, Handler
+from enfilade.exchange.exchange import Exchange, Handler
 from enfilade.exchange.response import Response
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.net.selfsigned import self_signed
@@ -89,7 +90,7 @@ class FakeParts(NoWorker):
     def meter(self, site: str, pattern: str) -> None:
         self.meters.append((site, pattern))
 
-    def cache(self, rules: CacheRules, site: str, pattern: str) -> Filter:
+    def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache:
         return cache_filter(rules, self.stores, NoMeter())
 
 

@@ -9,6 +9,9 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from enfilade.assemble.caching import rules_of
+from enfilade.cache.filter import Cache
+from enfilade.cache.purge_request import METHOD as PURGE
+from enfilade.cache.purge_request import PurgeMethod
 from enfilade.config.schema import CacheRules, Compression, Config, Fixed, HeaderRules, Log, Redirect, Route, Site
 from enfilade.config.schema import Proxy as ProxyTable
 from enfilade.exchange.chain import compile_chain, done_hooks
@@ -61,15 +64,17 @@ class Parts(Protocol):
     def app(self, name: str) -> Handler: ...
     def upstream(self, to: str | Sequence[str], balance: str | None) -> Upstream: ...
     def meter(self, site: str, pattern: str) -> Meter | None: ...
-    def cache(self, rules: CacheRules, site: str, pattern: str) -> Filter: ...
+    def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache: ...
     def tls(self, site: str) -> object | None: ...
 
 
 class Target(NamedTuple):
-    """What a pattern leads to. `mount`: None for what the pattern's `*` gives."""
+    """What a pattern leads to. `mount`: None for what the pattern's `*` gives. `purge`: where PURGE for it goes; None: with the
+    other methods."""
 
     route: CompiledRoute
     mount: str | None
+    purge: CompiledRoute | None
 
 
 class CompiledSite:
@@ -101,9 +106,13 @@ class CompiledSite:
     def _look_up(self, method: str, path: str) -> Match:
         if method == "TRACE" or path == "*":
             return self._server
+        if method == PURGE:
+            cached = self._table.find("GET", path)
+            if isinstance(cached, Found) and cached.target.purge is not None:
+                return Match(cached.target.purge, cached.params, cached.mount)
         found = self._table.find(method, path)
         if isinstance(found, Found):
-            route, mount = found.target
+            route, mount, _ = found.target
             return Match(route, found.params, found.mount if mount is None else mount)
         return self._missing if found is None else self._refusal(found)
 
@@ -150,17 +159,21 @@ def compile_route(site_name: str, pattern: str, config: Config, site: Site, part
     """One line of a site."""
     route = site.routes[pattern]
     filters = filters_of(config, site, route, parts)
+    meter = parts.meter(site_name, pattern)
+
+    def compiled(filters: list[Filter], handler: Handler) -> CompiledRoute:
+        return CompiledRoute(site_name, pattern, compile_chain(filters, handler), done_hooks(filters), meter)
+
     rules = rules_of(site, route)
+    purge = None
     if rules is not None:
-        filters = in_order([*filters, parts.cache(rules, site_name, pattern)])
-    compiled = CompiledRoute(
-        site_name,
-        pattern,
-        compile_chain(filters, handler_of(pattern, route, parts)),
-        done_hooks(filters),
-        parts.meter(site_name, pattern),
-    )
-    return Target(compiled, None if route.mount is True else "" if route.mount is False else route.mount.rstrip("/"))
+        cache = parts.cache(rules, site_name, pattern)
+        token = config.cache.purge_token
+        if token is not None:
+            purge = compiled(filters, PurgeMethod(token, cache.keeper.purges, cache.keys))
+        filters = in_order([*filters, cache])
+    mount = None if route.mount is True else "" if route.mount is False else route.mount.rstrip("/")
+    return Target(compiled(filters, handler_of(pattern, route, parts)), mount, purge)
 
 
 def handler_of(pattern: str, route: Route, parts: Parts) -> Handler:

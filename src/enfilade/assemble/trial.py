@@ -13,12 +13,13 @@ from enfilade.assemble.balance import make_upstream
 from enfilade.assemble.caching import cache_filter, nowhere, rules_of
 from enfilade.assemble.certificates import peer_context, read_context
 from enfilade.assemble.sites import POLICIES, handler_of
+from enfilade.cache.filter import Cache
 from enfilade.cache.reasons import Kind
 from enfilade.config.errors import Path, dotted
 from enfilade.config.report import Report
 from enfilade.config.schema import CacheRules, Config, PeerTls, Policies, Route, Site, Tls
 from enfilade.config.schema import Upstream as UpstreamTable
-from enfilade.exchange.exchange import Filter, Handler
+from enfilade.exchange.exchange import Handler
 from enfilade.handlers.respond import Respond
 from enfilade.observe.log import LogSink
 from enfilade.upstream.upstream import Upstream
@@ -59,7 +60,7 @@ class NoWorker:
     def meter(self, site: str, pattern: str) -> None:
         return None
 
-    def cache(self, rules: CacheRules, site: str, pattern: str) -> Filter:
+    def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache:
         return cache_filter(rules, nowhere(), NoMeter())
 
     def tls(self, site: str) -> None:

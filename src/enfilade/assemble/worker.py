@@ -23,11 +23,13 @@ from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
 from enfilade.assemble.upstream_rows import UpstreamRows
 from enfilade.assemble.upstreams import Upstreams
+from enfilade.cache.filter import Cache
+from enfilade.cache.purge_request import purge_as_asked
 from enfilade.cache.purges import Purges
 from enfilade.config.schema import CacheRules, Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
-from enfilade.exchange.exchange import Filter, Handler, Match, Meter, Route
+from enfilade.exchange.exchange import Handler, Match, Meter, Route
 from enfilade.handlers.admin import Admin
 from enfilade.handlers.app.running import RunningApp
 from enfilade.http.addresses import Networks
@@ -212,7 +214,7 @@ class EdgeWorker:
     def meter(self, site: str, pattern: str) -> Meter:
         return RouteMeter(self._column.cells, self._prepared.route_rows[site, pattern])
 
-    def cache(self, rules: CacheRules, site: str, pattern: str) -> Filter:
+    def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache:
         if self._stores is None:
             assert self._prepared.cache is not None, "some route caches"
             self._stores = open_stores(self._config, self._prepared.cache, self._prepared.workers)
@@ -260,13 +262,13 @@ class EdgeWorker:
                 "/metrics": lambda: (CONTENT_TYPE.encode(), all_metrics(board, apps, upstreams())),
                 "/status": lambda: (b"application/json", msgspec.json.encode(full_status(board, apps, upstreams()))),
             },
-            actions={"/reload": self._ask_reload, "/stop": self._ask_stop},
+            actions={"/reload": self._ask_reload, "/stop": self._ask_stop, "/purge": self._purge},
             token=self._config.server.admin_token,
         )
         # Its exchanges are counted nowhere: who looks at the figures must not change them.
         return Match(Route("admin", "/*", handler), {}, "")
 
-    async def _ask_reload(self) -> tuple[int, object]:
+    async def _ask_reload(self, _: bytes) -> tuple[int, object]:
         """Ask for it, and wait how it went."""
         before = read_status(self._prepared.board)
         self._control.ask(Wish.RELOAD)
@@ -278,9 +280,15 @@ class EdgeWorker:
                 return 409, {"reloaded": False, "generation": now["generation"], "why": "the log says why"}
             await asyncio.sleep(BOARD_LOOK)
 
-    async def _ask_stop(self) -> tuple[int, object]:
+    async def _ask_stop(self, _: bytes) -> tuple[int, object]:
         self._control.ask(Wish.STOP)
         return 202, {"stopping": True}
+
+    async def _purge(self, body: bytes) -> tuple[int, object]:
+        cache = self._prepared.cache
+        if cache is None:
+            return 409, {"purged": [], "why": "nothing is cached"}
+        return purge_as_asked(Purges(cache.purges.cells, cache.purges.locked), body)
 
 
 def _always(match: Match, request: Request, ends: Ends) -> Match:

@@ -15,10 +15,10 @@ class Cache(Filter):
 
     def __init__(self, keeper: Keeper, keys: KeyRules, meter: Meter, claims: Claims | None = None) -> None:
         self._claims = claims
-        self._keeper = keeper
-        self._keys = keys
+        self.keeper = keeper
+        self.keys = keys
         self._meter = meter
 
     def around(self, handler: Handler) -> Handler:
         """See `Filter.around`."""
-        return Front(handler, self._keeper, self._keys, self._meter, self._claims)
+        return Front(handler, self.keeper, self.keys, self._meter, self._claims)

@@ -37,7 +37,7 @@ ALL = KeyRules()
 
 def make_key(request: Request, rules: KeyRules) -> bytes:
     """The primary key (RFC 9111 section 2). Its parts are separated by NUL, which none of them can have in it."""
-    parts = [request.scheme.encode(), origin_host(request), request.raw_path, _query(request.query, rules)]
+    parts = [request.scheme.encode(), origin_host(request), request.raw_path, keyed_query(request.query, rules)]
     for read in rules.parts:
         value = read(request.fields)
         parts.append(_ABSENT if value is None else value)
@@ -92,7 +92,8 @@ def directories(path: bytes) -> list[bytes]:
     return found
 
 
-def _query(query: bytes, rules: KeyRules) -> bytes:
+def keyed_query(query: bytes, rules: KeyRules) -> bytes:
+    """What of `query` belongs to the key."""
     if not query or (rules.query is None and not rules.ignore_query and not rules.sort_query):
         return query
     kept = [

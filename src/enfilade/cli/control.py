@@ -172,19 +172,26 @@ def _signal(running: Running, number: int) -> None:
 
 def ask(server: Server) -> dict[str, Any]:
     """What the admin listener says at /status; ends the command where it says nothing."""
+    return ask_admin(server, "GET", "/status")
+
+
+def ask_admin(server: Server, method: str, path: str, question: object = None) -> dict[str, Any]:
+    """What the admin listener answers, to the JSON of `question` if there is one; ends the command where that is no success."""
     connection = _connect(server)
-    token = {"Authorization": f"Bearer {server.admin_token}"} if server.admin_token else {}
+    fields = {"Authorization": f"Bearer {server.admin_token}"} if server.admin_token else {}
+    if question is not None:
+        fields["Content-Type"] = "application/json"
     try:
-        connection.request("GET", "/status", headers=token)
+        connection.request(method, path, None if question is None else json.dumps(question), fields)
         response = connection.getresponse()
         body = response.read()
     except (OSError, HTTPException) as error:
         fail(f"no server answers at {server.admin}: {error}")
     finally:
         connection.close()
+    facts: dict[str, Any] = json.loads(body) if response.getheader("Content-Type") == "application/json" else {}
     if response.status != 200:
-        fail(f"the server at {server.admin} answers {response.status} {response.reason}")
-    facts: dict[str, Any] = json.loads(body)
+        fail(facts.get("why") or f"the server at {server.admin} answers {response.status} {response.reason}")
     return facts
 
 

@@ -1,4 +1,4 @@
-"""The admin listener: metrics and status to read, reload and stop to ask for. Off unless the configuration names it."""
+"""The admin listener: metrics and status to read, reload, stop and purge to ask for. Off unless the configuration names it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ NO_ROUTE = reason("no_route")
 REFUSED = reason("admin_refused")
 JSON = (b"content-type", b"application/json")
 NO_STORE = (b"cache-control", b"no-store")
+TOO_LARGE = reason("body_too_large")
+MAX_BODY = 1 << 20
+"""Bytes of what is asked for."""
 LOCAL_HOSTS = frozenset(("localhost", "127.0.0.1", "::1", ""))
 
 Reader = Callable[[], tuple[bytes, bytes]]
-Action = Callable[[], Awaitable[tuple[int, object]]]
+Action = Callable[[bytes], Awaitable[tuple[int, object]]]
 
 
 class Admin:
-    """`readers` answer GET with a media type and a body, `actions` POST with a status and what becomes JSON.
+    """`readers` answer GET with a media type and a body; `actions` take the body of a POST, and answer it with a status and what
+    becomes JSON.
 
     Without a token only who names this machine is heard, which a web page that points a name of its own at us does not; with
     one, who knows it. POST must say that it is JSON: a form of another site's page cannot.
@@ -52,7 +56,7 @@ class Admin:
             return refuse_method(x, ("POST",))
         if (request.fields.get(b"content-type") or b"").partition(b";")[0].strip().lower() != b"application/json":
             return error_response(REFUSED, x)
-        return _act(action)
+        return _act(action, x)
 
     def _trusts(self, x: Exchange) -> bool:
         fields = x.request.fields
@@ -61,6 +65,11 @@ class Admin:
         return x.request.host in LOCAL_HOSTS and b"origin" not in fields
 
 
-async def _act(action: Action) -> Response:
-    status, facts = await action()
+async def _act(action: Action, x: Exchange) -> Response:
+    body = b""
+    while piece := await x.body.read():
+        body += piece
+        if len(body) > MAX_BODY:
+            return error_response(TOO_LARGE, x)
+    status, facts = await action(body)
     return Response(status, Fields([JSON, NO_STORE]), msgspec.json.encode(facts))

@@ -95,6 +95,7 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("bad_websocket", 400, _C, "info", "The WebSocket handshake is malformed."),
     ("websocket_version", 426, _C, "info", "Only version 13 of WebSocket is spoken here."),
     ("admin_refused", 403, _C, "notice", "The admin listener does not hear this request."),
+    ("purge_refused", 401, _C, "notice", "Only who has the token may purge."),
     ("websocket_refused", 403, _A, "debug", "The application refused the WebSocket."),
     ("bad_frame", 0, _C, "info", "A WebSocket frame is malformed."),
     # -- applications

@@ -74,3 +74,11 @@ class Cache(Table, frozen=True):
     memcached: Annotated[str | None, Text("A Memcached that several servers share: `host:port`, or `unix:/path`.")] = (
         None
     )
+    purge_token: Annotated[
+        str | None,
+        Meta(min_length=1),
+        Text(
+            "Who sends it as `Authorization: Bearer TOKEN` may purge by `PURGE` requests to any route that caches. Without it "
+            "there are no such requests."
+        ),
+    ] = None
