@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from enfilade.assemble.caching import Stores
 from enfilade.assemble.upstream_rows import UpstreamStatus
+from enfilade.cache.stores.memory import Memory
 from enfilade.observe.metrics import Sample, bound_label, render
 from enfilade.process.app_rows import AppStatus, read_apps
 from enfilade.process.board import Board
@@ -25,9 +27,23 @@ def full_status(board: Board, apps: Collection[str], upstreams: Sequence[Upstrea
     return FullStatus(**read_status(board, apps), upstreams=[*upstreams])
 
 
-def all_metrics(board: Board, apps: Collection[str], upstreams: Sequence[UpstreamStatus]) -> bytes:
-    """All metrics, as Prometheus reads them."""
-    return render(board, [*_of_upstreams(upstreams), *_of_apps(read_apps(board, apps))])
+def all_metrics(
+    board: Board, apps: Collection[str], upstreams: Sequence[UpstreamStatus], stores: Stores | None = None
+) -> bytes:
+    """All metrics, as Prometheus reads them. `stores`: of the cache, if there is one."""
+    return render(board, [*_of_upstreams(upstreams), *_of_apps(read_apps(board, apps)), *_of_cache(stores)])
+
+
+def _of_cache(stores: Stores | None) -> Iterator[Sample]:
+    if stores is None:
+        return
+    yield "enfilade_cache_purges_total", (), stores.purges.count
+    if isinstance(stores.memory, Memory):
+        figures = stores.memory.figures()
+        labels = (("store", "memory"),)
+        yield "enfilade_cache_objects", labels, figures.objects
+        yield "enfilade_cache_bytes", labels, figures.used
+        yield "enfilade_cache_evictions_total", labels, figures.evicted
 
 
 def _of_upstreams(upstreams: Iterable[UpstreamStatus]) -> Iterator[Sample]:

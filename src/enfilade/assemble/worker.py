@@ -15,6 +15,7 @@ import msgspec
 from enfilade.app import connect
 from enfilade.assemble.app_links import AppLinks
 from enfilade.assemble.apps import start_app
+from enfilade.assemble.cache_view import view_cache
 from enfilade.assemble.caching import SharedCache, Stores, cache_filter, open_stores
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
@@ -259,9 +260,10 @@ class EdgeWorker:
         upstreams = partial(self._upstreams.status, board)
         handler = Admin(
             readers={
-                "/metrics": lambda: (CONTENT_TYPE.encode(), all_metrics(board, apps, upstreams())),
+                "/metrics": lambda: (CONTENT_TYPE.encode(), all_metrics(board, apps, upstreams(), self._stores)),
                 "/status": lambda: (b"application/json", msgspec.json.encode(full_status(board, apps, upstreams()))),
             },
+            questions={"/cache": self._view_cache},
             actions={"/reload": self._ask_reload, "/stop": self._ask_stop, "/purge": self._purge},
             token=self._config.server.admin_token,
         )
@@ -283,6 +285,12 @@ class EdgeWorker:
     async def _ask_stop(self, _: bytes) -> tuple[int, object]:
         self._control.ask(Wish.STOP)
         return 202, {"stopping": True}
+
+    async def _view_cache(self, query: dict[str, str]) -> tuple[int, object]:
+        try:
+            return 200, await view_cache(self._stores, self._prepared.board, query)
+        except ValueError as error:
+            return 400, {"why": str(error)}
 
     async def _purge(self, body: bytes) -> tuple[int, object]:
         cache = self._prepared.cache

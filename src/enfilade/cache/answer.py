@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 
 from enfilade.cache.freshen import answer_precondition
+from enfilade.cache.invalidate import untagged
 from enfilade.cache.partial import Part
 from enfilade.cache.reasons import CacheReason, cache_reason
 from enfilade.cache.status import cache_status
@@ -55,7 +56,7 @@ def part_of(stored: Stored, span: Span, part: Part, now: float) -> Response | No
 def whole(stored: Stored, *pairs: Pair) -> Response | None:
     """All of `stored`, with `pairs` behind its fields. None: its content is gone."""
     body = stored.content.read(0, stored.content.size)
-    return None if body is None else Response(stored.status, stored.fields.adding(*pairs), body)
+    return None if body is None else Response(stored.status, untagged(stored.fields).adding(*pairs), body)
 
 
 def conditionally(x: Exchange, stored: Stored, *pairs: Pair) -> Response | None:
@@ -85,7 +86,7 @@ def _parts(x: Exchange, stored: Stored, wanted: bytes, pairs: tuple[Pair, ...]) 
     body = content.read(0, content.size)
     if body is None:
         return None
-    fields = stored.fields.adding(*pairs)
+    fields = untagged(stored.fields).adding(*pairs)
     if isinstance(body, bytes):
         give = single_part(fields, spans[0], len(body), body, _no_file) if len(spans) == 1 else None
         return give or several_parts(fields, spans, len(body), body, _no_file)

@@ -10,6 +10,7 @@ from enfilade.cache import answer
 from enfilade.cache.decide import ORIGIN_FAILS, Use, on_error, use
 from enfilade.cache.download import Download
 from enfilade.cache.freshen import answer_precondition, fetching_fields, is_same, validating_fields
+from enfilade.cache.invalidate import untagged
 from enfilade.cache.keeper import Keeper
 from enfilade.cache.query import Query
 from enfilade.cache.reasons import OF_THE_REQUEST, CacheReason, cache_reason
@@ -208,6 +209,7 @@ class Flight:
     def _came(self, response: Response) -> None:
         """A new answer."""
         judged = self._keeper.judge(self.query, self._asked, self._asking, response.status, response.fields)
+        response = response.with_fields(untagged(response.fields))
         body = response.body
         if not isinstance(judged, CacheReason):
             judged = self._look_at_body(judged, response)

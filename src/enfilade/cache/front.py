@@ -16,7 +16,7 @@ from enfilade.cache.claims import FLOWING, LOOK, Claims
 from enfilade.cache.decide import Use, read_request, use
 from enfilade.cache.flight import Flight, Ground, Waiter, let_go
 from enfilade.cache.freshen import is_head_of
-from enfilade.cache.invalidate import SAFE
+from enfilade.cache.invalidate import SAFE, untagged
 from enfilade.cache.keeper import Asking, Keeper
 from enfilade.cache.key import KeyRules, make_key
 from enfilade.cache.partial import completing_fields, read_part, span_within
@@ -418,7 +418,7 @@ class Front:
             self._keeper.invalidate(request, response.status, response.fields, self._keys)
         elif query is not None and query.head and response.status == 200:
             self._update(query, x, asking, response)
-        return response.with_fields(response.fields.adding((b"cache-status", cache_status(why))))
+        return response.with_fields(untagged(response.fields).adding((b"cache-status", cache_status(why))))
 
     def _update(self, query: Query, x: Exchange, asking: Asking, response: Response) -> None:
         """HEAD confirms what is stored, or shows that it is outdated (RFC 9111 section 4.3.5)."""

@@ -17,6 +17,13 @@ MAX_TAGS = 128
 MAX_TAG = 256
 """Tags, or groups, that an answer may have, and bytes of each. (RFC 9875 section 2: 32 and 32 at least.)"""
 
+_TAG_FIELDS: tuple[tuple[bytes, bytes | None], ...] = (
+    (b"surrogate-key", None),
+    (b"cache-tag", b","),
+    (b"edge-cache-tag", b","),
+)
+"""Each with what stands between tags; None: blanks."""
+
 
 def target_uri(request: Request) -> bytes:
     """`http://host/path?query`, as the rooms have normalised it, without a port that the scheme implies."""
@@ -53,10 +60,16 @@ def tags(fields: Fields) -> tuple[bytes, ...] | None:
     """The tags of an answer: Surrogate-Key, between blanks; Cache-Tag and Edge-Cache-Tag, between commas. None: more, or longer
     ones, than are kept: such an answer is better not stored than stored and missed by a purge."""
     found: list[bytes] = []
-    for name, separator in ((b"surrogate-key", None), (b"cache-tag", b","), (b"edge-cache-tag", b",")):
+    for name, separator in _TAG_FIELDS:
         for value in fields.all(name):
             found += [tag for part in value.split(separator) if (tag := part.strip(b" \t"))]
     return _bounded(found)
+
+
+def untagged(fields: Fields) -> Fields:
+    """What of `fields` goes on to clients: tags are between an origin and its cache."""
+    names = [name for name, _ in _TAG_FIELDS if name in fields]
+    return fields.without(*names) if names else fields
 
 
 def _bounded(found: list[bytes]) -> tuple[bytes, ...] | None:

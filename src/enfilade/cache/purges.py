@@ -89,6 +89,11 @@ class Purges:
         """What an answer that is asked for now will carry. While it stays, whatever `look` said stays true."""
         return self._cells[_GENERATION]
 
+    @property
+    def count(self) -> int:
+        """Purges since the memory was made."""
+        return self._cells[_COUNT]
+
     def look(self, places: Iterable[int], generation: int) -> State:
         """What the purges since `generation` made of an answer with the names of `places`."""
         cells = self._cells

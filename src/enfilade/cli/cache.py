@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
 
 import click
 
+from enfilade.cache.listing import ORDERS
 from enfilade.cache.purge_text import purge_name
 from enfilade.cli.common import config_file, config_option, fail, load_or_fail
 from enfilade.cli.control import ask_admin
+from enfilade.cli.status import table
 from enfilade.config import Server
 
 
@@ -32,17 +37,96 @@ def purge(names: tuple[str, ...], file: str | None, soft: bool, as_json: bool) -
       enfilade purge --soft "https://shop.example.com/products/*"
       enfilade purge -c /etc/enfilade.toml "*"
     """
-    for name in names:
-        try:
-            purge_name(name)
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="NAME") from None
-    facts = ask_admin(server_of(file), "POST", "/purge", {"purge": names, "soft": soft})
+    wanted = {"purge": [checked(name) for name in names], "soft": soft}
+    facts = ask_admin(server_of(file), "POST", "/purge", wanted)
     if as_json:
         click.echo(json.dumps(facts))
         return
     for name in facts["purged"]:
         click.echo(f"{name}: {'stale' if facts['soft'] else 'purged'}")
+
+
+@click.command()
+@click.argument("name", required=False)
+@config_option
+@click.option(
+    "--by", type=click.Choice(ORDERS), default="size", show_default=True, help="The largest or the youngest first."
+)
+@click.option(
+    "--top", type=click.IntRange(0, 1000), default=20, show_default=True, help="How many are listed of each store."
+)
+@click.option("--json", "as_json", is_flag=True, help="Everything that is known, as JSON.")
+def cache(name: str | None, file: str | None, by: str, top: int, as_json: bool) -> None:
+    """Show what a running server has stored: all of it, or what NAME would purge. The server needs an admin listener.
+
+    \b
+    Examples:
+      enfilade cache
+      enfilade cache --by age --top 5
+      enfilade cache https://shop.example.com/prices
+      enfilade cache user:7 --json
+    """
+    if name is not None:
+        checked(name)
+    query = {"by": by, "top": top} | ({} if name is None else {"name": name})
+    facts = ask_admin(server_of(file), "GET", f"/cache?{urlencode(query)}")
+    click.echo(json.dumps(facts) if as_json else "\n".join(show_cache(facts)))
+
+
+def checked(name: str) -> str:
+    """`name`; ends the command where it means nothing."""
+    try:
+        purge_name(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="NAME") from None
+    return name
+
+
+def show_cache(facts: Mapping[str, Any]) -> Iterator[str]:
+    for store in facts["stores"]:
+        left = "" if store["evictions"] is None else f"; {store['evictions']} had to leave"
+        used = f"{size(store['used'])} of {size(store['budget'])} in use"
+        yield f"{store['store']}: {store['answers']} answers, {size(store['bytes'])}; {used}{left}"
+    yield f"names purged: {facts['purges']}"
+    if facts["routes"]:
+        rows = [{**row, "hit ratio": hit_ratio(row)} for row in facts["routes"]]
+        yield from ("", "routes", *table({key: key for key in _RESULTS}, rows))
+    if facts["answers"]:
+        yield from ("", "answers", *table({key: key for key in _ANSWER}, [answer_row(a) for a in facts["answers"]]))
+
+
+_RESULTS = ("site", "route", "hit ratio", "hit", "stale", "miss", "bypass")
+_ANSWER = ("address", "store", "state", "status", "size", "age", "fresh for", "varies by", "tags")
+
+
+def hit_ratio(row: Mapping[str, Any]) -> str:
+    """Of the requests that the cache could have answered."""
+    hits = row["hit"] + row["stale"]
+    return f"{hits / (hits + row['miss']):.1%}" if hits + row["miss"] else "-"
+
+
+def answer_row(answer: Mapping[str, Any]) -> dict[str, str]:
+    varies = ", ".join(f"{name}: {'-' if value is None else value}" for name, value in answer["varies"].items())
+    return {
+        "address": answer["url"],
+        "store": answer["store"],
+        "state": answer["state"],
+        "status": str(answer["status"]),
+        "size": size(answer["size"]),
+        "age": f"{answer['age']} s",
+        "fresh for": f"{answer['ttl']} s",
+        "varies by": varies or "-",
+        "tags": " ".join(answer["tags"]) or "-",
+    }
+
+
+def size(count: int) -> str:
+    """Bytes, as people read them."""
+    for unit in ("bytes", "KB", "MB"):
+        if count < 10 * 1024:
+            return f"{count} {unit}"
+        count //= 1024
+    return f"{count} GB"
 
 
 def server_of(file: str | None) -> Server:

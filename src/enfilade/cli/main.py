@@ -21,6 +21,7 @@ COMMANDS = {
     "stop": ("enfilade.cli.control", "Stop a running server."),
     "status": ("enfilade.cli.control", "Show a running server and its workers."),
     "purge": ("enfilade.cli.cache", "Let answers that a running server has stored not be used again."),
+    "cache": ("enfilade.cli.cache", "Show what a running server has stored."),
     "register": ("enfilade.cli.register", "Tell edges that a server is there, as long as it runs."),
     "version": ("enfilade.cli.inspect", "Print the version."),
 }

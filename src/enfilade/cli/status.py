@@ -26,24 +26,24 @@ def _lines(facts: Facts) -> Iterator[str]:
         return
     yield f"running, pid {facts['pid']}, generation {facts['generation']}, since {_time(facts['started'])}"
     yield f"reloads: {facts['reloads']} done, {facts['reloads_refused']} refused; edge workers restarted: {facts['restarts']}"
-    yield from ("", "edge workers", *_table(_EDGE_WORKER, facts["workers"]))
+    yield from ("", "edge workers", *table(_EDGE_WORKER, facts["workers"]))
     for app in facts["apps"]:
         causes = ", ".join(f"{count} {cause}" for cause, count in app["restarts"].items())
         yield from ("", f"application {app['app']}: {_load(app)}, {app['requests']} requests; restarts: {causes}")
-        yield from _table(_APP_WORKER, app["workers"])
+        yield from table(_APP_WORKER, app["workers"])
     for upstream in facts["upstreams"]:
         in_flight = sum(peer["in_flight"] for peer in upstream["peers"])
         breakers = f"; breaker open in workers: {upstream['breaker_open']}" if upstream["breaker_open"] else ""
         load = _load({**upstream, "in_flight": in_flight})
         yield from ("", f"upstream {upstream['upstream']}: {load}, {upstream['retries']} retries{breakers}")
-        yield from _table(_PEER, upstream["peers"])
+        yield from table(_PEER, upstream["peers"])
 
 
 def _load(facts: Facts) -> str:
     return f"{facts['in_flight']} in flight, {facts['queue']} queued"
 
 
-def _table(columns: Mapping[str, str], rows: Sequence[Facts]) -> Iterator[str]:
+def table(columns: Mapping[str, str], rows: Sequence[Facts]) -> Iterator[str]:
     """The titles and the rows, each column as wide as it must be."""
     cells = [list(columns), *([_cell(key, row[key]) for key in columns.values()] for row in rows)]
     if rows:

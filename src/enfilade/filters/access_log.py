@@ -27,7 +27,7 @@ FORMATS: dict[str, str | list[str]] = {
     ' "{referer}" "{user_agent}"',
     "json": [
         "time", "client_ip", "method", "host", "target", "version", "tls", "status", "bytes", "duration", "reason",
-        "request_id", "user_agent", "referer", "site", "route",
+        "request_id", "user_agent", "referer", "site", "route", "cache",
     ],
 }  # fmt: skip
 """The NCSA formats (no identd, no user), and the fields of a JSON line."""
@@ -84,8 +84,10 @@ FIELDS: dict[str, Getter] = {
     "referer": lambda r, _: _text(r.request.fields.get(b"referer")),
     "site": lambda r, _: r.route.site or None,
     "route": lambda r, _: r.route.pattern or None,
+    "cache": lambda r, _: _cache_word(r.fields),
 }
 """What can be logged, by name. Besides: `request.NAME` and `response.NAME`, any header field of either.
+`cache` is what our own value of Cache-Status says in one word: its `detail`, or else `hit` or the reason of its `fwd`.
 `bytes` are those of the body; `duration` is in seconds; both times say when the request's head was complete, in UTC."""
 
 
@@ -214,3 +216,14 @@ def _compile_json(names: Sequence[str]) -> Callable[[tuple[Any, ...], float], by
 
 def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("utf-8", "surrogateescape")
+
+
+def _cache_word(fields: Fields) -> str | None:
+    values = fields.all(b"cache-status")
+    if not values or not values[-1].startswith(
+        b"enfilade;"
+    ):  # RFC 9211 section 2: who is nearest to the client adds to the end
+        return None
+    said = dict(part.strip().partition(b"=")[::2] for part in values[-1].split(b";")[1:])
+    word = said.get(b"detail") or (b"hit" if b"hit" in said else said.get(b"fwd", b""))
+    return word.decode("latin-1").replace("-", "_") or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -23,20 +24,30 @@ MAX_BODY = 1 << 20
 """Bytes of what is asked for."""
 LOCAL_HOSTS = frozenset(("localhost", "127.0.0.1", "::1", ""))
 
+Answer = tuple[int, object]
+"""A status, and what becomes JSON."""
 Reader = Callable[[], tuple[bytes, bytes]]
-Action = Callable[[bytes], Awaitable[tuple[int, object]]]
+Question = Callable[[dict[str, str]], Awaitable[Answer]]
+Action = Callable[[bytes], Awaitable[Answer]]
 
 
 class Admin:
-    """`readers` answer GET with a media type and a body; `actions` take the body of a POST, and answer it with a status and what
-    becomes JSON.
+    """`readers` answer GET with a media type and a body. `questions` answer GET, of whose query they take what it names, and
+    `actions` POST, of which they take the body.
 
     Without a token only who names this machine is heard, which a web page that points a name of its own at us does not; with
     one, who knows it. POST must say that it is JSON: a form of another site's page cannot.
     """
 
-    def __init__(self, readers: dict[str, Reader], actions: dict[str, Action], token: str | None = None) -> None:
+    def __init__(
+        self,
+        readers: dict[str, Reader],
+        questions: dict[str, Question],
+        actions: dict[str, Action],
+        token: str | None = None,
+    ) -> None:
         self._readers = readers
+        self._questions = questions
         self._actions = actions
         self._token = None if token is None else b"Bearer " + token.encode()
 
@@ -44,9 +55,12 @@ class Admin:
         request = x.request
         if not self._trusts(x):
             return error_response(REFUSED, x)
-        if request.path in self._readers:
+        question = self._questions.get(request.path)
+        if question is not None or request.path in self._readers:
             if request.method not in ("GET", "HEAD"):
                 return refuse_method(x, ("GET", "HEAD"))
+            if question is not None:
+                return _answered(question(dict(parse_qsl(request.query.decode("latin-1")))))
             media, body = self._readers[request.path]()
             return Response(200, Fields([(b"content-type", media), NO_STORE]), body)
         action = self._actions.get(request.path)
@@ -71,5 +85,9 @@ async def _act(action: Action, x: Exchange) -> Response:
         body += piece
         if len(body) > MAX_BODY:
             return error_response(TOO_LARGE, x)
-    status, facts = await action(body)
+    return await _answered(action(body))
+
+
+async def _answered(answering: Awaitable[Answer]) -> Response:
+    status, facts = await answering
     return Response(status, Fields([JSON, NO_STORE]), msgspec.json.encode(facts))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypedDict
 
 from enfilade.http.reasons import REASONS, Reason
 
@@ -120,6 +120,30 @@ class CacheMeter:
 
     def count(self, result: int) -> None:
         self._cells[self._first + result] += 1
+
+
+class RouteResults(TypedDict):
+    """Requests to the cache of a route, by how they were answered."""
+
+    site: str
+    route: str
+    hit: int
+    stale: int
+    miss: int
+    bypass: int
+
+
+def read_cache_results(board: Board) -> list[RouteResults]:
+    """Of every route that ever had a cache, over all processes."""
+    found = []
+    for block in board.blocks():
+        if block.name == "cache":
+            labels = dict(block.labels)
+            hit, stale, miss, bypass = board.totals(block.first, block.size)
+            found.append(
+                RouteResults(site=labels["site"], route=labels["route"], hit=hit, stale=stale, miss=miss, bypass=bypass)
+            )
+    return found
 
 
 # -- the rows of connections: opened and open by protocol, bytes, rejects by reason
@@ -233,6 +257,10 @@ FAMILIES = {
         "counter",
         "Requests to routes with a cache, by result: hit, stale, miss (the origin was asked), bypass (the cache was not).",
     ),
+    "enfilade_cache_objects": _Family("gauge", "Answers in a store of the cache."),
+    "enfilade_cache_bytes": _Family("gauge", "Bytes that a store of the cache has in use."),
+    "enfilade_cache_evictions_total": _Family("counter", "Answers that had to leave a store of the cache for others."),
+    "enfilade_cache_purges_total": _Family("counter", "Names that were purged from the cache, by whomever."),
     "enfilade_connections_opened_total": _Family("counter", "Connections that were opened, by protocol."),
     "enfilade_connections_open": _Family("gauge", "Connections open now, by protocol."),
     "enfilade_received_bytes_total": _Family("counter", "Bytes received from clients, inside TLS."),

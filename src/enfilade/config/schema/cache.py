@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from enfilade.config.schema.leaves import Duration, FilePath, Positive, RedisUrl, Size, Table, Text
+from enfilade.config.schema.leaves import Duration, FilePath, Positive, RedisUrl, Size, Table, Text, Token
 
 
 class CacheRules(Table, frozen=True):
@@ -75,8 +75,7 @@ class Cache(Table, frozen=True):
         None
     )
     purge_token: Annotated[
-        str | None,
-        Meta(min_length=1),
+        Token | None,
         Text(
             "Who sends it as `Authorization: Bearer TOKEN` may purge by `PURGE` requests to any route that caches. Without it "
             "there are no such requests."
