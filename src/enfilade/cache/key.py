@@ -74,7 +74,7 @@ def url_name(uri: bytes, rules: KeyRules = ALL) -> bytes:
     host, slash, target = rest.partition(b"/")
     path, _, query = target.partition(b"?")
     name = b"url:" + without_port(host.lower(), scheme) + (slash or b"/") + path
-    query = _query(query, rules)
+    query = keyed_query(query, rules)
     return name + b"?" + query if query else name
 
 
