@@ -13,6 +13,7 @@ from typing import Any
 from enfilade.http.ends import Ends
 from enfilade.http.fields import NO_FIELDS, Fields, Pair
 from enfilade.process.channel import Channel
+from enfilade.process.shared import Shared
 from enfilade.wire.events import (
     ConnectionClosed,
     DataReceived,
@@ -43,11 +44,12 @@ SPEC: dict[str, Any] = {
 
 
 class Program:
-    """`source` becomes the module `main` in `folder`, and is run by `python`."""
+    """`source` becomes the module `main` in `folder`, and is run by `python`; `purges`: memory of cache/purges.py."""
 
     def __init__(
-        self, folder: Path, source: str, *, target: str = "main", python: str = sys.executable, **spec: Any
-    ) -> None:
+        self, folder: Path, source: str, *, target: str = "main", python: str = sys.executable,
+        purges: Shared | None = None, **spec: Any,
+    ) -> None:  # fmt: skip
         (folder / "main.py").write_text(source)
         self.log = folder / "stderr"
         ours, theirs = socket.socketpair()
@@ -57,6 +59,8 @@ class Program:
             )  # fmt: skip
         self.channel = Channel(ours)
         self.links: list[Link] = []
+        if purges is not None:
+            self.channel.send({"purges": True}, purges.fd)
         self.channel.send({"start": SPEC | {"target": target, "path": str(folder)} | spec})
 
     def hear(self) -> dict[str, Any]:

@@ -13,6 +13,8 @@ import pytest
 from tests.appworker.kit import ENDS, PATIENCE, Program
 from tests.pythons import VERSIONS, interpreter
 
+from enfilade.cache.purges import SIZE, Purges, State, places
+from enfilade.process.shared import Shared
 from enfilade.wire.websocket.plain import PIECE, PlainFrames
 
 Start = Callable[..., Program]
@@ -154,6 +156,27 @@ def python(request: pytest.FixtureRequest) -> str:
 
 
 # -- every Python
+
+
+def test_purges_on_every_python(start: Start, python: str) -> None:
+    source = """
+from enfilade.app import purge, tag
+
+def app(environ, start_response):
+    tag("page")
+    purge(environ["QUERY_STRING"])
+    start_response("200 OK", [])
+    return [b"done"]
+"""
+    shared = Shared.make("purges", SIZE)
+    purges = Purges(shared.cells, shared.locked)
+    before = purges.generation
+    program = start(source, python=python, purges=shared)
+    assert program.ready()["interface"] == "wsgi"
+    link = program.link()
+    head = link.head(link.ask("/?user:7"))
+    assert purges.look(places([b"tag:user:7"]), before) is State.DEAD
+    assert head.fields.get(b"cache-tag") == b"page"
 
 
 def test_asgi_on_every_python(start: Start, python: str) -> None:

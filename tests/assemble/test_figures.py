@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from tests.observe.test_metrics import Series, parse
 
+from enfilade.assemble.caching import LEAST, Stores, nowhere
 from enfilade.assemble.figures import all_metrics, full_status
 from enfilade.assemble.upstream_rows import PeerStatus, UpstreamStatus
+from enfilade.cache.stored import Stored, Terms, Whole
+from enfilade.cache.stores.memory import Memory
+from enfilade.cache.tiers import NoMemory
+from enfilade.http.fields import Fields
 from enfilade.process.app_rows import Restart, SlotRows, register_app
 from enfilade.process.board import Board
 from enfilade.process.control import State
@@ -99,3 +106,20 @@ def test_the_status_has_them_too() -> None:
     status = full_status(board_with_shop(), (), [api])
     assert status["upstreams"] == [api]
     assert [(app["app"], len(app["workers"])) for app in status["apps"]] == [("shop", 3)]
+
+
+def test_the_cache() -> None:
+    stores = Stores(Memory(memoryview(bytearray(LEAST)).cast("q"), nullcontext()), nowhere().purges)
+    before = stores.purges.count
+    stores.memory.put(Stored(b"k", 200, Fields(), Terms(0.0, 1.0, 1.0, 1.0), (), 0, Whole(b"body")))
+    stores.purges.purge(b"tag:x")
+    series = parse(all_metrics(Board(rows=256, columns=2), (), [], stores))
+    assert at(series, "enfilade_cache_objects", store="memory") == 1
+    assert 0 < at(series, "enfilade_cache_bytes", store="memory") < 1024
+    assert at(series, "enfilade_cache_evictions_total", store="memory") == 0
+    assert at(series, "enfilade_cache_purges_total") == before + 1
+
+
+def test_without_memory_the_cache_has_purges_alone() -> None:
+    series = parse(all_metrics(Board(rows=256, columns=2), (), [], Stores(NoMemory(), nowhere().purges)))
+    assert {key[0] for key in series} == {"enfilade_cache_purges_total"}

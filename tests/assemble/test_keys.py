@@ -127,7 +127,7 @@ def keeper(config: Config) -> Any:
             return made[-1]
 
     Sites(config, Parts())
-    return made[0]._keeper
+    return made[0].keeper
 
 
 def cached(lines: str) -> str:
@@ -141,6 +141,12 @@ def below(config: Config) -> list[str]:
     stores = open_stores(config, shared, 1)
     asyncio.run(stores.close())
     return [store._troubles._name for store in stores._others]
+
+
+def purging(config: Config) -> tuple[int, int]:
+    """What PURGE is answered with the token `t`, and without one."""
+    with_token = ask(config, "PURGE", "/x", fields=[(b"authorization", b"Bearer t")])[0]
+    return with_token.status, ask(config, "PURGE", "/x")[0].status
 
 
 def hits(*asked: str | tuple[str, bytes]) -> Look:
@@ -393,6 +399,7 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     "Compression.minimum": (coded('compress = { minimum = "10KB" }'), field_for(b"gzip", b"content-encoding"), None),
     "Compression.types": (coded('compress = { types = ["text/css"] }'), field_for(b"gzip", b"content-encoding"), None),
     "Cache.disk": (cached("") + '[cache]\ndisk = "cache"\n', lambda c: Path(disk_of(c).path).name, "cache"),  # type: ignore[union-attr]
+    "Cache.purge_token": (cached("") + '[cache]\npurge_token = "t"\n', purging, (200, 401)),
     "Cache.redis": (cached("") + '[cache]\nredis = "redis://r:1"\n', below, ["Redis"]),
     "Cache.memcached": (cached("") + '[cache]\nmemcached = "m:1"\n', below, ["Memcached at m:1"]),
     "DiskStore.path": (cached("") + '[cache.disk]\npath = "d"\n', lambda c: Path(disk_of(c).path).name, "d"),  # type: ignore[union-attr]

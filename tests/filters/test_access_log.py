@@ -12,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.filters.kit import exchange
 
+from enfilade.cache.reasons import CACHE_REASONS, Kind, cache_reason
+from enfilade.cache.status import cache_status
 from enfilade.exchange.chain import compile_chain, done_hooks
 from enfilade.exchange.exchange import Outcome
 from enfilade.exchange.response import Response
 from enfilade.filters import AccessLog, RequestId
 from enfilade.filters.access_log import FIELDS, FORMATS, MEMORY, Record
+from enfilade.http.fields import Fields
 from enfilade.http.reasons import reason
 from enfilade.http.request import Request
 from enfilade.observe.log import LogSink
@@ -80,7 +83,37 @@ def test_json_has_every_field_of_its_list_in_that_order(lines: Lines) -> None:
         "referer": "https://e.com/x",
         "site": "e.com",
         "route": "/*",
+        "cache": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ([b"enfilade; hit; ttl=42"], "hit"),
+        ([b"enfilade; hit; ttl=-3; detail=stale_refreshing"], "stale_refreshing"),
+        ([b"enfilade; fwd=uri-miss; stored"], "uri_miss"),
+        ([b"enfilade; fwd=uri-miss; detail=no_store"], "no_store"),
+        ([b"enfilade; fwd=stale; fwd-status=304; ttl=9; detail=revalidated"], "revalidated"),
+        ([b"origin; hit", b"enfilade; fwd=method"], "method"),
+        ([b"enfilade; hit", b"cdn; hit"], None),
+        ([], None),
+    ],
+)
+def test_what_the_cache_did_is_one_word(lines: Lines, values: list[bytes], word: str | None) -> None:
+    x = exchange()
+    x.response = Response(200, Fields([(b"cache-status", value) for value in values]))
+    AccessLog(lines.sink, ["cache"]).on_done(x, Outcome(200, 0, 0.1, None))
+    assert json.loads(lines.read()[0]) == {"cache": word}
+
+
+@pytest.mark.parametrize("name", [name for name, why in CACHE_REASONS.items() if why.kind <= Kind.BYPASS])
+def test_each_way_in_which_the_cache_answers_has_its_word(lines: Lines, name: str) -> None:
+    why = cache_reason(name)
+    x = exchange()
+    x.response = Response(200, Fields([(b"cache-status", cache_status(why, ttl=1))]))
+    AccessLog(lines.sink, ["cache"]).on_done(x, Outcome(200, 0, 0.1, None))
+    assert json.loads(lines.read()[0]) == {"cache": name}
 
 
 def test_a_text_with_any_field_of_request_and_response(lines: Lines) -> None:

@@ -50,7 +50,7 @@ def part_of(stored: Stored, span: Span, part: Part, now: float) -> Response | No
     if body is None:
         return None
     said = (b"content-range", content_range(span, part.size))
-    return Response(206, stored.fields.setting(said).adding(*told(stored, _HIT, now)), body)
+    return Response(206, untagged(stored.fields).setting(said).adding(*told(stored, _HIT, now)), body)
 
 
 def whole(stored: Stored, *pairs: Pair) -> Response | None:

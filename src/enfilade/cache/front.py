@@ -271,7 +271,7 @@ class Front:
                 kept.content = Whole(body)
                 self._keeper.keep(query, kept)
         status = cache_status(why, stored=isinstance(kept, Stored))
-        return response.with_fields(fields.adding((b"cache-status", status)))
+        return response.with_fields(untagged(fields).adding((b"cache-status", status)))
 
     # -- with nothing that can be used
 

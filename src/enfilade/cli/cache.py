@@ -16,6 +16,9 @@ from enfilade.cli.control import ask_admin
 from enfilade.cli.status import table
 from enfilade.config import Server
 
+LOOK = 60.0
+"""Seconds that it may take to look through everything that is stored."""
+
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
@@ -69,7 +72,7 @@ def cache(name: str | None, file: str | None, by: str, top: int, as_json: bool) 
     if name is not None:
         checked(name)
     query = {"by": by, "top": top} | ({} if name is None else {"name": name})
-    facts = ask_admin(server_of(file), "GET", f"/cache?{urlencode(query)}")
+    facts = ask_admin(server_of(file), "GET", f"/cache?{urlencode(query)}", timeout=LOOK)
     click.echo(json.dumps(facts) if as_json else "\n".join(show_cache(facts)))
 
 

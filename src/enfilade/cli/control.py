@@ -175,9 +175,11 @@ def ask(server: Server) -> dict[str, Any]:
     return ask_admin(server, "GET", "/status")
 
 
-def ask_admin(server: Server, method: str, path: str, question: object = None) -> dict[str, Any]:
+def ask_admin(
+    server: Server, method: str, path: str, question: object = None, timeout: float = TIMEOUT
+) -> dict[str, Any]:
     """What the admin listener answers, to the JSON of `question` if there is one; ends the command where that is no success."""
-    connection = _connect(server)
+    connection = _connect(server, timeout)
     fields = {"Authorization": f"Bearer {server.admin_token}"} if server.admin_token else {}
     if question is not None:
         fields["Content-Type"] = "application/json"
@@ -189,22 +191,23 @@ def ask_admin(server: Server, method: str, path: str, question: object = None) -
         fail(f"no server answers at {server.admin}: {error}")
     finally:
         connection.close()
-    facts: dict[str, Any] = json.loads(body) if response.getheader("Content-Type") == "application/json" else {}
+    told = response.status == 200 or response.getheader("Content-Type") == "application/json"
+    facts: dict[str, Any] = json.loads(body) if told else {}
     if response.status != 200:
         fail(facts.get("why") or f"the server at {server.admin} answers {response.status} {response.reason}")
     return facts
 
 
-def _connect(server: Server) -> HTTPConnection:
+def _connect(server: Server, timeout: float) -> HTTPConnection:
     where = address(server.admin or "")
     if where.kind == "unix":
-        connection = HTTPConnection("localhost", timeout=TIMEOUT)
+        connection = HTTPConnection("localhost", timeout=timeout)
         connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.settimeout(TIMEOUT)
+        connection.sock.settimeout(timeout)
         try:
             connection.sock.connect(where.host)
         except OSError as error:
             connection.close()
             fail(f"no server answers at {server.admin}: {error.strerror}")
         return connection
-    return HTTPConnection(where.host or "localhost", where.port, timeout=TIMEOUT)
+    return HTTPConnection(where.host or "localhost", where.port, timeout=timeout)
