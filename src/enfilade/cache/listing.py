@@ -9,11 +9,11 @@ from typing import NamedTuple, TypedDict
 
 from enfilade.cache.invalidate import groups, tags
 from enfilade.cache.key import purge_names
-from enfilade.cache.purges import Purges, State
+from enfilade.cache.purges import Purges, State, places
 from enfilade.cache.stored import Stored
 from enfilade.cache.vary import signpost_names
 
-SLICE = 256
+SLICE = 64
 """Answers that are looked at before somebody else has a turn."""
 
 
@@ -56,13 +56,14 @@ class Search:
         self._store = store
         self._entries = entries
         self._asked = asked
+        self._place = None if asked.name is None else places([asked.name])[0]
         self._best: list[tuple[float, int, Stored]] = []
 
     def run(self) -> Iterator[None]:
         """Do it in slices."""
         order = ORDERS[self._asked.order]
         for number, stored in enumerate(self._entries, 1):
-            if stored.status and (self._asked.name is None or self._asked.name in names_of(stored)):
+            if stored.status and self._is_meant(stored):
                 self.found += 1
                 self.size += stored.content.size
                 heapq.heappush(self._best, (order(stored), number, stored))
@@ -70,6 +71,11 @@ class Search:
                     heapq.heappop(self._best)
             if number % SLICE == 0:
                 yield
+
+    def _is_meant(self, stored: Stored) -> bool:
+        name = self._asked.name
+        # A look at the places is quick, and rules most answers out; two names may have the same place.
+        return name is None or (self._place in stored.names and name in names_of(stored))
 
     def listed(self, purges: Purges, now: float) -> list[Listed]:
         """The first of them."""
