@@ -17,15 +17,16 @@ from enfilade.cache.reasons import OF_THE_REQUEST, CacheReason, cache_reason
 from enfilade.cache.status import cache_status
 from enfilade.cache.stored import Flag, Stored, Whole
 from enfilade.cache.vary import signpost_names, variant_key
+from enfilade.cache.waiting import Waiter, let_go
 from enfilade.exchange.bodies import Stream, empty_body
 from enfilade.exchange.exchange import Exchange, Handler
-from enfilade.exchange.pending import Pending, call
+from enfilade.exchange.pending import call
 from enfilade.exchange.response import FileSlice, Response, Tunnel
 from enfilade.http.conditionals import Verdict, evaluate
 from enfilade.http.dates import parse_date
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.ranges import content_range, parse_range
-from enfilade.http.reasons import Reason, reason
+from enfilade.http.reasons import reason
 from enfilade.http.request import Request
 
 _CLIENT_GONE = reason("client_gone")
@@ -46,32 +47,6 @@ class Told(NamedTuple):
 
     response: Response
     why: CacheReason
-
-
-class Waiter(Pending):
-    """A client's exchange that waits for a flight. `why` it was not answered by what is stored."""
-
-    __slots__ = ("_leave", "query", "why", "x")
-
-    def __init__(self, x: Exchange, query: Query, why: CacheReason) -> None:
-        super().__init__()
-        self.x = x
-        self.query = query
-        self.why = why
-        self._leave: Callable[[Waiter], None] | None = None
-        x.on_abort = self.aborted
-
-    def boards(self, leave: Callable[[Waiter], None]) -> None:
-        self._leave = leave
-
-    def aborted(self, why: Reason) -> None:
-        """The client went away."""
-        if self.resolve(Response(499, reason=why)) and self._leave is not None:
-            self._leave(self)
-
-    def abandon(self) -> None:
-        """See `Pending.abandon`."""
-        self.aborted(_CLIENT_GONE)
 
 
 class Ground(NamedTuple):
@@ -394,12 +369,3 @@ class _Inform:
 
     def now(self) -> float:
         return self._carrier.now()
-
-
-def let_go(response: Response) -> None:
-    """Nobody wants it."""
-    body = response.body
-    if isinstance(body, Stream):
-        body.cancel(_CLIENT_GONE)
-    elif isinstance(body, FileSlice):
-        body.close()

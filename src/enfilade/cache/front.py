@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
@@ -14,24 +13,24 @@ import msgspec
 from enfilade.cache import answer
 from enfilade.cache.claims import FLOWING, LOOK, Claims
 from enfilade.cache.decide import Use, read_request, use
-from enfilade.cache.flight import Flight, Ground, Waiter, let_go
+from enfilade.cache.flight import Flight, Ground
 from enfilade.cache.freshen import is_head_of
 from enfilade.cache.invalidate import SAFE, untagged
 from enfilade.cache.keeper import Asking, Keeper
 from enfilade.cache.key import KeyRules, make_key
-from enfilade.cache.partial import completing_fields, read_part, span_within
+from enfilade.cache.parts import Parts, wants_middle
 from enfilade.cache.purges import State
 from enfilade.cache.query import Query
 from enfilade.cache.reasons import CacheReason, Kind, cache_reason
 from enfilade.cache.status import cache_status
-from enfilade.cache.stored import Stored, Terms, Whole
+from enfilade.cache.stored import Stored, Terms
+from enfilade.cache.waiting import Waiter, ask
 from enfilade.exchange.bodies import empty_body
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Handler
-from enfilade.exchange.pending import Pending, call
+from enfilade.exchange.pending import call
 from enfilade.exchange.response import Response
 from enfilade.exchange.tasks import start
-from enfilade.http.conditionals import CONDITIONAL
 from enfilade.http.fields import Fields
 from enfilade.http.memory import remember
 from enfilade.http.reasons import reason
@@ -44,7 +43,6 @@ READY = 4 * 1024 * 1024
 """Bytes of bodies that are held ready at most, for the rest of a second."""
 
 _NOT_CACHED = reason("not_cached")
-_CLIENT_GONE = reason("client_gone")
 _NOBODY = empty_body()
 _METHOD = cache_reason("method")
 _UPGRADE = cache_reason("upgrade")
@@ -56,7 +54,6 @@ _PURGED = cache_reason("purged_before")
 _LOST = cache_reason("lost")
 _PASSED = cache_reason("hit_for_miss")
 _PARTIAL = cache_reason("partial")
-_middle = re.compile(rb"bytes=(?:0*[1-9][0-9]*-[0-9]*|-[0-9]+)").fullmatch
 
 
 class Meter(Protocol):
@@ -113,6 +110,7 @@ class Front:
         self._passes: dict[bytes, float] = {}  # until when requests with such a key pass by
         self._loners: dict[bytes, float] = {}  # until when they wait for nobody
         self._ground = Ground(handler, keeper, self._tell, self._again, self._flows, self._landed)
+        self._parts = Parts(self._ground, self._stored_for)
         self._ready: list[Stored] = []
         self._ready_bytes = 0
         self._second = 0
@@ -181,10 +179,11 @@ class Front:
         if way is Use.REFRESH and query.variant not in self._flights:
             self._take_off(Flight(self._ground, x, query, stored, refresh=True))
         if stored.status == 206:
-            return self._from_part(x, query, stored, now)
-        response = answer.represent(x, query.asked.conditional, stored, why, now)
+            response = self._parts.serve(x, query, stored, now)
+        else:
+            response = answer.represent(x, query.asked.conditional, stored, why, now)
         if response is None:
-            return self._fetch(x, query, None, _LOST, stored)
+            return self._make_whole(x, query, stored)
         self._count(why.kind)
         if why is _HIT and type(response.body) is bytes:
             if query.ready:
@@ -211,67 +210,14 @@ class Front:
         self._ready.append(stored)
         return ready
 
-    # -- with a part of it (RFC 9111 sections 3.3 and 3.4)
-
-    def _from_part(self, x: Exchange, query: Query, stored: Stored, now: float) -> Response | Awaitable[Response]:
-        """What the client wants of a stored part; else the origin is asked for what is missing."""
-        part = read_part(stored.fields)
-        assert part is not None, "or it would not have been stored"
-        wanted = x.request.fields.get(b"range") if query.asked.conditional else None
-        within = None if wanted is None else span_within(part, wanted)
-        if within is not None and b"if-range" not in x.request.fields:
-            response = answer.part_of(stored, within, part, now)
-            if response is not None:
-                self._count(Kind.HIT)
-                return response
-        lacking = None if query.asked.conditional else completing_fields(x.request.fields, stored.fields, part)
-        if lacking is None:
+    def _make_whole(self, x: Exchange, query: Query, stored: Stored) -> Response | Awaitable[Response]:
+        """Only a part is stored, and not the one that is wanted; or it cannot be read."""
+        if stored.status != 206:
+            return self._fetch(x, query, None, _LOST, stored)
+        waiter = self._parts.complete(x, query, stored)
+        if waiter is None:
             return self._fetch(x, query, None, _PARTIAL, stored)
-        waiter = Waiter(x, query, _PARTIAL)
-        inner = Exchange(x.request.with_fields(lacking), empty_body(), x.ends, x.carrier, x.stream, x.started, x.match)
-        inner.id = x.id
-        asking = self._keeper.asking()
-        call(self._handler, inner, lambda response: self._completed(waiter, asking, stored, inner, response))
-        waiter.boards(lambda _: None if inner.on_abort is None else inner.on_abort(_CLIENT_GONE))
         return waiter if waiter.response is None else waiter.response
-
-    def _completed(self, waiter: Waiter, asking: Asking, known: Stored, inner: Exchange, response: Response) -> None:
-        x, query = waiter.x, waiter.query
-        kept: Stored | None = None
-        if response.status == 206 and isinstance(response.body, bytes):
-            kept = self._keeper.keep_part(query, x.request, asking, response.fields, response.body, known)
-        if kept is not None and kept.status == 200:
-            answered = answer.represent(x, query.asked.conditional, kept, _PARTIAL, self._clock())
-            assert answered is not None, "it is in hand"
-            self._tell(waiter, answered, _PARTIAL)
-        elif response.status == 206 or response.status >= 400:
-            let_go(response)
-            self._keeper.tiers.remove(known.key)
-            self._again(waiter)
-        else:
-            self._tell(waiter, self._first_hand(query, x, asking, _PARTIAL, response), _PARTIAL)
-
-    def _fetch_part(self, x: Exchange, query: Query, why: CacheReason) -> Response | Awaitable[Response]:
-        """A part from the middle: the client gets it at once, and not behind all that stands before it."""
-        self._count(why.kind)
-        asking = self._keeper.asking()
-        passing = Passing(x)
-        call(self._handler, x, lambda r: passing.arrived(self._first_hand(query, x, asking, why, r)))
-        return passing if passing.response is None else passing.response
-
-    def _first_hand(self, query: Query, x: Exchange, asking: Asking, why: CacheReason, response: Response) -> Response:
-        """An answer that only one client has asked for; what of it can be stored is."""
-        kept: Stored | CacheReason | None = None
-        fields, body = response.fields, response.body
-        if response.status == 206 and isinstance(body, bytes):
-            kept = self._keeper.keep_part(query, x.request, asking, fields, body, self._stored_for(query))
-        elif isinstance(body, bytes) and response.status != 206:
-            kept = self._keeper.judge(query, x.request, asking, response.status, fields)
-            if isinstance(kept, Stored):
-                kept.content = Whole(body)
-                self._keeper.keep(query, kept)
-        status = cache_status(why, stored=isinstance(kept, Stored))
-        return response.with_fields(untagged(fields).adding((b"cache-status", status)))
 
     # -- with nothing that can be used
 
@@ -335,8 +281,9 @@ class Front:
             if self._clock() < until:
                 return self._pass(x, query, _PASSED)
             del self._passes[key]
-        if asked.conditional and _wants_middle(x.request.fields):
-            return self._fetch_part(x, query, why)
+        if asked.conditional and wants_middle(x.request.fields):
+            self._count(why.kind)
+            return self._parts.fetch(x, query, why)
         waiter = Waiter(x, query, why)
         flight = None if alone else self._flights.get(key)
         if flight is None or not flight.join(waiter):
@@ -406,9 +353,7 @@ class Front:
         """To the handler as it is; what it answers may still concern what is stored."""
         self._count(why.kind)
         asking = self._keeper.asking()
-        passing = Passing(x)
-        call(self._handler, x, lambda response: passing.arrived(self._passed(x, query, asking, why, response)))
-        return passing if passing.response is None else passing.response
+        return ask(self._handler, x, lambda response: self._passed(x, query, asking, why, response))
 
     def _passed(
         self, x: Exchange, query: Query | None, asking: Asking, why: CacheReason, response: Response
@@ -429,30 +374,6 @@ class Front:
             self._keeper.confirm(query, x.request.with_method("GET"), asking, stored, response.fields)
         else:
             self._keeper.tiers.remove(stored.key)
-
-
-class Passing(Pending):
-    """The answer of an exchange that the handler has for itself."""
-
-    __slots__ = ("_x",)
-
-    def __init__(self, x: Exchange) -> None:
-        super().__init__()
-        self._x = x
-
-    def arrived(self, response: Response) -> None:
-        self.resolve(response)
-
-    def abandon(self) -> None:
-        """See `Pending.abandon`."""
-        if self._x.on_abort is not None:
-            self._x.on_abort(_CLIENT_GONE)
-
-
-def _wants_middle(fields: Fields) -> bool:
-    """One range that does not begin at the beginning, and nothing else that is conditional."""
-    wanted = fields.get(b"range")
-    return wanted is not None and _middle(wanted) is not None and CONDITIONAL.intersection(fields.names) == {b"range"}
 
 
 def _resolve(waiter: Waiter, response: Response) -> None:
