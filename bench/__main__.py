@@ -23,8 +23,9 @@ from pathlib import Path
 from bench import processes, report
 from bench.ground import Ground, StartError
 from bench.loads import LoadError
+from bench.measures import Sample, Work
 from bench.servers import OURS, SERVERS
-from bench.works import WORKS, Sample, Work
+from bench.works import WORKS
 
 FAILURES = (StartError, LoadError, OSError, http.client.HTTPException, subprocess.SubprocessError)
 NEEDED = ("wrk", "h2load", "openssl")
@@ -92,7 +93,7 @@ def measure(works: list[Work], ground: Ground, installed: set[str], options: arg
 
 def progress(work: Work, result: Sample) -> str:
     cost = "" if result.cpu_us is None else f"{result.cpu_us:8.1f} us CPU a request, {result.cores:.2f} cores"
-    return f"{report.number(result.value):>9} {work.unit:<10} {cost}"
+    return f"{report.number(result.value):>9} {work.unit:<10} {cost} {report.beside(result.beside)}".rstrip()
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pathlib import Path
 from string import Template
 
 from bench import browser, processes
-from bench.servers import ORIGINS, TARGETS, Server
+from bench.servers import ORIGINS, TARGETS, TLS, Server
 
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT = 15.0
@@ -38,6 +39,8 @@ class Running:
     """What the load asks for."""
     body: int
     """Bytes of the body that answers it."""
+    origin: int
+    """Port of what stands behind the server; 0: nothing."""
     seconds: float
     """From the start of the process to its first answer."""
 
@@ -107,7 +110,8 @@ class Ground:
 
     def _start(self, server: Server, kind: str, path: str, body: int, origin: int) -> Iterator[Running]:
         port = free_port()
-        names = self._names(kind, port) | {"origin": str(origin)}
+        cache = tempfile.mkdtemp(prefix="cache-", dir=self._scratch)
+        names = self._names(kind, port) | {"origin": str(origin), "cache": cache}
         Path(names["config"]).write_text(Template(server.configs.get(kind, "")).substitute(names))
         log = self._scratch / f"{server.name}.log"
         began = time.perf_counter()
@@ -117,11 +121,12 @@ class Ground:
             seconds = time.perf_counter() - began
             if (status, length) != (200, body):
                 raise StartError(f"{path}: {status} with {length} bytes, expected 200 with {body}\n{tail(log)}")
-            yield Running(process, port, kind == "tls", path, body, seconds)
+            yield Running(process, port, kind in TLS, path, body, origin, seconds)
             if process.poll() is not None:
                 raise StartError(f"ended under load with {process.returncode}\n{tail(log)}")
         finally:
             processes.end(process)
+            shutil.rmtree(cache, ignore_errors=True)
 
     def _names(self, kind: str, port: int) -> dict[str, str]:
         return {
@@ -159,7 +164,7 @@ class Ground:
             if process.poll() is not None:
                 raise StartError(f"ended with {process.returncode}\n{tail(log)}")
             with contextlib.suppress(ConnectionError):
-                found = ask_http2(port, path) if kind == "grpc" else ask(port, kind == "tls", path)
+                found = ask_http2(port, path) if kind == "grpc" else ask(port, kind in TLS, path)
                 if found[0] < 500:  # a server in front may be there before the one behind it
                     return found
             time.sleep(0.002)

@@ -51,16 +51,26 @@ def _json(text: str) -> Load:
         raise LoadError(f"not understood: {last!r}") from error
 
 
-def _fields() -> list[str]:
+def _fields(*more: str) -> list[str]:
     lines = [f"{name}: {value}" for name, value in browser.FIELDS.items()]
-    return [part for line in [*lines, f"Cookie: {browser.COOKIE}"] for part in ("-H", line)]
+    return [part for line in [*lines, f"Cookie: {browser.COOKIE}", *more] for part in ("-H", line)]
 
 
-def wrk(server: Running, seconds: float, connections: int = 64, varied: bool = False, post: int = 0) -> Load:
-    """`varied`: all requests differ; `post`: they are POSTs with so many bytes."""
+def wrk(
+    server: Running,
+    seconds: float,
+    connections: int = 64,
+    varied: bool = False,
+    post: int = 0,
+    zipf: int = 0,
+    fields: tuple[str, ...] = (),
+) -> Load:
+    """`varied`: all requests differ; `post`: they are POSTs with so many bytes; `zipf`: a seed, by which they are for one of
+    10,000 objects each; `fields`: further lines of each."""
     command = ["wrk", f"-t{THREADS}", f"-c{connections}", f"-d{seconds:.0f}s", "-s", "bench/wrk.lua"]
-    command += ["-H", f"Host: {browser.HOST}", *_fields(), server.url]
-    return _json(_run(command, seconds, **({"VARIED": "1"} if varied else {}), POST=str(post)))
+    command += ["-H", f"Host: {browser.HOST}", *_fields(*fields), server.url]
+    script = {"POST": str(post), "ZIPF": str(zipf)} | ({"VARIED": "1"} if varied else {})
+    return _json(_run(command, seconds, **script))
 
 
 def h2load(server: Running, seconds: float, connections: int = 16, streams: int = 1) -> Load:
@@ -99,8 +109,18 @@ def read_h2load(text: str) -> Load:
 
 def client(server: Running, seconds: float, name: str, options: tuple[str, ...] = ()) -> Load:
     """A load generator of ours, a module of `bench.clients`."""
+    return _json(_client(server, seconds, name, options))
+
+
+def figures(server: Running, seconds: float, name: str, options: tuple[str, ...] = ()) -> dict[str, float]:
+    """The same, where what it finds is not a Load."""
+    found: dict[str, float] = json.loads(_client(server, seconds, name, options))
+    return found
+
+
+def _client(server: Running, seconds: float, name: str, options: tuple[str, ...]) -> str:
     command = [sys.executable, "-m", f"bench.clients.{name}", "--port", str(server.port), "--seconds", str(seconds)]
-    return _json(_run([*command, *options], seconds))
+    return _run([*command, *options], seconds)
 
 
 def idle(port: int, connections: int, options: tuple[str, ...] = ()) -> subprocess.Popen[str]:

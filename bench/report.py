@@ -9,10 +9,10 @@ import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.measures import Sample, Work
 from bench.servers import OURS
-from bench.works import Sample, Work
 
-LESS = ("ms", "KB", "s", "failed")
+LESS = ("ms", "KB", "s", "failed", "fetches")
 """Units of which less is better."""
 
 HEADINGS = [
@@ -25,6 +25,7 @@ HEADINGS = [
     "cores",
     "p50 ms",
     "p99 ms",
+    "beside",
     "ours : it",
     "target",
     "met",
@@ -63,6 +64,10 @@ class Row:
         values = [value for sample in self.samples if (value := getattr(sample, name)) is not None]
         return statistics.median(values) if values else None
 
+    def beside(self) -> dict[str, float]:
+        names = dict.fromkeys(name for sample in self.samples for name in sample.beside)
+        return {name: statistics.median(sample.beside[name] for sample in self.samples) for name in names}
+
 
 def verdict(row: Row, ours: Row) -> tuple[float | None, str, bool | None]:
     """Ratio of our median to the row's, the target in words, whether it is met. None: no valid measurement, or no target."""
@@ -82,9 +87,9 @@ def verdict(row: Row, ours: Row) -> tuple[float | None, str, bool | None]:
 
 def cells(row: Row, ours: Row) -> list[str]:
     if not row.samples:
-        return [row.work.name, row.server, "not installed", *[""] * 9]
+        return [row.work.name, row.server, "not installed", *[""] * 10]
     if row.problem:
-        return [row.work.name, row.server, "INVALID", *[""] * 8, row.problem]
+        return [row.work.name, row.server, "INVALID", *[""] * 9, row.problem]
     ratio, target, met = verdict(row, ours)
     return [
         row.work.name,
@@ -93,6 +98,7 @@ def cells(row: Row, ours: Row) -> list[str]:
         row.work.unit,
         f"{row.spread:.0%}",
         *(number(row.middle(name)) for name in ("cpu_us", "cores", "p50_ms", "p99_ms")),
+        beside(row.beside()),
         number(ratio),
         target,
         "" if not target else {True: "yes", False: "NO", None: "not measured"}[met] + doubt(row, ours),
@@ -103,6 +109,10 @@ def doubt(*rows: Row) -> str:
     """Rates compare servers only where each had its core full."""
     busy = [cores for row in rows if (cores := row.middle("cores")) is not None]
     return " (load-bound)" if busy and min(busy) < BUSY else ""
+
+
+def beside(figures: dict[str, float]) -> str:
+    return ", ".join(f"{number(value)} {name}" for name, value in figures.items())
 
 
 def number(value: float | None) -> str:

@@ -1,7 +1,8 @@
 """The servers: how each is started for each kind of work. A new peer is a new row.
 
 $-names in commands and configurations are filled in by `bench.ground`: port, files (the folder), certificate, key,
-config (the file written from `configs`), scratch (a folder to write in), target (the application), python.
+config (the file written from `configs`), scratch (a folder to write in), cache (another, empty at each start),
+target (the application), origin (the port of what stands behind), python.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ TARGETS = {
     "storm": "bench.apps.asgi:app",
 }
 OURS = "enfilade"
+TLS = ("tls", "cache-tls")
+"""Kinds of work that are over TLS."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,10 @@ target = "$target"
 %s
 """
 INLINE = "inline = true"
+PEM = '{ certificate = "$certificate", key = "$key" }'
+ADMIN = 'admin = "127.0.0.2:$port"'
+COOKIES_IGNORED = "{ ignore_cookies = true }"
+"""Requests with cookies wait for nobody otherwise."""
 
 ENFILADE_PROXY = """
 [server]
@@ -208,7 +215,70 @@ http {
     server { listen 127.0.0.1:$port http2; location / { grpc_pass grpc://origin; } }
 }
 """
-ORIGINS = {
+ENFILADE_CACHE = """
+[server]
+%s = "127.0.0.1:$port"
+workers = %d
+%s
+
+[sites."*"]
+tls = %s
+log = false
+"/*" = { proxy = "http://127.0.0.1:$origin", cache = %s }
+
+[cache]
+%s
+"""
+NGINX_CACHE = """
+daemon off; worker_processes %d; pid $scratch/nginx.pid; error_log stderr error; worker_rlimit_nofile 20000;
+$nginx_user
+events { worker_connections 8192; }
+http {
+    access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; server_tokens off;
+    keepalive_timeout 300s; keepalive_requests 1000000000;
+    client_body_temp_path $scratch/body; proxy_temp_path $scratch/proxy; fastcgi_temp_path $scratch/fastcgi;
+    uwsgi_temp_path $scratch/uwsgi; scgi_temp_path $scratch/scgi;
+    proxy_cache_path $cache/store levels=1:2 inactive=1h use_temp_path=off %s;
+    upstream origin { server 127.0.0.1:$origin; keepalive 128; keepalive_requests 1000000000; }
+    server {
+        listen 127.0.0.1:$port %s;
+        location / {
+            proxy_cache bench; proxy_cache_lock on; proxy_pass http://origin;
+            proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $$host;
+        }
+    }
+}
+"""
+NGINX_ROOM = (
+    "keys_zone=bench:64m; open_file_cache max=1000 inactive=300s; open_file_cache_valid 60s; open_file_cache_min_uses 1"
+)
+NGINX_TIGHT = "keys_zone=bench:200k max_size=10m manager_sleep=50ms"
+"""nginx looks at `max_size` once in ten seconds as long as it was not exceeded when it last looked; so the zone of the keys has
+room for as many objects of 10 KB as 10 MB hold: the one used least recently is removed when another one comes."""
+VARNISH = "varnishd -F -j none -n $cache/varnish -a 127.0.0.1:$port -f $config -s malloc,%s"
+VARNISH_CACHE = """
+vcl 4.1;
+backend default { .host = "127.0.0.1"; .port = "$origin"; }
+sub vcl_recv {
+    unset req.http.Cookie;  # requests with cookies are passed on otherwise
+    if (req.method == "BAN") {
+        ban("obj.http.Surrogate-Key == " + req.http.Tag);
+        return (synth(200));
+    }
+}
+"""
+CACHE_KINDS = (
+    "cache",
+    "cache-disk",
+    "cache-tiers",
+    "cache-tls",
+    "cache-zipf",
+    "cache-herd",
+    "cache-herd-2",
+    "cache-purge",
+)
+CACHE_ORIGIN = ("$python -m bench.cache_origin --port $origin", "")
+ORIGINS: dict[str, tuple[str, str]] = dict.fromkeys(CACHE_KINDS, CACHE_ORIGIN) | {
     "proxy": ("nginx -p $scratch -e stderr -c $origin_config", NGINX_ORIGIN),
     "storm": ("$python -m bench.flapping --port $origin", ""),
     "grpc": ("$python -m bench.grpc_origin --port $origin", ""),
@@ -250,33 +320,55 @@ SERVERS = {
                 "storm",
                 "grpc",
                 "websocket",
+                *CACHE_KINDS,
             )
             | {"start": "$python -m enfilade run bench.apps.asgi:app --http 127.0.0.1:$port --workers 1"},
             {
                 "files": ENFILADE_FILES % ("http", '"off"'),
-                "tls": ENFILADE_FILES % ("https", '{ certificate = "$certificate", key = "$key" }'),
+                "tls": ENFILADE_FILES % ("https", PEM),
             }
             | apps(ENFILADE_APP % INLINE, "asgi", "wsgi", "api", "mixed")
             | apps(ENFILADE_APP % "workers = 1", "isolated", "isolated-mixed")
             | {"burn": ENFILADE_APP % "workers = 4", "proxy": ENFILADE_PROXY, "storm": ENFILADE_STORM}
-            | {"grpc": ENFILADE_GRPC, "websocket": ENFILADE_PROXY},
+            | {"grpc": ENFILADE_GRPC, "websocket": ENFILADE_PROXY}
+            | {
+                "cache": ENFILADE_CACHE % ("http", 1, "", '"off"', "true", ""),
+                "cache-disk": ENFILADE_CACHE % ("http", 1, "", '"off"', "true", 'memory = 0\ndisk = "$cache/store"'),
+                "cache-tiers": ENFILADE_CACHE % ("http", 1, "", '"off"', "true", 'disk = "$cache/store"'),
+                "cache-tls": ENFILADE_CACHE % ("https", 1, "", PEM, "true", ""),
+                "cache-zipf": ENFILADE_CACHE % ("http", 1, "", '"off"', "true", 'memory = "10MB"'),
+                "cache-herd": ENFILADE_CACHE % ("http", 1, "", '"off"', COOKIES_IGNORED, ""),
+                "cache-herd-2": ENFILADE_CACHE % ("http", 2, "", '"off"', COOKIES_IGNORED, ""),
+                "cache-purge": ENFILADE_CACHE % ("http", 2, ADMIN, '"off"', "true", 'memory = "512MB"'),
+            },
         ),
         Server(
             "nginx",
             "nginx -v",
-            apps("nginx -p $scratch -e stderr -c $config", "files", "tls", "proxy", "grpc"),
+            apps("nginx -p $scratch -e stderr -c $config", "files", "tls", "proxy", "grpc", *CACHE_KINDS),
             {
                 "files": NGINX % "",
                 "tls": NGINX % NGINX_TLS,
                 "proxy": NGINX_PROXY % "127.0.0.1:$origin",
                 "grpc": NGINX_GRPC,
-            },
+                "cache-tls": NGINX_CACHE % (1, NGINX_ROOM, NGINX_TLS),
+                "cache-zipf": NGINX_CACHE % (1, NGINX_TIGHT, ""),
+                "cache-herd-2": NGINX_CACHE % (2, NGINX_ROOM, ""),
+            }
+            | apps(NGINX_CACHE % (1, NGINX_ROOM, ""), "cache", "cache-disk", "cache-tiers", "cache-herd"),
         ),
         Server(
             "caddy",
             "caddy version",
             apps("caddy run --adapter caddyfile --config $config", "files", "tls", "proxy"),
             {"files": CADDY % ("http", ""), "tls": CADDY % ("https", "tls $certificate $key"), "proxy": CADDY_PROXY},
+        ),
+        Server(
+            "varnish",
+            "varnishd -V",
+            apps(VARNISH % "512m", "cache", "cache-herd", "cache-herd-2", "cache-purge")
+            | {"cache-zipf": VARNISH % "10m"},
+            apps(VARNISH_CACHE, *CACHE_KINDS),
         ),
         Server("haproxy", "haproxy -v", {"proxy": "haproxy -db -f $config"}, {"proxy": HAPROXY}),
         Server(

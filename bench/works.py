@@ -2,130 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
-from bench import loads, processes
-from bench.ground import Ground, Running
-from bench.loads import Load
-from bench.servers import Server
-
-WARM_UP = 1.0
-STORM_PATIENCE = 300.0
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What one turn of one server gave."""
-
-    value: float
-    """In the unit of the work."""
-    cpu_us: float | None = None
-    """CPU microseconds of the server's process tree for each request."""
-    cores: float | None = None
-    """CPU seconds a second. Well below 1.0 the load generator was the slower side: then only cpu_us compares the servers."""
-    p50_ms: float | None = None
-    p99_ms: float | None = None
-    problem: str | None = None
-    """Why this sample does not count."""
-
-
-@dataclass(frozen=True)
-class Work:
-    name: str
-    title: str
-    kind: str
-    """Which command of a server serves it."""
-    measure: Callable[[Work, Ground, Server, float], Sample]
-    unit: str
-    peers: tuple[str, ...]
-    targets: dict[str, float] = field(default_factory=dict)
-    """Peer -> the least ratio of our median to the peer's; the largest, where less is better (`report.LESS`)."""
-    limit: float | None = None
-    """The most our own median may be."""
-    path: str = "/"
-    body: int = 13
-    rounds: int = 1
-    """The least number of them."""
-
-
-def by_rate(load: Load) -> float:
-    return load.requests / load.seconds
-
-
-def by_megabytes(load: Load) -> float:
-    return load.bytes / load.seconds / 1e6
-
-
-def by_p99(load: Load) -> float:
-    assert load.p99_ms is not None
-    return load.p99_ms
-
-
-def under(
-    generator: Callable[[Running, float], Load], value: Callable[[Load], float] = by_rate
-) -> Callable[[Work, Ground, Server, float], Sample]:
-    """Measures a server under a load, after a warm-up with the same load."""
-
-    def measure(work: Work, ground: Ground, server: Server, seconds: float) -> Sample:
-        with ground.started(server, work.kind, work.path, work.body) as running:
-            generator(running, WARM_UP)
-            before = processes.cpu_seconds(running.process.pid)
-            load = generator(running, seconds)
-            cpu = processes.cpu_seconds(running.process.pid) - before
-        return Sample(
-            value(load),
-            cpu_us=cpu / max(1, load.requests) * 1e6,
-            cores=cpu / load.seconds,
-            p50_ms=load.p50_ms,
-            p99_ms=load.p99_ms,
-            problem=problem(load, running),
-        )
-
-    return measure
-
-
-def problem(load: Load, running: Running) -> str | None:
-    if load.errors:
-        return f"{load.errors} errors beside {load.requests} good answers"
-    if not load.requests:
-        return "no answer at all"
-    if load.bytes and load.bytes < load.requests * running.body:
-        return f"{load.bytes} bytes for {load.requests} answers of {running.body}"
-    return None
-
-
-def idle_memory(connections: int, *options: str) -> Callable[[Work, Ground, Server, float], Sample]:
-    """Kilobytes that each of many connections costs while it waits after one answer. `options`: of `bench.clients.idle`."""
-
-    def measure(work: Work, ground: Ground, server: Server, seconds: float) -> Sample:
-        with ground.started(server, work.kind, work.path, work.body) as running:
-            loads.idle(running.port, 100, options).communicate()
-            before = processes.memory(running.process.pid)
-            client = loads.idle(running.port, connections, options)
-            after = processes.memory(running.process.pid)
-            client.communicate()
-        return Sample((after - before) / connections / 1024)
-
-    return measure
-
-
-def storm(work: Work, ground: Ground, server: Server, seconds: float) -> Sample:
-    """Requests that failed (`bench.clients.storm`), however long it takes."""
-    with ground.started(server, work.kind, work.path, work.body) as running:
-        before = processes.cpu_seconds(running.process.pid)
-        load = loads.client(running, STORM_PATIENCE, "storm", ("--pid", str(running.process.pid)))
-        cpu = processes.cpu_seconds(running.process.pid) - before
-    late = f"only {by_rate(load):.0f} requests a second" if by_rate(load) < 1900 else None
-    return Sample(load.errors, cores=cpu / load.seconds, p50_ms=load.p50_ms, p99_ms=load.p99_ms, problem=late)
-
-
-def start_time(work: Work, ground: Ground, server: Server, seconds: float) -> Sample:
-    """Seconds from the start of the process to the first answer."""
-    with ground.started(server, work.kind, work.path, work.body) as running:
-        return Sample(running.seconds)
-
+from bench import caching, loads
+from bench.measures import Work, by_megabytes, by_p99, idle_memory, start_time, storm, under
 
 H2 = {str(n): under(partial(loads.h2load, connections=16, streams=n)) for n in (1, 32)}
 
@@ -182,6 +62,31 @@ WORKS = {
              ("uvicorn", "granian", "floor"), limit=5.0),
         Work("websocket-memory", "memory for each of 1,000 WebSockets, proxied to uvicorn", "websocket",
              idle_memory(1000, "--websocket"), "KB", (), limit=40.0),
+        Work("cache-hit", "1 KB from the cache, HTTP/1.1", "cache", caching.hits(loads.wrk), "requests/s",
+             ("nginx", "varnish"), {"nginx": 1.3, "varnish": 1.6}, path="/1k.html", body=1024),
+        Work("cache-disk", "the same, ours from the disk alone", "cache-disk", caching.hits(loads.wrk), "requests/s",
+             ("nginx",), {"nginx": 1.0}, path="/1k.html", body=1024),
+        Work("cache-tiers", "the same, ours from memory over the disk", "cache-tiers", caching.hits(loads.wrk), "requests/s",
+             ("nginx",), {"nginx": 1.0}, path="/1k.html", body=1024),
+        Work("cache-h2", "the same over HTTP/2 and TLS, 32 streams on each of 16 connections", "cache-tls",
+             caching.hits(partial(loads.h2load, streams=32)), "requests/s",
+             ("nginx",), {"nginx": 2.0}, path="/1k.html", body=1024),
+        Work("cache-304", "the same, HTTP/1.1, with an If-None-Match that is answered with 304", "cache",
+             caching.not_modified, "requests/s",
+             ("nginx", "varnish"), {"nginx": 1.3}, path="/1k.html", body=1024),
+        Work("cache-zipf", "10,000 objects of 10 KB by Zipf's law (exponent 0.9), 10 MB for the cache: part of hits",
+             "cache-zipf", caching.zipf, "% hits", ("nginx", "varnish"), {"nginx": 1.0, "varnish": 1.0},
+             path="/objects/1", body=10240),
+        Work("cache-herd", "99th percentile where 1,000 clients at once ask for a new object whose origin takes 500 ms",
+             "cache-herd", caching.herd("p99 ms"), "ms", ("nginx", "varnish"), limit=550, path="/1k.html", body=1024),
+        Work("cache-herd-2", "the same with two workers", "cache-herd-2",
+             caching.herd("p99 ms"), "ms", ("nginx", "varnish"), limit=550, path="/1k.html", body=1024),
+        Work("cache-fetches", "requests for each of these objects that reach the origin, with two workers", "cache-herd-2",
+             caching.herd("fetches"), "fetches", ("nginx", "varnish"), limit=1, path="/1k.html", body=1024),
+        Work("cache-purge", "how long a purge of a tag takes that 100,000 stored objects have", "cache-purge",
+             caching.purge("call ms"), "ms", ("varnish",), limit=1.0, path="/1k.html", body=1024),
+        Work("cache-purged", "from the beginning of this purge until each of two workers knows", "cache-purge",
+             caching.purge("effect ms"), "ms", ("varnish",), limit=10.0, path="/1k.html", body=1024),
         Work("start", "start to first answer", "start", start_time, "s", ("uvicorn",), limit=0.4, rounds=5),
     )
 }  # fmt: skip
