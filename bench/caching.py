@@ -21,7 +21,7 @@ PURGE_PATIENCE = 300.0
 PURGES = {
     OURS: (
         "127.0.0.2",
-        'POST /purge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n'
+        "POST /purge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n"
         '{"purge":["every"]}',
     ),
     "varnish": ("127.0.0.1", "BAN / HTTP/1.1\r\nHost: localhost\r\nTag: every\r\n\r\n"),

@@ -14,7 +14,7 @@ from enfilade.cache.reasons import CacheReason, cache_reason
 from enfilade.cache.stored import Flag, Terms
 from enfilade.cache.vary import signpost_names
 from enfilade.http.cache_control import NONE, Directives, delta_seconds, field_names, parse_cache_control, targeted
-from enfilade.http.conditionals import is_conditional
+from enfilade.http.conditionals import CONDITIONAL, is_conditional
 from enfilade.http.dates import parse_date
 from enfilade.http.fields import Fields
 from enfilade.http.request import Request
@@ -79,13 +79,14 @@ class Asked:
 
     `max_age`, `min_fresh`, `max_stale` (infinite without a value), `stale_if_error`: seconds, None where it says nothing.
     `authorized`, `cookies`: it has Authorization, Cookie. `conditional`: it has a precondition or a range.
-    `plain`: nothing of all that, so that a fresh answer can be used as it is.
     `silent`: it says nothing of how fresh the answer is to be; `bars`: flags of stored answers that are then not simply used.
+    `ready`: a fresh answer without them is used, as it is. `tag`: the one entity tag that the client has, where that is all that
+    it asks about.
     """
 
     __slots__ = (
         "authorized", "bars", "conditional", "cookies", "max_age", "max_stale", "min_fresh", "no_cache", "no_store",
-        "only_if_cached", "plain", "silent", "stale_if_error",
+        "only_if_cached", "ready", "silent", "stale_if_error", "tag",
     )  # fmt: skip
 
     def __init__(self, fields: Fields) -> None:
@@ -106,14 +107,17 @@ class Asked:
         self.conditional = is_conditional(fields)
         self.silent = not self.no_cache and self.max_age is None and self.min_fresh is None
         self.bars = _VALIDATE | _GUESSED if self.authorized or self.cookies else _VALIDATE
-        self.plain = self.silent and not (
-            self.no_store or self.only_if_cached or self.authorized or self.cookies or self.conditional
-            or self.max_stale is not None or self.stale_if_error is not None
-        )  # fmt: skip
+        self.ready = self.silent and not self.conditional
+        self.tag = _only_tag(fields) if self.silent and self.conditional else None
 
 
 def read_request(request: Request) -> Asked:
-    return Asked(request.fields)
+    """Remembered on the fields, which come again with other paths."""
+    fields = request.fields
+    asked: Asked | None = fields.asked
+    if asked is None:
+        asked = fields.asked = Asked(fields)
+    return asked
 
 
 class Use(IntEnum):
@@ -334,6 +338,12 @@ def _target(fields: Fields, targets: tuple[bytes, ...]) -> Directives | None:
         if value is not None and (said := targeted(value)) is not None:
             return said
     return None
+
+
+def _only_tag(fields: Fields) -> bytes | None:
+    """What If-None-Match says, if no other condition counts beside it (RFC 9110 section 13.2.2)."""
+    others = CONDITIONAL.intersection(fields.names) - {b"if-none-match", b"if-modified-since"}
+    return None if others else fields.get(b"if-none-match")
 
 
 def _seconds(asked: Directives, name: bytes) -> int | None:

@@ -23,7 +23,7 @@ from enfilade.cache.purges import State
 from enfilade.cache.query import Query
 from enfilade.cache.reasons import CacheReason, Kind, cache_reason
 from enfilade.cache.status import cache_status
-from enfilade.cache.stored import Stored, Terms
+from enfilade.cache.stored import Flag, Stored, Terms
 from enfilade.cache.waiting import Waiter, ask
 from enfilade.exchange.bodies import empty_body
 from enfilade.exchange.errors import error_response
@@ -42,6 +42,7 @@ PASSES = 4096
 READY = 4 * 1024 * 1024
 """Bytes of bodies that are held ready at most, for the rest of a second."""
 
+_VALIDATE = int(Flag.VALIDATE)
 _NOT_CACHED = reason("not_cached")
 _NOBODY = empty_body()
 _METHOD = cache_reason("method")
@@ -104,6 +105,7 @@ class Front:
         self._get = keeper.tiers.get
         self._purges = keeper.purges
         self._clock = keeper.clock
+        self._cookies_keyed = keeper.rules.cookies_keyed
         self._claims = claims
         self._later = later
         self._flights: dict[bytes, Flight] = {}
@@ -137,7 +139,8 @@ class Front:
             and not ready.flags & query.bars
             and ready.generation == self._purges.generation
         ):
-            response = ready.whole if query.ready else ready.not_modified if query.tag == ready.tag else None
+            asked = query.asked
+            response = ready.whole if asked.ready else ready.not_modified if asked.tag == ready.tag else None
             if response is not None:
                 self._count(Kind.HIT)
                 return response
@@ -152,15 +155,11 @@ class Front:
             return _UPGRADE
         if x.body is not _NOBODY:
             return _REQUEST_BODY  # an input that no key has (FAILURES 27)
-        query = Query(
-            self,
-            make_key(request, self._keys),
-            read_request(request),
-            request.fields,
-            head=request.method == "HEAD",
-            cookies_keyed=self._keeper.rules.cookies_keyed,
-        )
-        request.cached = query
+        asked = read_request(request)
+        # Where the key has what matters of cookies, those that are there matter no more.
+        bars = _VALIDATE if self._cookies_keyed and not asked.authorized else asked.bars
+        head = request.method == "HEAD"
+        query = request.cached = Query(self, make_key(request, self._keys), asked, bars, request.fields, head=head)
         return query
 
     # -- with something stored
@@ -186,10 +185,10 @@ class Front:
             return self._make_whole(x, query, stored)
         self._count(why.kind)
         if why is _HIT and type(response.body) is bytes:
-            if query.ready:
+            if query.asked.ready:
                 self._ready_for(stored, now, generation).whole = response
                 self._ready_bytes += stored.content.size
-            elif response.status == 304 and query.tag is not None:
+            elif response.status == 304 and query.asked.tag is not None:
                 self._ready_for(stored, now, generation).not_modified = response
         return response
 
@@ -273,7 +272,7 @@ class Front:
         alone = (
             asked.no_cache
             or asked.authorized
-            or (asked.cookies and not self._keeper.rules.cookies_keyed)
+            or (asked.cookies and not self._cookies_keyed)
             or self._clock() < self._loners.get(key, 0.0)
         )
         until = self._passes.get(key)

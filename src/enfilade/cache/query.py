@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 from enfilade.cache.decide import Asked
-from enfilade.cache.stored import Flag, Stored
+from enfilade.cache.stored import Stored
 from enfilade.cache.vary import variant_key
-from enfilade.http.conditionals import CONDITIONAL
 from enfilade.http.fields import Fields
 
 
 class Query:
     """`owner`: who read it. `key`: the primary one; `asked`: the request's directives. `head`: its method is HEAD, not GET.
-    `bars`: flags of stored answers that are not simply used for it, `ready`: a fresh one without them is, as it is. `tag`: the
-    one entity tag that the client has, where that is all that it asks about.
+    `bars`: flags of stored answers that are not simply used for it.
     `signpost`: says how the answers to this key vary, if they do; then `variant` is the key that it leads to."""
 
-    __slots__ = ("asked", "bars", "fields", "head", "key", "owner", "ready", "signpost", "tag", "variant")
+    __slots__ = ("asked", "bars", "fields", "head", "key", "owner", "signpost", "variant")
 
-    def __init__(
-        self, owner: object, key: bytes, asked: Asked, fields: Fields, *, head: bool, cookies_keyed: bool
-    ) -> None:
+    def __init__(self, owner: object, key: bytes, asked: Asked, bars: int, fields: Fields, *, head: bool) -> None:
         self.owner = owner
         self.key = key
         self.asked = asked
         self.fields = fields
         self.head = head
-        self.bars = int(Flag.VALIDATE)
-        if asked.authorized or (asked.cookies and not cookies_keyed):
-            self.bars |= Flag.GUESSED
-        self.ready = asked.silent and not asked.conditional
-        self.tag = _only_tag(fields) if asked.silent and asked.conditional else None
+        self.bars = bars
         self.signpost: Stored | None = None
         self.variant = key
 
@@ -39,12 +31,6 @@ class Query:
             self.signpost = signpost
             self.variant = variant_key(self.key, names_on(signpost), self.fields)
         return self.variant
-
-
-def _only_tag(fields: Fields) -> bytes | None:
-    """What If-None-Match says, if no other condition counts beside it (RFC 9110 section 13.2.2)."""
-    others = CONDITIONAL.intersection(fields.names) - {b"if-none-match", b"if-modified-since"}
-    return None if others else fields.get(b"if-none-match")
 
 
 def names_on(signpost: Stored) -> tuple[bytes, ...]:

@@ -19,11 +19,11 @@ class Fields:
     `base`: what they were made from by `adding`; `added` is what they have more. What was derived from the base serves them too.
     `encoded_http1`, `encoded_http2` and `encoded_link` belong to the writers in `wire`, which remember there what they encoded;
     `conditional` to `http.conditionals.is_conditional`; `forwarded` to the proxy, which remembers there what it makes of
-    an answer's, and `sent_on` of a request's.
+    an answer's, and `sent_on` of a request's; `asked` to the cache, which remembers there what a request's ask of it.
     """
 
     __slots__ = (
-        "_index", "base", "conditional", "encoded_http1", "encoded_http2", "encoded_link", "forwarded", "pairs",
+        "_index", "asked", "base", "conditional", "encoded_http1", "encoded_http2", "encoded_link", "forwarded", "pairs",
         "sent_on",
     )  # fmt: skip
 
@@ -32,6 +32,7 @@ class Fields:
         self.base = base
         self._index: dict[bytes, bytes] | None = None
         self.conditional: bool | None = None
+        self.asked: Any = None
         self.forwarded: Fields | None = None
         self.sent_on: Any = None
         self.encoded_http1: object = None

@@ -128,18 +128,36 @@ def test_5_2_1_7_only_if_cached_is_read() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "Cache-Control: no-cache", "Cache-Control: no-store", "Cache-Control: max-age=0", "Cache-Control: min-fresh=0",
-        "Cache-Control: max-stale", "Cache-Control: only-if-cached", "Cache-Control: stale-if-error=1", "Pragma: no-cache",
-        "Authorization: x", "Cookie: a=b", "If-None-Match: *", "Range: bytes=0-1", "If-Modified-Since: x",
+        "Cache-Control: no-cache", "Cache-Control: max-age=0", "Cache-Control: min-fresh=0", "Pragma: no-cache",
+        "If-None-Match: *", "Range: bytes=0-1", "If-Modified-Since: x",
     ],
 )  # fmt: skip
-def test_a_request_that_asks_anything_of_a_cache_is_not_plain(line: str) -> None:
-    assert not asked(line).plain
+def test_a_request_that_wants_it_fresher_or_on_a_condition_does_not_just_get_what_is_fresh(line: str) -> None:
+    assert not asked(line).ready
 
 
-@pytest.mark.parametrize("line", ["Accept: a/b", "Cache-Control: no-transform, x=y", "Pragma: x", "Cache-Control:"])
-def test_any_other_is(line: str) -> None:
-    assert asked(line).plain
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Accept: a/b", "Cache-Control: no-transform, x=y", "Pragma: x", "Cache-Control:", "Cache-Control: no-store",
+        "Cache-Control: max-stale", "Cache-Control: only-if-cached", "Cache-Control: stale-if-error=1",
+        "Authorization: x", "Cookie: a=b",
+    ],
+)  # fmt: skip
+def test_any_other_does(line: str) -> None:
+    assert asked(line).ready
+    assert bool(asked(line).bars & Flag.GUESSED) is line.startswith(("Authorization", "Cookie"))
+
+
+def test_one_entity_tag_stands_alone() -> None:
+    assert asked('If-None-Match: "a"').tag == b'"a"'
+    assert asked('If-None-Match: "a"', "If-Modified-Since: x").tag == b'"a"', "which then is ignored"
+    for lines in (
+        ['If-None-Match: "a"', "Range: bytes=0-1"],
+        ['If-None-Match: "a"', "Cache-Control: no-cache"],
+        ["Range: x"],
+    ):
+        assert asked(*lines).tag is None
 
 
 # -- 5.2.2: response directives
