@@ -92,8 +92,10 @@ def measure(works: list[Work], ground: Ground, installed: set[str], options: arg
 
 
 def progress(work: Work, result: Sample) -> str:
-    cost = "" if result.cpu_us is None else f"{result.cpu_us:8.1f} us CPU a request, {result.cores:.2f} cores"
-    return f"{report.number(result.value):>9} {work.unit:<10} {cost} {report.beside(result.beside)}".rstrip()
+    cost = "" if result.cpu_us is None else f"{result.cpu_us:8.1f} us CPU a request"
+    cores = "" if result.cores is None else f"{result.cores:.2f} cores"
+    more = ", ".join(part for part in (cost, cores, report.beside(result.beside)) if part)
+    return f"{report.number(result.value):>9} {work.unit:<10} {more}"
 
 
 def main() -> int:

@@ -15,8 +15,12 @@ from bench.loads import Load
 from bench.measures import Sample, Work, by_rate, problem, under
 from bench.servers import OURS, Server
 
-FEW = 100
-"""Requests that may reach the origin where everything is a hit: those of the start, one for each connection."""
+FEW = 0.01
+"""The part of the requests that may reach the origin where everything is a hit: some ask before the first answer is there."""
+FULL = 50_000
+"""Requests for objects after which a cache has long been full, and has those that are asked for most."""
+MEASURED = 1_000_000
+"""The seed of the requests that count, the same for all."""
 PURGE_PATIENCE = 300.0
 PURGES = {
     OURS: (
@@ -38,7 +42,8 @@ def fetches(running: Running) -> int:
 
 def all_hits(load: Load, running: Running) -> str | None:
     fetched = fetches(running)
-    return problem(load, running) if fetched <= FEW else f"{fetched} requests reached the origin"
+    few = fetched <= load.requests * FEW
+    return problem(load, running) if few else f"{fetched} requests reached the origin beside {load.requests} answers"
 
 
 def all_not_modified(load: Load, running: Running) -> str | None:
@@ -52,11 +57,14 @@ not_modified = under(partial(loads.wrk, fields=(f"If-None-Match: {ETAG}",)), che
 
 
 def zipf(work: Work, ground: Ground, server: Server, seconds: float) -> Sample:
-    """What part of the requests were hits, after a warm-up that takes as long."""
+    """What part of the requests were hits, once the cache is full: that takes the quicker server less time, but as many requests."""
     with ground.started(server, work.kind, work.path, work.body) as running:
-        loads.wrk(running, seconds, zipf=1)
+        seed = asked = 0
+        while asked < FULL:
+            seed += 1
+            asked += loads.wrk(running, seconds, zipf=seed).requests
         before, cpu = fetches(running), processes.cpu_seconds(running.process.pid)
-        load = loads.wrk(running, seconds, zipf=2)
+        load = loads.wrk(running, seconds, zipf=MEASURED)
         fetched, cpu = fetches(running) - before, processes.cpu_seconds(running.process.pid) - cpu
         return Sample(
             100 * (1 - fetched / max(1, load.requests)),

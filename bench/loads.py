@@ -75,7 +75,7 @@ def wrk(
 
 def h2load(server: Running, seconds: float, connections: int = 16, streams: int = 1) -> Load:
     command = ["h2load", f"-t{THREADS}", f"-c{connections}", f"-m{streams}", f"-D{seconds:.0f}"]
-    return read_h2load(_run([*command, *_fields(), server.url], seconds))
+    return read_h2load(_run([*command, *_fields(f":authority: {browser.HOST}"), server.url], seconds))
 
 
 GRPC = ["-H", "content-type: application/grpc", "-H", "te: trailers", "-d", "bench/grpc_message.bin"]

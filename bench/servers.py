@@ -252,7 +252,7 @@ http {
 NGINX_ROOM = (
     "keys_zone=bench:64m; open_file_cache max=1000 inactive=300s; open_file_cache_valid 60s; open_file_cache_min_uses 1"
 )
-NGINX_TIGHT = "keys_zone=bench:200k max_size=10m manager_sleep=50ms"
+NGINX_TIGHT = "keys_zone=bench:132k max_size=10m manager_sleep=50ms"
 """nginx looks at `max_size` once in ten seconds as long as it was not exceeded when it last looked; so the zone of the keys has
 room for as many objects of 10 KB as 10 MB hold: the one used least recently is removed when another one comes."""
 VARNISH = "varnishd -F -j none -n $cache/varnish -a 127.0.0.1:$port -f $config -s malloc,%s"
