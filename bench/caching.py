@@ -57,7 +57,7 @@ not_modified = under(partial(loads.wrk, fields=(f"If-None-Match: {ETAG}",)), che
 
 
 def zipf(work: Work, ground: Ground, server: Server, seconds: float) -> Sample:
-    """What part of the requests were hits, once the cache is full: that takes the quicker server less time, but as many requests."""
+    """What part of the requests were hits, once the cache has had enough of them to be full."""
     with ground.started(server, work.kind, work.path, work.body) as running:
         seed = asked = 0
         while asked < FULL:
