@@ -14,6 +14,7 @@ from typing import NamedTuple
 from enfilade.cache.claims import SIZE as CLAIMS_SIZE
 from enfilade.cache.claims import Claims
 from enfilade.cache.decide import Rules
+from enfilade.cache.feed import Feed
 from enfilade.cache.filter import Cache
 from enfilade.cache.front import Meter
 from enfilade.cache.keeper import Keeper
@@ -25,7 +26,7 @@ from enfilade.cache.stores.directory import Directory
 from enfilade.cache.stores.disk import Disk
 from enfilade.cache.stores.memcached import memcached
 from enfilade.cache.stores.memory import Memory
-from enfilade.cache.stores.redis import redis
+from enfilade.cache.stores.redis import redis, redis_journal
 from enfilade.cache.stores.remote import Remote
 from enfilade.cache.tiers import NoMemory, Tiers
 from enfilade.config.schema import CacheRules, Config, DiskStore, Route, Site
@@ -79,14 +80,26 @@ class Stores:
         claims: Claims | None = None,
         disk: Disk | None = None,
         others: Sequence[Remote] = (),
+        feed: Feed | None = None,
     ) -> None:
         self.memory = memory
         self.purges = purges
         self.claims = claims
         self.disk = disk
         self._others = others
+        self._feed = feed
         below: list[Store] = [] if disk is None else [disk]
         self.tiers = Tiers(memory, [*below, *others], disk)
+
+    async def catch_up(self) -> None:
+        """With what other servers purged, before what is stored is used."""
+        if self._feed is not None:
+            await self._feed.catch_up()
+
+    def follow(self) -> None:
+        """What other servers purge, and tell them what is purged here: for one of the workers."""
+        if self._feed is not None:
+            self._feed.start()
 
     def sweep(self) -> None:
         """Keep the disk in order, in a thread: for one of the workers, now and then."""
@@ -97,6 +110,8 @@ class Stores:
         """Write what is to be written."""
         if self.disk is not None:
             await asyncio.to_thread(self.disk.close)
+        if self._feed is not None:
+            await self._feed.close()
         for store in self._others:
             await store.close()
 
@@ -107,14 +122,15 @@ def open_stores(config: Config, shared: SharedCache, workers: int) -> Stores:
     memory = NoMemory() if shared.memory is None else Memory(shared.memory.cells, shared.memory.locked)
     table, said = config.cache, disk_of(config)
     disk = None if said is None else Disk(said.path, said.size, workers)
-    others = []
+    others, feed = [], None
     if table.redis is not None:
         others.append(redis(table.redis))
+        feed = Feed(purges, redis_journal(table.redis), "purges in Redis")
     if table.memcached is not None:
         others.append(memcached(table.memcached.removeprefix("unix:")))
     cells = shared.claims
     claims = Claims(cells.cells, cells.locked, os.getpid(), time.monotonic) if workers > 1 else None
-    return Stores(memory, purges, claims, disk, others)
+    return Stores(memory, purges, claims, disk, others, feed)
 
 
 def caching_routes(config: Config) -> Iterator[tuple[str, str]]:

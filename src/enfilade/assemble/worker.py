@@ -118,8 +118,11 @@ class EdgeWorker:
             self._prepared.streams, self._config, self._edge, self._column, self._meter, self.sink, self._upstreams
         )
         await self._upstreams.settle(SETTLE)
-        if self._stores is not None and self._control.slot == 0:
-            self._loop.call_soon(self._sweep_stores, self._stores)
+        if self._stores is not None:
+            await self._stores.catch_up()
+            if self._control.slot == 0:
+                self._stores.follow()
+                self._loop.call_soon(self._sweep_stores, self._stores)
         for sink in self._sinks.values():
             self._edge.on_tick.append(sink.flush)
         self._control.on_reopen_logs(self._reopen_logs)

@@ -25,13 +25,15 @@ PLACES = 65536
 other names are purged while it is stored."""
 LONGEST = 500
 """Bytes of a name that are kept as they are; of a longer one a part is a digest."""
-RECENT = 256
+RECENT = 1024
 """Purges whose names are remembered, for whoever passes them on."""
+ALL = b"all"
+"""The name that every answer has."""
 
 _CELL = 8
 _FORM = int.from_bytes(b"Purges1\0", "little")
 # The cells of the head.
-_MADE, _GENERATION, _FLOOR, _COUNT = range(4)
+_MADE, _GENERATION, _FLOOR, _COUNT, _SENT, _STREAM, _TIME, _NUMBER = range(8)
 _HARD = 8
 _SOFT = _HARD + PLACES
 _RECENT = _SOFT + PLACES
@@ -59,6 +61,15 @@ class Purge(NamedTuple):
     soft: bool
 
 
+class Position(NamedTuple):
+    """Of an entry in the stream by which servers tell each other what is purged (feed.py). `stream`: which one. `time`: Unix, in
+    milliseconds, as its server says. `number`: which of that time."""
+
+    stream: int
+    time: int
+    number: int
+
+
 class Purges:
     """Over `cells` (SIZE bytes of shared memory), which whoever writes has `locked`. `clock`: Unix time in nanoseconds."""
 
@@ -81,7 +92,7 @@ class Purges:
     def _make(self) -> None:
         """New memory, or another form's: nobody knows what was purged before, so all that was stored counts as purged."""
         self._bytes[:] = bytes(SIZE)
-        self._cells[_FLOOR] = self._cells[_GENERATION] = self._clock()
+        self._cells[_FLOOR] = self._cells[_SENT] = self._cells[_GENERATION] = self._clock()
         self._cells[_MADE] = _FORM
 
     @property
@@ -137,18 +148,62 @@ class Purges:
             return []
         if generation < cells[_FLOOR]:
             return None
+        found = []
         with self._locked:
             count = cells[_COUNT]
-            known = [self._entry(i % RECENT) for i in range(max(0, count - RECENT), count)]
-        if count > RECENT and known[0].generation > generation:
-            return None
-        return [purge for purge in known if purge.generation > generation]
+            for i in range(count, max(0, count - RECENT), -1):
+                purge = self._entry((i - 1) % RECENT)
+                if purge.generation <= generation:
+                    break
+                found.append(purge)
+        return found[::-1] if len(found) < RECENT or count == RECENT else None
 
     def _entry(self, index: int) -> Purge:
         entry = _RECENT + index * _ENTRY
         generation, length = self._cells[entry : entry + 2]
         start = (entry + 2) * _CELL
         return Purge(generation, bytes(self._bytes[start : start + abs(length)]), length < 0)
+
+    # -- with other servers
+
+    @property
+    def sent(self) -> int:
+        """Others were told of the purges up to this generation."""
+        return self._cells[_SENT]
+
+    @sent.setter
+    def sent(self, generation: int) -> None:
+        self._cells[_SENT] = generation
+
+    @property
+    def seen(self) -> Position:
+        """The entry that was applied last. Its number is 0, and so is its time, where there was none."""
+        return Position(*self._cells[_STREAM : _NUMBER + 1])
+
+    def apply(self, purge: Purge, at: Position) -> None:
+        """What others purged, unless it was applied already: for answers of before `purge.generation`, and for all that this
+        server asked for until now, whatever the clocks of the others say."""
+        with self._locked:
+            seen = self.seen
+            if at.stream != seen.stream or at > seen:
+                self._raise(purge)
+                self._see(at)
+
+    def start_over(self, stream: int) -> None:
+        """Nobody knows what was purged elsewhere until now: as if all was. `stream` is read from its start."""
+        with self._locked:
+            self._raise(Purge(0, ALL, False))
+            self._see(Position(stream, 0, 0))
+
+    def _raise(self, purge: Purge) -> None:
+        cells = self._cells
+        generation = max(cells[_GENERATION] + 1, purge.generation)
+        cells[(_SOFT if purge.soft else _HARD) + _place(_fitting(purge.name))] = generation
+        cells[_GENERATION] = generation
+
+    def _see(self, at: Position) -> None:
+        """After the purge itself: whoever is killed in between applies it once more."""
+        self._cells[_STREAM], self._cells[_NUMBER], self._cells[_TIME] = at.stream, at.number, at.time
 
 
 def places(names: Iterable[bytes]) -> tuple[int, ...]:

@@ -1,12 +1,16 @@
-"""Redis or Valkey as a server for the store `Remote`."""
+"""Redis or Valkey as a server for the store `Remote`, and as the `Journal` of purges."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
+from zlib import crc32
 
+from enfilade.cache.feed import Entry
+from enfilade.cache.purges import ALL, Position, Purge
 from enfilade.cache.stores.remote import TIMEOUT, Remote
 
 if TYPE_CHECKING:
@@ -16,24 +20,41 @@ LARGEST = 8 * 1024 * 1024
 """Bytes of the longest body: while one is on its way, its connection serves nobody else."""
 CONNECTIONS = 16
 """Of one worker, at most."""
+PREFIX = "enfilade"
+LENGTH = 10_000
+"""Purges that are kept for servers that were away; Redis keeps up to a hundred more."""
+AT_ONCE = 100
+"""Purges that are read at once."""
+FAR = 1 << 62
+"""A generation or a time in nanoseconds (2116) beyond all that there are."""
 
 
-def redis(url: str, prefix: str = "enfilade", timeout: float = TIMEOUT) -> Remote:
+def redis(url: str, prefix: str = PREFIX, timeout: float = TIMEOUT) -> Remote:
     """The store in the Redis at `url` (redis://, rediss:// or unix://). It connects with the first question. Needs redis-py,
     which is an extra."""
+    return Remote(RedisClient(_connected(url, CONNECTIONS)), "Redis", prefix, LARGEST, timeout)
+
+
+def redis_journal(url: str, prefix: str = PREFIX) -> RedisJournal:
+    """The purges of all servers that share the Redis at `url`."""
+    key = f"{quote(prefix, safe='')}:purges"
+    return RedisJournal(_connected(url, 1), key, crc32(f"{url} {key}".encode()))
+
+
+def _connected(url: str, connections: int) -> Redis:
     from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415
     from redis.asyncio.retry import Retry  # noqa: PLC0415
     from redis.backoff import NoBackoff  # noqa: PLC0415
 
     pool = BlockingConnectionPool.from_url(
         url,
-        max_connections=CONNECTIONS,
+        max_connections=connections,
         timeout=None,
-        socket_timeout=None,  # `Remote` keeps the time
+        socket_timeout=None,  # whoever asks keeps the time
         socket_connect_timeout=None,
         retry=Retry(NoBackoff(), 0),
     )
-    return Remote(RedisClient(Redis.from_pool(pool)), "Redis", prefix, LARGEST, timeout)
+    return Redis.from_pool(pool)
 
 
 class RedisClient:
@@ -56,6 +77,60 @@ class RedisClient:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+class RedisJournal:
+    """See `Journal`: a stream, at `key`."""
+
+    def __init__(self, client: Redis, key: str, stream: int) -> None:
+        self.stream = stream
+        self._client = client
+        self._key = key
+
+    async def append(self, purges: Sequence[Purge]) -> None:
+        with _failures():
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for purge in purges:
+                    fields = {"generation": purge.generation, "name": purge.name, "soft": int(purge.soft)}
+                    pipeline.xadd(self._key, cast(Any, fields), maxlen=LENGTH, approximate=True)
+                await pipeline.execute()
+
+    async def read(self, after: Position, seconds: float) -> list[Entry]:
+        block = int(seconds * 1000) or None
+        with _failures():
+            found = await self._client.xread({self._key: _id(after)}, AT_ONCE, block)
+        return [self._entry(*entry) for _, entries in cast(Any, found or ()) for entry in entries]
+
+    async def holds(self, position: Position) -> bool:
+        with _failures():
+            return bool(await self._client.xrange(self._key, _id(position), _id(position)))
+
+    async def last(self) -> Position:
+        with _failures():
+            found = cast(Any, await self._client.xrevrange(self._key, count=1))
+        return self._entry(*found[0])[0] if found else Position(self.stream, 0, 0)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def _entry(self, name: bytes, fields: dict[bytes, bytes]) -> Entry:
+        time, _, number = name.partition(b"-")
+        if int(time) * 1_000_000 > FAR or int(number) > FAR:
+            raise OSError(f"{self._key} has an entry of a time that is far away")
+        return Position(self.stream, int(time), int(number)), _purge(fields)
+
+
+def _id(position: Position) -> str:
+    return f"{position.time}-{position.number}"
+
+
+def _purge(fields: dict[bytes, bytes]) -> Purge:
+    """What is not understood, which may be another version's, counts as all that it could mean."""
+    try:
+        purge = Purge(int(fields[b"generation"]), fields[b"name"], fields[b"soft"] == b"1")
+    except (KeyError, ValueError):
+        return Purge(0, ALL, False)
+    return purge if 0 <= purge.generation <= FAR else Purge(0, ALL, False)
 
 
 @contextmanager
