@@ -19,7 +19,7 @@ CONFIG = """
 http = "127.0.0.1:0"
 https = "127.0.0.1:0"
 admin = "127.0.0.1:0"
-workers = 2
+workers = {workers}
 [sites."*"]
 tls = "internal"
 "/*" = {{ proxy = "{origin}", cache = {{ grace = "1h" }}, log = {{ format = ["target", "status", "reason"], to = "log" }} }}
@@ -42,13 +42,19 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
 
 @pytest.fixture(scope="module")
 def server(start_once: Start, origin: Origin) -> Server:
-    return start_once(CONFIG.format(origin=origin.url, apps=APPS))
+    return start_once(CONFIG.format(origin=origin.url, apps=APPS, workers=2))
+
+
+@pytest.fixture(scope="module")
+def alone(start_once: Start, origin: Origin) -> Server:
+    """One with a single worker: a body that comes is followed in the worker that fetches it."""
+    return start_once(CONFIG.format(origin=origin.url, apps=APPS, workers=1))
 
 
 @pytest.fixture(params=["http1", "http2"])
-def client(server: Server, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+def client(alone: Server, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     http2 = request.param == "http2"
-    url = server.url("https" if http2 else "http")
+    url = alone.url("https" if http2 else "http")
     with httpx.Client(base_url=url, http2=http2, verify=False, timeout=PATIENCE) as made:
         yield made
 
@@ -179,51 +185,51 @@ def test_a_follower_wants_only_a_part(client: httpx.Client, origin: Origin, name
     assert origin.count(name) == 1
 
 
-def test_the_first_leaves_in_the_middle_and_others_get_all(server: Server, origin: Origin, name: str) -> None:
+def test_the_first_leaves_in_the_middle_and_others_get_all(alone: Server, origin: Origin, name: str) -> None:
     target = f"/{name}?cc=max-age=600&gate=middle&size=200000"
-    with asking(server, target) as first:
+    with asking(alone, target) as first:
         assert read(first, PIECE)[:PIECE] == pattern(0, PIECE)
         with ThreadPoolExecutor(5) as pool:
-            others = [pool.submit(ask, server, target, host="a.example") for _ in range(5)]
+            others = [pool.submit(ask, alone, target, host="a.example") for _ in range(5)]
             first.close()
             origin.open(name)
             assert {o.result()[2] for o in others} == {pattern(0, 200_000)}
-    assert origin.left(name) == 0
+    assert origin.left(name) == 0 and origin.count(name) == 1
 
 
-def test_all_leave_in_the_middle_and_it_is_stored_all_the_same(server: Server, origin: Origin, name: str) -> None:
+def test_all_leave_in_the_middle_and_it_is_stored_all_the_same(alone: Server, origin: Origin, name: str) -> None:
     target = f"/{name}?cc=max-age=600&gate=middle&size=200000"
-    with asking(server, target) as only:
+    with asking(alone, target) as only:
         read(only, PIECE)
     origin.open(name)
-    eventually(lambda: "hit" in ask(server, target, host="a.example")[1]["cache-status"], "it is stored")
-    assert ask(server, target, host="a.example")[2] == pattern(0, 200_000)
+    eventually(lambda: "hit" in ask(alone, target, host="a.example")[1]["cache-status"], "it is stored")
+    assert ask(alone, target, host="a.example")[2] == pattern(0, 200_000)
 
 
-def test_all_leave_before_the_answer_and_the_origin_is_left_alone(server: Server, origin: Origin, name: str) -> None:
+def test_all_leave_before_the_answer_and_the_origin_is_left_alone(alone: Server, origin: Origin, name: str) -> None:
     """FAILURES 20: the request to it is cancelled."""
-    with asking(server, f"/{name}?cc=max-age=600&gate=before"):
+    with asking(alone, f"/{name}?cc=max-age=600&gate=before"):
         eventually(lambda: origin.count(name), "the origin is asked")
     eventually(lambda: origin.left(name), "it hears that nobody waits")
 
 
 @pytest.mark.parametrize("more", ["", "&chunked=1"])
-def test_a_body_that_the_origin_cuts_is_not_stored(server: Server, origin: Origin, name: str, more: str) -> None:
+def test_a_body_that_the_origin_cuts_is_not_stored(alone: Server, origin: Origin, name: str, more: str) -> None:
     """Nor told to be whole."""
     target = f"/{name}?cc=max-age=600&fail=middle&size=200000{more}"
     for i in range(2):
-        with pytest.raises(httpx.RemoteProtocolError), httpx.Client(base_url=server.url(), timeout=PATIENCE) as client:
+        with pytest.raises(httpx.RemoteProtocolError), httpx.Client(base_url=alone.url(), timeout=PATIENCE) as client:
             client.get(target)
         assert origin.count(name) == i + 1
 
 
 @pytest.mark.parametrize("more", ["", "&chunked=1"])
-def test_nor_is_one_that_an_application_cuts(server: Server, name: str, more: str) -> None:
+def test_nor_is_one_that_an_application_cuts(alone: Server, name: str, more: str) -> None:
     target = f"/isolated/{name}?cc=max-age=600&fail=middle&size=200000{more}"
     for i in range(2):
-        with pytest.raises(httpx.RemoteProtocolError), httpx.Client(base_url=server.url(), timeout=PATIENCE) as client:
+        with pytest.raises(httpx.RemoteProtocolError), httpx.Client(base_url=alone.url(), timeout=PATIENCE) as client:
             client.get(target)
-        assert ask(server, f"/isolated/count/{name}", "POST")[2] == b"%d" % (i + 1)
+        assert ask(alone, f"/isolated/count/{name}", "POST")[2] == b"%d" % (i + 1)
 
 
 def test_events_are_one_clients_own(client: httpx.Client, origin: Origin, name: str) -> None:

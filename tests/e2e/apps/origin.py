@@ -48,6 +48,7 @@ async def answer(send, status, headers, body):
 
 async def say(name, scope, receive, send):
     asked[name] += 1
+    number = asked[name]
     pairs = parse_qsl(scope["query_string"].decode("latin-1"))
     options = dict(pairs)
     fields = {k.lower(): v for k, v in scope["headers"]}
@@ -67,7 +68,7 @@ async def say(name, scope, receive, send):
     elif "size" in options or options.get("gate") == "middle" or options.get("fail") == "middle":
         await flow(name, headers, options, receive, send)
     else:
-        body = fields.get(options["echo"].encode(), b"-") if "echo" in options else f"{name} {asked[name]}".encode()
+        body = fields.get(options["echo"].encode(), b"-") if "echo" in options else f"{name} {number}".encode()
         await answer(send, int(options.get("status", 200)), headers, body)
 
 
@@ -84,7 +85,7 @@ async def flow(name, headers, options, receive, send):
 
 
 async def hold(name, where, options, receive):
-    if options.get("gate") == where:
+    if options.get("gate") == where and not gates[name].is_set():
         await receive()
         opened, gone = asyncio.ensure_future(gates[name].wait()), asyncio.ensure_future(receive())
         await asyncio.wait((opened, gone), return_when=asyncio.FIRST_COMPLETED)
