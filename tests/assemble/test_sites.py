@@ -122,3 +122,28 @@ def test_what_was_found_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPa
     assert match(long) is not match(long) and match("/a") is first
     match("/d")
     assert match("/a") is not first, "what strangers fill is emptied when it is full"
+
+
+@pytest.mark.parametrize(
+    ("token", "target", "status"),
+    [
+        ('purge_token = "t"', "/any", 200),
+        ('purge_token = "t"', "/read", 200),
+        ('purge_token = "t"', "/uncached", 501),
+        ("", "/any", 501),
+        ("", "/read", 501),
+    ],
+)
+def test_purge_is_a_method_of_routes_that_cache_where_there_is_a_token(token: str, target: str, status: int) -> None:
+    config = config_of(f"""
+[cache]
+{token}
+[sites."*"]
+"/any" = {{ respond = "x", cache = true }}
+"GET /read" = {{ respond = "x", cache = true }}
+"/uncached" = {{ respond = "x" }}
+""")
+    response, x = ask(config, "PURGE", target, fields=[(b"authorization", b"Bearer t")])
+    assert response.status == status
+    if status == 200:
+        assert x.match.route.pattern.endswith(target)

@@ -58,6 +58,11 @@ def test_off_unless_named(start: Start) -> None:
         ("POST", "/reload", {**JSON, "origin": "null"}, 403),
         ("GET", "/reload", {}, 405),
         ("POST", "/metrics", JSON, 405),
+        ("POST", "/purge", JSON, 409),  # nothing is cached here
+        ("POST", "/purge", {}, 403),
+        ("GET", "/purge", {}, 405),
+        ("GET", "/cache", {}, 400),
+        ("POST", "/cache", JSON, 405),
         ("GET", "/nothing", {}, 404),
     ],
 )

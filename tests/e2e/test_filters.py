@@ -124,7 +124,7 @@ def test_json_has_every_field(server: Server, client: httpx.Client, http2: httpx
     assert row == {
         "client_ip": "127.0.0.1", "method": "GET", "host": "localhost", "target": "/plain", "version": "1.1", "tls": None,
         "status": 200, "bytes": 1, "reason": None, "request_id": None, "user_agent": "tester", "referer": None,
-        "site": "*", "route": "/*",
+        "site": "*", "route": "/*", "cache": None,
     } | {"host": row["host"]}  # fmt: skip
     row = row_of(server, "/secure")
     assert (row["version"], row["tls"]) == ("2", "TLSv1.3")
