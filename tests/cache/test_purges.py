@@ -16,6 +16,7 @@ from enfilade.cache.purges import (
     RECENT,
     SIZE,
     SOFT,
+    TICK,
     Purge,
     Purges,
     places,
@@ -170,3 +171,22 @@ def test_a_purge_in_another_process_counts_at_once() -> None:
         os._exit(0)
     os.waitpid(pid, 0)
     assert purges.look(places([b"tag:1"]), before) is DEAD
+
+
+def test_what_is_asked_for_carries_the_time_so_that_servers_that_began_later_can_use_it(setup: Setup) -> None:
+    older, names = setup.purges, places([b"all"])
+    setup.clock.now += TICK
+    younger = Purges(memoryview(bytearray(SIZE)).cast("q"), nullcontext(), setup.clock)
+    assert younger.look(names, older.generation) is DEAD
+    setup.clock.now += TICK
+    assert younger.look(names, older.asking()) is ALIVE
+
+
+def test_a_purge_comes_after_all_that_was_asked_for_whatever_the_clock_says(setup: Setup) -> None:
+    purges, names = setup.purges, places([b"all"])
+    setup.clock.now += 5 * TICK
+    asked = purges.asking()
+    setup.clock.now -= 3 * TICK
+    assert setup.attached().asking() == asked
+    purges.purge(b"all")
+    assert purges.look(names, asked) is DEAD and purges.look(names, purges.asking()) is ALIVE

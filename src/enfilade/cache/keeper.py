@@ -70,7 +70,7 @@ class Keeper:
         self._uses: dict[bytes, int] = {}
 
     def asking(self) -> Asking:
-        return Asking(self.clock(), self.purges.generation)
+        return Asking(self.clock(), self.purges.asking())
 
     def judge(
         self, query: Query, request: Request, asking: Asking, status: int, fields: Fields

@@ -27,14 +27,16 @@ LONGEST = 500
 """Bytes of a name that are kept as they are; of a longer one a part is a digest."""
 RECENT = 1024
 """Purges whose names are remembered, for whoever passes them on."""
+TICK = 1_000_000_000
+"""Nanoseconds by which the generation of what is asked for may lag behind the clock."""
 ALL = b"all"
 """The name that every answer has."""
 
 _CELL = 8
-_FORM = int.from_bytes(b"Purges1\0", "little")
+_FORM = int.from_bytes(b"Purges2\0", "little")
 # The cells of the head.
-_MADE, _GENERATION, _FLOOR, _COUNT, _SENT, _STREAM, _TIME, _NUMBER = range(8)
-_HARD = 8
+_MADE, _GENERATION, _FLOOR, _COUNT, _SENT, _STREAM, _TIME, _NUMBER, _ASKED = range(9)
+_HARD = 16
 _SOFT = _HARD + PLACES
 _RECENT = _SOFT + PLACES
 _ENTRY = 2 + -(-LONGEST // _CELL)  # generation; the name's length, negative where the purge is soft; the name
@@ -97,8 +99,19 @@ class Purges:
 
     @property
     def generation(self) -> int:
-        """What an answer that is asked for now will carry. While it stays, whatever `look` said stays true."""
+        """That of the last purge. While it stays, whatever `look` said stays true."""
         return self._cells[_GENERATION]
+
+    def asking(self) -> int:
+        """What an answer that is asked for now will carry. It follows the clock, as other servers that share the answer may have
+        begun later than we, and know nothing of what was purged before."""
+        cells = self._cells
+        generation = max(cells[_ASKED], cells[_GENERATION])
+        if self._clock() - generation < TICK:
+            return generation
+        with self._locked:
+            generation = cells[_ASKED] = max(cells[_ASKED], cells[_GENERATION], self._clock())
+        return generation
 
     @property
     def count(self) -> int:
@@ -125,7 +138,7 @@ class Purges:
         name = _fitting(name)
         cells = self._cells
         with self._locked:
-            generation = max(cells[_GENERATION] + 1, self._clock())
+            generation = max(cells[_GENERATION] + 1, cells[_ASKED] + 1, self._clock())
             cells[(_SOFT if soft else _HARD) + _place(name)] = generation
             self._note(generation, name, soft)
             # Last: whoever sees the new generation finds the purge in the table, also where we are killed in between.
@@ -197,7 +210,7 @@ class Purges:
 
     def _raise(self, purge: Purge) -> None:
         cells = self._cells
-        generation = max(cells[_GENERATION] + 1, purge.generation)
+        generation = max(cells[_GENERATION] + 1, cells[_ASKED] + 1, purge.generation)
         cells[(_SOFT if purge.soft else _HARD) + _place(_fitting(purge.name))] = generation
         cells[_GENERATION] = generation
 
