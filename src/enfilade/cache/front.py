@@ -48,6 +48,7 @@ _NOBODY = empty_body()
 _METHOD = cache_reason("method")
 _UPGRADE = cache_reason("upgrade")
 _REQUEST_BODY = cache_reason("request_body")
+_OVERRIDE = cache_reason("override")
 _HIT = cache_reason("hit")
 _URI_MISS = cache_reason("uri_miss")
 _VARY_MISS = cache_reason("vary_miss")
@@ -55,6 +56,11 @@ _PURGED = cache_reason("purged_before")
 _LOST = cache_reason("lost")
 _PASSED = cache_reason("hit_for_miss")
 _PARTIAL = cache_reason("partial")
+
+_OVERRIDES = frozenset(
+    (b"x-original-url", b"x-rewrite-url", b"x-host", b"x-http-method", b"x-http-method-override", b"x-method-override")
+)
+"""Fields in which some frameworks look for another address or method than the request's: no key has them (FAILURES 27)."""
 
 
 class Meter(Protocol):
@@ -155,6 +161,8 @@ class Front:
             return _UPGRADE
         if x.body is not _NOBODY:
             return _REQUEST_BODY  # an input that no key has (FAILURES 27)
+        if not _OVERRIDES.isdisjoint(request.fields.names):
+            return _OVERRIDE
         asked = read_request(request)
         # Where the key has what matters of cookies, those that are there matter no more.
         bars = _VALIDATE if self._cookies_keyed and not asked.authorized else asked.bars

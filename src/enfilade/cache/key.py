@@ -99,7 +99,8 @@ def keyed_query(query: bytes, rules: KeyRules) -> bytes:
     kept = [
         (name, member)
         for member in query.split(b"&")
-        if _counts(name := unquote_plus(member.partition(b"=")[0].decode("latin-1")), rules)
+        # Some applications end a parameter at a semicolon, too: what may be behind it is part of the key (FAILURES 27).
+        if _counts(name := unquote_plus(member.partition(b"=")[0].decode("latin-1")), rules) or b";" in member
     ]
     if rules.sort_query:
         kept.sort(key=lambda pair: pair[0])

@@ -56,6 +56,7 @@ _ROWS: tuple[tuple[str, Kind, bytes, str], ...] = (
     # -- why a request is none for the cache
     ("method", _B, b"method", "Only GET and HEAD are answered from the cache."),
     ("request_body", _B, b"bypass", "The request has a body."),
+    ("override", _B, b"bypass", "The request has a field that applications take for another address or method."),
     ("upgrade", _B, b"bypass", "The request asks for another protocol."),
     ("cookie", _B, b"bypass", "The request has cookies, and nobody said that what is stored is for everybody."),
     ("authorization", _B, b"bypass", "The request has credentials, and nobody said that what is stored is for everybody."),
