@@ -70,7 +70,9 @@ class Cache(Table, frozen=True):
         FilePath | DiskStore | None,
         Text("A directory, or a table: for answers of any size, there again after a restart, with what was purged."),
     ] = None
-    redis: Annotated[RedisUrl | None, Text("A Redis or Valkey that several servers share.")] = None
+    redis: Annotated[
+        RedisUrl | None, Text("A Redis or Valkey that several servers share: answers, and what is purged.")
+    ] = None
     memcached: Annotated[str | None, Text("A Memcached that several servers share: `host:port`, or `unix:/path`.")] = (
         None
     )
