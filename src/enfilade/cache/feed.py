@@ -123,8 +123,9 @@ class Feed:
             purges.start_over(stream)
             if lost:
                 purges.purge(ALL)
+            seen = Position(stream, 0, 0)
         # Kept here as well: until a reload is over, another worker may follow another journal.
-        self._at = purges.seen
+        self._at = seen
         while await self._read(0):
             pass
 
