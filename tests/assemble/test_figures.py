@@ -6,8 +6,8 @@ from contextlib import nullcontext
 
 from tests.observe.test_metrics import Series, parse
 
-from enfilade.assemble.caching import LEAST, Stores, nowhere
 from enfilade.assemble.figures import all_metrics, full_status
+from enfilade.assemble.stores import LEAST, Stores, nowhere
 from enfilade.assemble.upstream_rows import PeerStatus, UpstreamStatus
 from enfilade.cache.stored import Stored, Terms, Whole
 from enfilade.cache.stores.memory import Memory

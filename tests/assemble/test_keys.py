@@ -15,11 +15,11 @@ import pytest
 from tests.assemble.kit import FakeParts, ask, config_of, write_pem
 
 from enfilade.assemble.balance import check_of, make_upstream
-from enfilade.assemble.caching import disk_of, open_stores, share_cache
 from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.engines import engine_limits
 from enfilade.assemble.plan import EdgePlan, listeners_of
 from enfilade.assemble.sites import Sites, engine_body_limit
+from enfilade.assemble.stores import disk_of, open_stores, share_cache
 from enfilade.assemble.trial import NoTimer
 from enfilade.assemble.upstreams import call_limits, equip, references
 from enfilade.config import schema

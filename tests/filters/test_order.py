@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from enfilade.assemble.caching import cache_filter, nowhere
+from enfilade.assemble.caching import cache_filter
+from enfilade.assemble.stores import nowhere
 from enfilade.assemble.trial import NoMeter
 from enfilade.config.schema import CacheRules
 from enfilade.exchange.exchange import Filter

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
-from enfilade.assemble.caching import Stores
 from enfilade.cache.listing import ORDERS, Asked, Listed, Search
 from enfilade.cache.purge_text import purge_name
 from enfilade.cache.stores.memory import Memory
 from enfilade.observe.metrics import RouteResults, read_cache_results
 from enfilade.process.board import Board
+
+if TYPE_CHECKING:
+    from enfilade.assemble.stores import Stores
 
 MOST = 1000
 """Answers that are listed at once."""

@@ -1,136 +1,24 @@
-"""The cache of a worker: the stores that the configuration names, and the filter of each route that caches."""
+"""Which routes cache, and the filter of each that does."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
-from functools import cache
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from enfilade.cache.claims import SIZE as CLAIMS_SIZE
-from enfilade.cache.claims import Claims
 from enfilade.cache.decide import Rules
-from enfilade.cache.feed import Feed
 from enfilade.cache.filter import Cache
 from enfilade.cache.front import Meter
 from enfilade.cache.keeper import Keeper
 from enfilade.cache.key import KeyRules
-from enfilade.cache.purges import SIZE as PURGES_SIZE
-from enfilade.cache.purges import Purges
-from enfilade.cache.stored import Store
-from enfilade.cache.stores.directory import Directory
-from enfilade.cache.stores.disk import Disk
-from enfilade.cache.stores.memcached import memcached
-from enfilade.cache.stores.memory import Memory
-from enfilade.cache.stores.redis import redis, redis_journal
-from enfilade.cache.stores.remote import Remote
-from enfilade.cache.tiers import NoMemory, Tiers
-from enfilade.config.schema import CacheRules, Config, DiskStore, Route, Site
+from enfilade.config.schema import CacheRules, Config, Route, Site
 from enfilade.http.cookies import cookie_reader
 from enfilade.http.field_texts import field_name
 from enfilade.http.fields import Fields
-from enfilade.process.board import Board
-from enfilade.process.privileges import Identity, acting_as
-from enfilade.process.shared import Shared
 
-LEAST = 1024 * 1024
-"""Bytes of memory with which a cache can begin."""
-CELL = 8
-
-
-class SharedCache(NamedTuple):
-    """Memory of all workers, made before the fork. `memory`: None where answers are not to be kept in it."""
-
-    memory: Shared | None
-    purges: Shared
-    claims: Shared
-
-
-def share_cache(config: Config, board: Board, identity: Identity | None) -> SharedCache | None:
-    """None: nothing is cached. Raises OSError or ForeignDirectory where the disk store cannot be had."""
-    if not any(True for _ in caching_routes(config)):
-        return None
-    claims = board.shared("claims", CLAIMS_SIZE)
-    size = config.cache.memory // CELL * CELL
-    memory = board.shared("cache", size) if size else None
-    disk = disk_of(config)
-    if disk is None:
-        return SharedCache(memory, board.shared("purges", PURGES_SIZE), claims)
-    with acting_as(identity):
-        # Beside what is stored, so that what was purged stays purged.
-        return SharedCache(memory, Shared.open(f"{Directory(disk.path, disk.size).path}/purges", PURGES_SIZE), claims)
-
-
-def disk_of(config: Config) -> DiskStore | None:
-    said = config.cache.disk
-    return DiskStore(path=said) if isinstance(said, str) else said
-
-
-class Stores:
-    """What the caches of all routes of a worker have in common."""
-
-    def __init__(
-        self,
-        memory: Memory | NoMemory,
-        purges: Purges,
-        claims: Claims | None = None,
-        disk: Disk | None = None,
-        others: Sequence[Remote] = (),
-        feed: Feed | None = None,
-    ) -> None:
-        self.memory = memory
-        self.purges = purges
-        self.claims = claims
-        self.disk = disk
-        self._others = others
-        self._feed = feed
-        below: list[Store] = [] if disk is None else [disk]
-        self.tiers = Tiers(memory, [*below, *others], disk)
-
-    async def catch_up(self) -> None:
-        """With what other servers purged, before what is stored is used."""
-        if self._feed is not None:
-            await self._feed.catch_up()
-
-    def follow(self) -> None:
-        """What other servers purge, and tell them what is purged here: for one of the workers."""
-        if self._feed is not None:
-            self._feed.start()
-
-    def sweep(self) -> None:
-        """Keep the disk in order, in a thread: for one of the workers, now and then."""
-        if self.disk is not None:
-            asyncio.get_running_loop().run_in_executor(None, self.disk.sweep)
-
-    async def close(self) -> None:
-        """Write what is to be written."""
-        if self.disk is not None:
-            await asyncio.to_thread(self.disk.close)
-        if self._feed is not None:
-            await self._feed.close()
-        for store in self._others:
-            await store.close()
-
-
-def open_stores(config: Config, shared: SharedCache, workers: int) -> Stores:
-    """In a worker, one of `workers`."""
-    purges = Purges(shared.purges.cells, shared.purges.locked)
-    memory = NoMemory() if shared.memory is None else Memory(shared.memory.cells, shared.memory.locked)
-    table, said = config.cache, disk_of(config)
-    disk = None if said is None else Disk(said.path, said.size, workers)
-    others, feed = [], None
-    if table.redis is not None:
-        others.append(redis(table.redis))
-        feed = Feed(purges, redis_journal(table.redis), "purges in Redis")
-    if table.memcached is not None:
-        others.append(memcached(table.memcached.removeprefix("unix:")))
-    cells = shared.claims
-    claims = Claims(cells.cells, cells.locked, os.getpid(), time.monotonic) if workers > 1 else None
-    return Stores(memory, purges, claims, disk, others, feed)
+if TYPE_CHECKING:
+    from enfilade.assemble.stores import Stores
 
 
 def caching_routes(config: Config) -> Iterator[tuple[str, str]]:
@@ -154,14 +42,6 @@ def rules_of(site: Site, route: Route | None) -> CacheRules | None:
     if isinstance(said, CacheRules):
         return said
     return CacheRules() if said is True else CacheRules(ttl=said)
-
-
-@cache
-def nowhere() -> Stores:
-    """For caches that are compiled to be looked at."""
-    cells = memoryview(bytearray(LEAST)).cast("q")
-    table = memoryview(bytearray(PURGES_SIZE)).cast("q")
-    return Stores(Memory(cells, nullcontext()), Purges(table, nullcontext()))
 
 
 def cache_filter(rules: CacheRules, stores: Stores, meter: Meter) -> Cache:

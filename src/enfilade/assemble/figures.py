@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from enfilade.assemble.caching import Stores
 from enfilade.assemble.upstream_rows import UpstreamStatus
 from enfilade.cache.stores.memory import Memory
 from enfilade.observe.metrics import Sample, bound_label, render
@@ -14,6 +14,9 @@ from enfilade.process.board import Board
 from enfilade.process.control import State
 from enfilade.process.status import Status, read_status
 from enfilade.upstream.health import Condition
+
+if TYPE_CHECKING:
+    from enfilade.assemble.stores import Stores
 
 _USED = {condition.value for condition in (Condition.UP, Condition.STARTING, Condition.TRIAL)}
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from enfilade.assemble.app_specs import app_specs
 from enfilade.assemble.apps import negotiator
-from enfilade.assemble.caching import caching_routes, share_cache
+from enfilade.assemble.caching import caching_routes
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.sites import route_names
@@ -23,6 +24,9 @@ from enfilade.process.control import Control
 from enfilade.process.plan import Sockets
 from enfilade.process.privileges import find_identity
 from enfilade.process.sockets import ListenSpec
+
+if TYPE_CHECKING:
+    from enfilade.assemble.stores import SharedCache
 
 START_TIMEOUT = 5.0
 ADMIN_SOCKET_MODE = 0o600
@@ -42,7 +46,7 @@ class EdgePlan:
         self.start_timeout = START_TIMEOUT + sum(app.start_timeout for app in config.inline_apps.values())
         self.steps = [f"the application {name}" for name in config.inline_apps]
         self.identity = find_identity(server.user, server.group)
-        shared = share_cache(config, board, self.identity)
+        shared = self._share_cache(config, board)
         self.apps = app_specs(config, board, None if shared is None else shared.purges)
         if self.identity is not None:  # import it now: whoever the workers become may not be able to read it
             for app in config.apps.values():
@@ -63,6 +67,13 @@ class EdgePlan:
             self.workers,
             {names: register_cache(board, *names) for names in caching_routes(config)},
         )
+
+    def _share_cache(self, config: Config, board: Board) -> SharedCache | None:
+        if not any(True for _ in caching_routes(config)):
+            return None
+        from enfilade.assemble.stores import share_cache  # noqa: PLC0415
+
+        return share_cache(config, board, self.identity)
 
     def run(self, sockets: Sockets, column: Column, control: Control) -> None:
         """In the worker: serve until told to drain."""

@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 
 from enfilade.assemble.balance import make_upstream
-from enfilade.assemble.caching import cache_filter, nowhere, rules_of
+from enfilade.assemble.caching import cache_filter, rules_of
 from enfilade.assemble.certificates import peer_context, read_context
 from enfilade.assemble.sites import POLICIES, handler_of
 from enfilade.cache.filter import Cache
@@ -61,6 +61,8 @@ class NoWorker:
         return None
 
     def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache:
+        from enfilade.assemble.stores import nowhere  # noqa: PLC0415
+
         return cache_filter(rules, nowhere(), NoMeter())
 
     def tls(self, site: str) -> None:

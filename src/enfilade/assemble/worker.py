@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -16,7 +16,7 @@ from enfilade.app import connect
 from enfilade.assemble.app_links import AppLinks
 from enfilade.assemble.apps import start_app
 from enfilade.assemble.cache_view import view_cache
-from enfilade.assemble.caching import SharedCache, Stores, cache_filter, open_stores
+from enfilade.assemble.caching import cache_filter
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.figures import all_metrics, full_status
@@ -50,6 +50,9 @@ from enfilade.process.plan import Sockets, StartError
 from enfilade.process.status import read_status
 from enfilade.upstream.upstream import Upstream
 from enfilade.wire.codec import DateStamp
+
+if TYPE_CHECKING:
+    from enfilade.assemble.stores import SharedCache, Stores
 
 LOG_DELAY = 0.1
 """Seconds that a line of an access log may wait for others to be written with it."""
@@ -221,6 +224,8 @@ class EdgeWorker:
     def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache:
         if self._stores is None:
             assert self._prepared.cache is not None, "some route caches"
+            from enfilade.assemble.stores import open_stores  # noqa: PLC0415
+
             self._stores = open_stores(self._config, self._prepared.cache, self._prepared.workers)
         return cache_filter(
             rules, self._stores, CacheMeter(self._column.cells, self._prepared.cache_rows[site, pattern])

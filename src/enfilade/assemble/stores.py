@@ -1,0 +1,130 @@
+"""The stores of the cache, as the configuration names them: memory that is made before the fork, and what a worker opens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import cache
+from typing import NamedTuple
+
+from enfilade.cache.claims import SIZE as CLAIMS_SIZE
+from enfilade.cache.claims import Claims
+from enfilade.cache.feed import Feed
+from enfilade.cache.purges import SIZE as PURGES_SIZE
+from enfilade.cache.purges import Purges
+from enfilade.cache.stored import Store
+from enfilade.cache.stores.directory import Directory
+from enfilade.cache.stores.disk import Disk
+from enfilade.cache.stores.memcached import memcached
+from enfilade.cache.stores.memory import Memory
+from enfilade.cache.stores.redis import redis, redis_journal
+from enfilade.cache.stores.remote import Remote
+from enfilade.cache.tiers import NoMemory, Tiers
+from enfilade.config.schema import Config, DiskStore
+from enfilade.process.board import Board
+from enfilade.process.privileges import Identity, acting_as
+from enfilade.process.shared import Shared
+
+LEAST = 1024 * 1024
+"""Bytes of memory with which a cache can begin."""
+CELL = 8
+
+
+class SharedCache(NamedTuple):
+    """Memory of all workers, made before the fork. `memory`: None where answers are not to be kept in it."""
+
+    memory: Shared | None
+    purges: Shared
+    claims: Shared
+
+
+def share_cache(config: Config, board: Board, identity: Identity | None) -> SharedCache:
+    """Raises OSError or ForeignDirectory where the disk store cannot be had."""
+    claims = board.shared("claims", CLAIMS_SIZE)
+    size = config.cache.memory // CELL * CELL
+    memory = board.shared("cache", size) if size else None
+    disk = disk_of(config)
+    if disk is None:
+        return SharedCache(memory, board.shared("purges", PURGES_SIZE), claims)
+    with acting_as(identity):
+        # Beside what is stored, so that what was purged stays purged.
+        return SharedCache(memory, Shared.open(f"{Directory(disk.path, disk.size).path}/purges", PURGES_SIZE), claims)
+
+
+def disk_of(config: Config) -> DiskStore | None:
+    said = config.cache.disk
+    return DiskStore(path=said) if isinstance(said, str) else said
+
+
+class Stores:
+    """What the caches of all routes of a worker have in common."""
+
+    def __init__(
+        self,
+        memory: Memory | NoMemory,
+        purges: Purges,
+        claims: Claims | None = None,
+        disk: Disk | None = None,
+        others: Sequence[Remote] = (),
+        feed: Feed | None = None,
+    ) -> None:
+        self.memory = memory
+        self.purges = purges
+        self.claims = claims
+        self.disk = disk
+        self._others = others
+        self._feed = feed
+        below: list[Store] = [] if disk is None else [disk]
+        self.tiers = Tiers(memory, [*below, *others], disk)
+
+    async def catch_up(self) -> None:
+        """With what other servers purged, before what is stored is used."""
+        if self._feed is not None:
+            await self._feed.catch_up()
+
+    def follow(self) -> None:
+        """What other servers purge, and tell them what is purged here: for one of the workers."""
+        if self._feed is not None:
+            self._feed.start()
+
+    def sweep(self) -> None:
+        """Keep the disk in order, in a thread: for one of the workers, now and then."""
+        if self.disk is not None:
+            asyncio.get_running_loop().run_in_executor(None, self.disk.sweep)
+
+    async def close(self) -> None:
+        """Write what is to be written."""
+        if self.disk is not None:
+            await asyncio.to_thread(self.disk.close)
+        if self._feed is not None:
+            await self._feed.close()
+        for store in self._others:
+            await store.close()
+
+
+def open_stores(config: Config, shared: SharedCache, workers: int) -> Stores:
+    """In a worker, one of `workers`."""
+    purges = Purges(shared.purges.cells, shared.purges.locked)
+    memory = NoMemory() if shared.memory is None else Memory(shared.memory.cells, shared.memory.locked)
+    table, said = config.cache, disk_of(config)
+    disk = None if said is None else Disk(said.path, said.size, workers)
+    others, feed = [], None
+    if table.redis is not None:
+        others.append(redis(table.redis))
+        feed = Feed(purges, redis_journal(table.redis), "purges in Redis")
+    if table.memcached is not None:
+        others.append(memcached(table.memcached.removeprefix("unix:")))
+    cells = shared.claims
+    claims = Claims(cells.cells, cells.locked, os.getpid(), time.monotonic) if workers > 1 else None
+    return Stores(memory, purges, claims, disk, others, feed)
+
+
+@cache
+def nowhere() -> Stores:
+    """For caches that are compiled to be looked at."""
+    cells = memoryview(bytearray(LEAST)).cast("q")
+    table = memoryview(bytearray(PURGES_SIZE)).cast("q")
+    return Stores(Memory(cells, nullcontext()), Purges(table, nullcontext()))
