@@ -288,11 +288,11 @@ class Front:
             if self._clock() < until:
                 return self._pass(x, query, _PASSED)
             del self._passes[key]
-        if asked.conditional and wants_middle(x.request.fields):
+        flight = None if alone else self._flights.get(key)
+        if flight is None and asked.conditional and wants_middle(x.request.fields):
             self._count(why.kind)
             return self._parts.fetch(x, query, why)
         waiter = Waiter(x, query, why)
-        flight = None if alone else self._flights.get(key)
         if flight is None or not flight.join(waiter):
             flight = Flight(self._ground, x, query, stored, seen)
             flight.join(waiter)
