@@ -354,7 +354,9 @@ class Http1Server(Connection):
         head = self._head(status, lines, length, chunked=False)
         self._say(Said.WHOLE)
         self._out.append(head)
-        if not (bodyless or self._silent):
+        if bodyless:
+            body = b""
+        if not self._silent:
             self._out.append(body)
             if self._plain and self._reading is _DONE:
                 lines.status, lines.size, lines.stamp, lines.head = status, len(body), self._date.http1, head
