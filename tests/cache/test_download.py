@@ -237,3 +237,45 @@ def test_every_reader_gets_its_part_whatever_the_pieces(pieces: list[bytes], sta
     readers.append(case.download.read(start, start + length))
     for reader in readers:
         assert drain(reader) == body[start : start + length] and reader.ended
+
+
+def sent(stream: Stream) -> list[bytes]:
+    """What a connection sends of it, from now on: all that it can, each time that it is told."""
+    out: list[bytes] = []
+
+    def pump() -> None:
+        while (piece := stream.take()) is not None:
+            out.append(piece)
+            if not piece:
+                return
+
+    stream.on_data = pump
+    pump()
+    return out
+
+
+@pytest.mark.parametrize("most", [1 << 20, 1], ids=["kept", "not kept"])
+def test_pieces_come_in_order_to_who_takes_as_soon_as_it_is_told(most: int) -> None:
+    """Long ones, of which a stream holds one at a time, also where they are there before it."""
+    source = Stream()
+    download = Download(source, most, None, lambda _: None)
+    early = sent(download.read())
+    pieces = [bytes([i]) * 70_000 for i in range(4)]
+    download.begin()
+    source.write(pieces[0])
+    late = sent(download.read()) if most > 1 else None
+    for piece in pieces[1:]:
+        source.write(piece)
+    later = sent(download.read()) if most > 1 else None
+    source.end()
+    for got in (early, late, later):
+        assert got is None or (b"".join(got) == b"".join(pieces) and got.index(b"") == len(got) - 1)
+
+
+def test_the_end_of_a_part_comes_behind_it() -> None:
+    source = Stream()
+    download = Download(source, 1 << 20, None, lambda _: None)
+    got = sent(download.read(2, 7))
+    download.begin()
+    source.write(b"0123456789")
+    assert got == [b"23456", b""]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
 
+from tests.e2e.apps.origin import PIECE, piece
 from tests.e2e.conftest import PATIENCE, Server
 from tests.e2e.peers import Process, free_port
 
@@ -62,8 +63,9 @@ Count = Callable[[str], int]
 
 def pattern(start: int, stop: int) -> bytes:
     """Those bytes of a body of any size of `apps/origin.py`."""
-    piece = bytes(range(256))
-    return (piece * ((stop - start) // 256 + 2))[start % 256 :][: stop - start]
+    first, last = start // PIECE, (stop - 1) // PIECE
+    body = b"".join(piece(number) for number in range(first, last + 1))
+    return body[start - first * PIECE : stop - first * PIECE]
 
 
 def ask(server: Server, target: str, method: str = "GET", **fields: str) -> tuple[int, dict[str, str], bytes]:

@@ -190,10 +190,17 @@ class Reader:
         self.stream = Stream(on_taken=self._taken)
 
     def _taken(self, size: int) -> None:
+        """There is room. Whoever is about to get `size` bytes must not be told of the next ones before it has them: it looks for
+        them by itself."""
+        stream = self.stream
+        told = stream.on_data
+        if size:
+            stream.on_data = None
         self.pump()
-        download = self._download
-        if not download.kept:
-            download._pump()
+        if not self._download.kept:
+            self._download._pump()
+        if size:
+            stream.on_data = told
 
     def pump(self) -> None:
         """Hand on what there is and has room. Writing may lead back here, by way of whoever takes it."""

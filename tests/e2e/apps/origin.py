@@ -12,7 +12,7 @@ import os
 from collections import Counter, defaultdict
 from urllib.parse import parse_qsl
 
-PIECE = bytes(range(256)) * 256
+PIECE = 65536
 asked, left = Counter(), Counter()
 gates = defaultdict(asyncio.Event)
 failing, moved = set(), set()
@@ -73,15 +73,20 @@ async def say(name, scope, receive, send):
 
 
 async def flow(name, headers, options, receive, send):
-    size = int(options.get("size", 2 * len(PIECE)))
+    size = int(options.get("size", 2 * PIECE))
     if "chunked" not in options:
         headers.append((b"content-length", b"%d" % size))
     await send({"type": "http.response.start", "status": int(options.get("status", 200)), "headers": headers})
-    for at in range(0, size, len(PIECE)):
+    for at in range(0, size, PIECE):
         if at:
             await hold(name, "middle", options, receive)
-        await send({"type": "http.response.body", "body": PIECE[: size - at], "more_body": True})
+        await send({"type": "http.response.body", "body": piece(at // PIECE)[: size - at], "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+def piece(number):
+    """No two are the same."""
+    return number.to_bytes(4, "big") * (PIECE // 4)
 
 
 async def hold(name, where, options, receive):
