@@ -64,6 +64,24 @@ def test_further_parts_are_told_apart_also_where_they_are_missing_or_empty() -> 
     assert of((b"cookie", b"session=1; lang=en")) == of((b"cookie", b"lang=en; session=2"))
 
 
+def test_what_a_request_says_of_its_own_address_is_part_of_it() -> None:
+    def of(*fields: tuple[bytes, bytes]) -> bytes:
+        return key("/", fields=fields)
+
+    keys = [
+        of(),
+        of((b"x-forwarded-host", b"evil.example")),
+        of((b"x-forwarded-proto", b"https")),
+        of((b"x-forwarded-prefix", b"/evil")),
+        of((b"x-script-name", b"/evil")),
+        of((b"forwarded", b"for=192.0.2.1;host=evil.example;proto=https")),
+        of((b"forwarded", b'for=192.0.2.1;HOST="evil.example"')),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert of((b"x-forwarded-for", b"192.0.2.1")) == of((b"forwarded", b"for=192.0.2.1")) == of()
+    assert of((b"forwarded", b"for=192.0.2.1;host=a")) == of((b"forwarded", b"for=192.0.2.2;by=x;host=a"))
+
+
 def test_what_an_answer_can_be_purged_by() -> None:
     names = list(purge_names(key("/a/b/c.html?x=1"), [b"user:7"], [b"news"]))
     assert names == [

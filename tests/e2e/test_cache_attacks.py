@@ -83,6 +83,16 @@ def test_what_strangers_say_of_themselves_does_not_reach_an_upstream(server: Ser
     assert b"evil" not in raw(server, target)[2]
 
 
+@pytest.mark.parametrize("where", ["/isolated", "/inline"])
+@pytest.mark.parametrize("field", ["X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix"])
+def test_what_strangers_say_of_the_address_is_answered_to_them_alone(
+    server: Server, name: str, where: str, field: str
+) -> None:
+    target = f"{where}/{name}?{FRESH}&echo={field.lower()}"
+    assert b"evil" in raw(server, target, f"{field}: evil")[2]
+    assert b"evil" not in raw(server, target)[2]
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_get_with_a_body_is_not_cached(server: Server, name: str, method: str) -> None:
     target = f"/{name}?{FRESH}"

@@ -3,6 +3,7 @@ answer depends on must be named, by the configuration or by its Vary."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -14,6 +15,13 @@ from enfilade.http.request import Request
 MAX_DEPTH = 16
 """Directories above a path that it can be purged by."""
 _PORTS = {b"http": b":80", b"https": b":443"}
+_SAYS_WHERE = frozenset(
+    (
+        b"forwarded", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-prefix", b"x-forwarded-proto",
+        b"x-forwarded-scheme", b"x-forwarded-server", b"x-forwarded-ssl", b"x-script-name",
+    )
+)  # fmt: skip
+_WHERE = re.compile(rb'(?i)\b(?:host|proto)=(?:"[^"]*"|[^;,\s]*)').findall  # of Forwarded: the client differs each time
 _ABSENT = b"\x01"
 """Stands for a field or cookie that is not there: no value can have this byte in it."""
 
@@ -41,7 +49,16 @@ def make_key(request: Request, rules: KeyRules) -> bytes:
     for read in rules.parts:
         value = read(request.fields)
         parts.append(_ABSENT if value is None else value)
+    if not _SAYS_WHERE.isdisjoint(request.fields.names) and (said := _said_where(request.fields)):
+        parts.append(said)
     return b"\0".join(parts)
+
+
+def _said_where(fields: Fields) -> bytes:
+    """What the request says of the address that its client sees. Applications may use it, whoever says it (FAILURES 27); behind
+    one proxy it is always the same."""
+    said = [b"%s=%s" % (name, value) for name in sorted(_SAYS_WHERE) if (value := fields.get(name)) is not None]
+    return b";".join([part for line in said for part in (_WHERE(line) if line.startswith(b"forwarded=") else [line])])
 
 
 def origin_host(request: Request) -> bytes:
