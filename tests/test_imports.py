@@ -34,8 +34,13 @@ LATE: dict[str, set[str]] = {
     "assemble/apps.py": {"enfilade.wire.websocket.handshake.Negotiator"},  # the WebSocket library: 35 ms
     # only where something is cached: 15 ms
     "assemble/plan.py": {"enfilade.assemble.stores.share_cache"},
-    "assemble/trial.py": {"enfilade.assemble.stores.nowhere"},
-    "assemble/worker.py": {"enfilade.assemble.stores.open_stores"},
+    "assemble/trial.py": {"enfilade.assemble.stores.cache_filter", "enfilade.assemble.stores.nowhere"},
+    "assemble/worker.py": {
+        "enfilade.assemble.cache_view.view_cache",
+        "enfilade.assemble.stores.cache_filter",
+        "enfilade.assemble.stores.open_stores",
+    },
+    "process/shared.py": {"tempfile.TemporaryFile"},  # only where the system has no memfd: 4 ms
     "assemble/certificates.py": {"enfilade.net.selfsigned.self_signed"},  # X.509: 60 ms
     # the tables of HTTP/2 and HPACK: 10 ms
     "assemble/engines.py": {"enfilade.wire.http2.Http2Limits", "enfilade.wire.http2.Http2Server"},

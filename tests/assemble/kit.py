@@ -9,9 +9,8 @@ from typing import Any
 
 from cryptography import x509
 
-from enfilade.assemble.caching import cache_filter
 from enfilade.assemble.sites import Sites
-from enfilade.assemble.stores import nowhere
+from enfilade.assemble.stores import cache_filter, nowhere
 from enfilade.assemble.trial import NoMeter, NoTimer, NoWorker, try_out
 from enfilade.cache.filter import Cache
 from enfilade.config import Config, loads

@@ -17,8 +17,8 @@ from enfilade.cache.status import cache_status
 from enfilade.exchange.chain import compile_chain, done_hooks
 from enfilade.exchange.exchange import Outcome
 from enfilade.exchange.response import Response
-from enfilade.filters import AccessLog, RequestId
-from enfilade.filters.access_log import FIELDS, FORMATS, MEMORY, Record
+from enfilade.filters.access_log import FIELDS, FORMATS, MEMORY, AccessLog, Record
+from enfilade.filters.request_id import RequestId
 from enfilade.http.fields import Fields
 from enfilade.http.reasons import reason
 from enfilade.http.request import Request

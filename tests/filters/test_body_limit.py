@@ -8,7 +8,7 @@ import pytest
 from tests.filters.kit import exchange
 
 from enfilade.exchange.bodies import BodyAborted, Stream
-from enfilade.filters import BodyLimit
+from enfilade.filters.body_limit import BodyLimit
 
 
 def test_a_length_is_judged_at_once() -> None:

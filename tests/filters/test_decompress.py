@@ -12,8 +12,10 @@ from enfilade.exchange.bodies import Stream, empty_body
 from enfilade.exchange.chain import compile_chain
 from enfilade.exchange.exchange import Exchange
 from enfilade.exchange.response import Response
-from enfilade.filters import BodyLimit, Decompress, in_order
+from enfilade.filters import in_order
+from enfilade.filters.body_limit import BodyLimit
 from enfilade.filters.coders import load
+from enfilade.filters.decompress import Decompress
 from enfilade.filters.recoded import FREE
 from enfilade.http.codings import CODINGS
 from enfilade.http.fields import Pair

@@ -6,8 +6,7 @@ import pytest
 from tests.filters.kit import exchange
 
 from enfilade.exchange.response import Response
-from enfilade.filters import Headers
-from enfilade.filters.headers import MEMORY
+from enfilade.filters.headers import MEMORY, Headers
 from enfilade.http.field_rules import FieldRules
 from enfilade.http.fields import Fields
 

@@ -10,8 +10,7 @@ from tests.filters.kit import exchange
 from enfilade.exchange.chain import compile_chain
 from enfilade.exchange.exchange import Exchange
 from enfilade.exchange.response import Response
-from enfilade.filters import RequestId
-from enfilade.filters.request_id import IdSource
+from enfilade.filters.request_id import IdSource, RequestId
 from enfilade.http.fields import Fields
 
 NAME = b"x-request-id"

@@ -11,7 +11,7 @@ from tests.filters.kit import exchange
 from enfilade.exchange.chain import compile_chain
 from enfilade.exchange.exchange import Exchange, Filter, Handler
 from enfilade.exchange.response import Response
-from enfilade.filters import Timing
+from enfilade.filters.timing import Timing
 
 
 class Clock:

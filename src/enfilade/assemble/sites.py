@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
 from enfilade.assemble.caching import rules_of
-from enfilade.cache.filter import Cache
 from enfilade.cache.purge_request import METHOD as PURGE
 from enfilade.cache.purge_request import PurgeMethod
 from enfilade.config.schema import CacheRules, Compression, Config, Fixed, HeaderRules, Log, Redirect, Route, Site
@@ -47,6 +46,9 @@ from enfilade.route.patterns import Found, Refused, Table, compile_routes
 from enfilade.upstream.key import parse_key
 from enfilade.upstream.split import Branch, Split, sample
 from enfilade.upstream.upstream import Upstream
+
+if TYPE_CHECKING:
+    from enfilade.cache.filter import Cache
 
 NO_ROUTE = reason("no_route")
 NO_SITE = reason("no_site")

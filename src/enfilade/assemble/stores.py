@@ -1,18 +1,24 @@
-"""The stores of the cache, as the configuration names them: memory that is made before the fork, and what a worker opens."""
+"""The cache as the configuration has it: memory made before the fork, the stores of a worker, the filter of a route."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import cache
 from typing import NamedTuple
 
 from enfilade.cache.claims import SIZE as CLAIMS_SIZE
 from enfilade.cache.claims import Claims
+from enfilade.cache.decide import Rules
 from enfilade.cache.feed import Feed
+from enfilade.cache.filter import Cache
+from enfilade.cache.front import Meter
+from enfilade.cache.keeper import Keeper
+from enfilade.cache.key import KeyRules
 from enfilade.cache.purges import SIZE as PURGES_SIZE
 from enfilade.cache.purges import Purges
 from enfilade.cache.stored import Store
@@ -23,7 +29,10 @@ from enfilade.cache.stores.memory import Memory
 from enfilade.cache.stores.redis import redis, redis_journal
 from enfilade.cache.stores.remote import Remote
 from enfilade.cache.tiers import NoMemory, Tiers
-from enfilade.config.schema import Config, DiskStore
+from enfilade.config.schema import CacheRules, Config, DiskStore
+from enfilade.http.cookies import cookie_reader
+from enfilade.http.field_texts import field_name
+from enfilade.http.fields import Fields
 from enfilade.process.board import Board
 from enfilade.process.privileges import Identity, acting_as
 from enfilade.process.shared import Shared
@@ -128,3 +137,31 @@ def nowhere() -> Stores:
     cells = memoryview(bytearray(LEAST)).cast("q")
     table = memoryview(bytearray(PURGES_SIZE)).cast("q")
     return Stores(Memory(cells, nullcontext()), Purges(table, nullcontext()))
+
+
+def cache_filter(rules: CacheRules, stores: Stores, meter: Meter) -> Cache:
+    """ValueError for a part of requests that there is not."""
+    parts = tuple(_part(text) for text in rules.key)
+    keyed = rules.ignore_cookies or any(text.split()[:1] == ["cookie"] for text in rules.key)
+    keeper = Keeper(
+        stores.tiers,
+        stores.purges,
+        Rules(ttl=rules.ttl, negative=rules.negative, grace=rules.grace, refresh=rules.refresh, cookies_keyed=keyed),
+        clock=time.time,
+        dice=random.random,
+        jitter=rules.jitter,
+        min_uses=rules.min_uses,
+    )
+    query = None if rules.query is None else tuple(rules.query)
+    return Cache(keeper, KeyRules(query, tuple(rules.ignore_query), rules.sort_query, parts), meter, stores.claims)
+
+
+def _part(text: str) -> Callable[[Fields], bytes | None]:
+    """What reads `header NAME` or `cookie NAME`."""
+    kind, *names = text.split() or [""]
+    if kind == "header" and len(names) == 1:
+        name = field_name(names[0])
+        return lambda fields: fields.get(name)
+    if kind == "cookie" and len(names) == 1:
+        return cookie_reader(names[0])
+    raise ValueError(f'"{text}" is no part of a key: write "header NAME" or "cookie NAME"')

@@ -6,14 +6,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from enfilade.assemble.balance import make_upstream
-from enfilade.assemble.caching import cache_filter, rules_of
+from enfilade.assemble.caching import rules_of
 from enfilade.assemble.certificates import peer_context, read_context
 from enfilade.assemble.sites import POLICIES, handler_of
-from enfilade.cache.filter import Cache
 from enfilade.cache.reasons import Kind
 from enfilade.config.errors import Path, dotted
 from enfilade.config.report import Report
@@ -23,6 +23,9 @@ from enfilade.exchange.exchange import Handler
 from enfilade.handlers.respond import Respond
 from enfilade.observe.log import LogSink
 from enfilade.upstream.upstream import Upstream
+
+if TYPE_CHECKING:
+    from enfilade.cache.filter import Cache
 
 _ACTIONS = ("proxy", "redirect", "respond")
 _INNER = {
@@ -61,7 +64,7 @@ class NoWorker:
         return None
 
     def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache:
-        from enfilade.assemble.stores import nowhere  # noqa: PLC0415
+        from enfilade.assemble.stores import cache_filter, nowhere  # noqa: PLC0415
 
         return cache_filter(rules, nowhere(), NoMeter())
 

@@ -15,8 +15,6 @@ import msgspec
 from enfilade.app import connect
 from enfilade.assemble.app_links import AppLinks
 from enfilade.assemble.apps import start_app
-from enfilade.assemble.cache_view import view_cache
-from enfilade.assemble.caching import cache_filter
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.figures import all_metrics, full_status
@@ -24,7 +22,6 @@ from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
 from enfilade.assemble.upstream_rows import UpstreamRows
 from enfilade.assemble.upstreams import Upstreams
-from enfilade.cache.filter import Cache
 from enfilade.cache.purge_request import purge_as_asked
 from enfilade.cache.purges import Purges
 from enfilade.config.schema import CacheRules, Config
@@ -53,6 +50,7 @@ from enfilade.wire.codec import DateStamp
 
 if TYPE_CHECKING:
     from enfilade.assemble.stores import SharedCache, Stores
+    from enfilade.cache.filter import Cache
 
 LOG_DELAY = 0.1
 """Seconds that a line of an access log may wait for others to be written with it."""
@@ -222,10 +220,10 @@ class EdgeWorker:
         return RouteMeter(self._column.cells, self._prepared.route_rows[site, pattern])
 
     def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache:
+        from enfilade.assemble.stores import cache_filter, open_stores  # noqa: PLC0415
+
         if self._stores is None:
             assert self._prepared.cache is not None, "some route caches"
-            from enfilade.assemble.stores import open_stores  # noqa: PLC0415
-
             self._stores = open_stores(self._config, self._prepared.cache, self._prepared.workers)
         return cache_filter(
             rules, self._stores, CacheMeter(self._column.cells, self._prepared.cache_rows[site, pattern])
@@ -295,6 +293,8 @@ class EdgeWorker:
         return 202, {"stopping": True}
 
     async def _view_cache(self, query: dict[str, str]) -> tuple[int, object]:
+        from enfilade.assemble.cache_view import view_cache  # noqa: PLC0415
+
         try:
             return 200, await view_cache(self._stores, self._prepared.board, query)
         except ValueError as error:

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 import click
 
-from enfilade.cache.listing import ORDERS
 from enfilade.cache.purge_text import purge_name
 from enfilade.cli.common import config_file, config_option, fail, load_or_fail
 from enfilade.cli.control import ask_admin
@@ -53,7 +52,11 @@ def purge(names: tuple[str, ...], file: str | None, soft: bool, as_json: bool) -
 @click.argument("name", required=False)
 @config_option
 @click.option(
-    "--by", type=click.Choice(ORDERS), default="size", show_default=True, help="The largest or the youngest first."
+    "--by",
+    type=click.Choice(["size", "age"]),
+    default="size",
+    show_default=True,
+    help="The largest or the youngest first.",
 )
 @click.option(
     "--top", type=click.IntRange(0, 1000), default=20, show_default=True, help="How many are listed of each store."

@@ -10,7 +10,6 @@ import errno
 import fcntl
 import mmap
 import os
-import tempfile
 import threading
 
 
@@ -77,7 +76,9 @@ class Shared:
             # Nobody whom it is handed to can cut it off beneath us (which would be a SIGBUS).
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         else:
-            with tempfile.TemporaryFile() as file:
+            from tempfile import TemporaryFile  # noqa: PLC0415
+
+            with TemporaryFile() as file:
                 fd = os.dup(file.fileno())
             _fill(fd, size)
         return cls(fd)
