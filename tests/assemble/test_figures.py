@@ -7,11 +7,12 @@ from contextlib import nullcontext
 from tests.observe.test_metrics import Series, parse
 
 from enfilade.assemble.figures import all_metrics, full_status
-from enfilade.assemble.stores import LEAST, Stores, nowhere
+from enfilade.assemble.stores import Stores, nowhere
 from enfilade.assemble.upstream_rows import PeerStatus, UpstreamStatus
 from enfilade.cache.stored import Stored, Terms, Whole
 from enfilade.cache.stores.memory import Memory
 from enfilade.cache.tiers import NoMemory
+from enfilade.config.checks import LEAST_CACHE
 from enfilade.http.fields import Fields
 from enfilade.process.app_rows import Restart, SlotRows, register_app
 from enfilade.process.board import Board
@@ -109,7 +110,7 @@ def test_the_status_has_them_too() -> None:
 
 
 def test_the_cache() -> None:
-    stores = Stores(Memory(memoryview(bytearray(LEAST)).cast("q"), nullcontext()), nowhere().purges)
+    stores = Stores(Memory(memoryview(bytearray(LEAST_CACHE)).cast("q"), nullcontext()), nowhere().purges)
     before = stores.purges.count
     stores.memory.put(Stored(b"k", 200, Fields(), Terms(0.0, 1.0, 1.0, 1.0), (), 0, Whole(b"body")))
     stores.purges.purge(b"tag:x")

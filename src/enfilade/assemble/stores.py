@@ -29,6 +29,7 @@ from enfilade.cache.stores.memory import Memory
 from enfilade.cache.stores.redis import redis, redis_journal
 from enfilade.cache.stores.remote import Remote
 from enfilade.cache.tiers import NoMemory, Tiers
+from enfilade.config.checks import LEAST_CACHE
 from enfilade.config.schema import CacheRules, Config, DiskStore
 from enfilade.http.cookies import cookie_reader
 from enfilade.http.field_texts import field_name
@@ -37,8 +38,6 @@ from enfilade.process.board import Board
 from enfilade.process.privileges import Identity, acting_as
 from enfilade.process.shared import Shared
 
-LEAST = 1024 * 1024
-"""Bytes of memory with which a cache can begin."""
 CELL = 8
 
 
@@ -134,7 +133,7 @@ def open_stores(config: Config, shared: SharedCache, workers: int) -> Stores:
 @cache
 def nowhere() -> Stores:
     """For caches that are compiled to be looked at."""
-    cells = memoryview(bytearray(LEAST)).cast("q")
+    cells = memoryview(bytearray(LEAST_CACHE)).cast("q")
     table = memoryview(bytearray(PURGES_SIZE)).cast("q")
     return Stores(Memory(cells, nullcontext()), Purges(table, nullcontext()))
 

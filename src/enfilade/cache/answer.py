@@ -88,8 +88,9 @@ def _parts(x: Exchange, stored: Stored, wanted: bytes, pairs: tuple[Pair, ...]) 
         return None
     fields = untagged(stored.fields).adding(*pairs)
     if isinstance(body, bytes):
-        give = single_part(fields, spans[0], len(body), body, _no_file) if len(spans) == 1 else None
-        return give or several_parts(fields, spans, len(body), body, _no_file)
+        if len(spans) == 1:
+            return single_part(fields, spans[0], len(body), body, _no_file)
+        return several_parts(fields, spans, len(body), body, _no_file)
     return _parts_of_file(fields, spans, body)
 
 
@@ -98,7 +99,7 @@ def _parts_of_file(fields: Fields, spans: list[tuple[int, int]], file: FileSlice
         return several_parts(fields, spans, file.length, None, lambda: file.fd, file.offset)
     start, stop = spans[0]
     part = FileSlice(file.fd, file.offset + start, stop - start, file.close)
-    return Response(206, fields.adding((b"content-range", b"bytes %d-%d/%d" % (start, stop - 1, file.length))), part)
+    return Response(206, fields.adding((b"content-range", content_range(spans[0], file.length))), part)
 
 
 def _no_file() -> int:

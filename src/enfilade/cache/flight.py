@@ -17,14 +17,14 @@ from enfilade.cache.reasons import OF_THE_REQUEST, CacheReason, cache_reason
 from enfilade.cache.status import cache_status
 from enfilade.cache.stored import Flag, Stored, Whole
 from enfilade.cache.vary import signpost_names, variant_key
-from enfilade.cache.waiting import Waiter, let_go
-from enfilade.exchange.bodies import Stream, empty_body
+from enfilade.cache.waiting import Waiter
+from enfilade.exchange.bodies import Stream
 from enfilade.exchange.exchange import Exchange, Handler
 from enfilade.exchange.pending import call
-from enfilade.exchange.response import FileSlice, Response, Tunnel
+from enfilade.exchange.response import FileSlice, Response, Tunnel, let_go
 from enfilade.http.conditionals import Verdict, evaluate
 from enfilade.http.dates import parse_date
-from enfilade.http.fields import Fields, Pair
+from enfilade.http.fields import NO_FIELDS, Fields, Pair
 from enfilade.http.ranges import content_range, parse_range
 from enfilade.http.reasons import reason
 from enfilade.http.request import Request
@@ -40,13 +40,6 @@ _NOT_THE_ANSWERS = OF_THE_REQUEST | {cache_reason("purged"), cache_reason("min_u
 _MUST_VALIDATE = cache_reason("must_validate")
 _TOO_LARGE = cache_reason("too_large")
 _EVENTS = cache_reason("events")
-
-
-class Told(NamedTuple):
-    """A client's answer, and why it is that one."""
-
-    response: Response
-    why: CacheReason
 
 
 class Ground(NamedTuple):
@@ -87,12 +80,11 @@ class Flight:
         self._refresh = refresh
         self._download: Download | None = None
         self._head: Stored | None = None
+        self._fields = NO_FIELDS  # of an answer that flows
+        self._length_known: int | None = None
         self._asked = x.request
         self._asking = self._keeper.asking()
-        self._inner = Exchange(
-            self._request(x.request, stored), empty_body(), x.ends, _Inform(self, x), x.stream, x.started, x.match
-        )
-        self._inner.id = x.id
+        self._inner = x.with_request(self._request(x.request, stored), _Inform(self, x))
 
     @staticmethod
     def _request(asked: Request, stored: Stored | None) -> Request:
@@ -141,7 +133,7 @@ class Flight:
     def _arrived(self, response: Response) -> None:
         stored = self.stored
         if not self._waiters and not self._refresh:
-            let_go(response)
+            let_go(response.body)
             self._ground.landed(self, None)
         elif stored is not None and response.status == 304:
             self._confirmed(stored, response)
@@ -177,7 +169,7 @@ class Flight:
         self._waiters = rest
         if rest:
             return False
-        let_go(response)
+        let_go(response.body)
         self._ground.landed(self, None)
         return True
 
@@ -224,7 +216,7 @@ class Flight:
         self._ground.landed(self, why if response.status < 500 and why not in _NOT_THE_ANSWERS else None)
         waiters = self.disembark()
         if self._leader not in waiters:
-            let_go(response)
+            let_go(response.body)
         for waiter in waiters:
             # What we say ourselves (no peer, all busy ...) is for everybody: to ask again would make it worse.
             if waiter is self._leader or response.reason is not None:
@@ -309,22 +301,19 @@ class Flight:
             b"cache-status",
             cache_status(waiter.why, stored=waiter is self._leader, collapsed=waiter is not self._leader),
         )
-        if not query.asked.conditional:
-            return Response(status, fields.adding(pair), download.read())
-        verdict = answer_precondition(waiter.x.request, status, stored.fields, stored.terms)
-        if verdict is Verdict.NOT_MODIFIED:
-            return answer.not_modified(fields, pair)
-        wanted = waiter.x.request.fields.get(b"range")
-        if wanted is None or verdict is not Verdict.PROCEED or self._length_known is None or status != 200:
-            return Response(status, fields.adding(pair), download.read())
-        spans = parse_range(wanted, self._length_known)
-        if spans is None or len(spans) != 1:
+        length, spans = self._length_known, None
+        if query.asked.conditional:
+            verdict = answer_precondition(waiter.x.request, status, stored.fields, stored.terms)
+            if verdict is Verdict.NOT_MODIFIED:
+                return answer.not_modified(fields, pair)
+            wanted = waiter.x.request.fields.get(b"range")
+            if wanted is not None and verdict is Verdict.PROCEED and length is not None and status == 200:
+                spans = parse_range(wanted, length)
+        if length is None or spans is None or len(spans) != 1:
             return Response(status, fields.adding(pair), download.read())
         start, stop = spans[0]
-        said = fields.setting(
-            (b"content-length", b"%d" % (stop - start)), (b"content-range", content_range(spans[0], self._length_known))
-        )
-        return Response(206, said.adding(pair), download.read(start, stop))
+        said = (b"content-length", b"%d" % (stop - start)), (b"content-range", content_range(spans[0], length))
+        return Response(206, fields.setting(*said).adding(pair), download.read(start, stop))
 
     def _flowed(self, download: Download) -> None:
         """All has come, or nothing more will."""

@@ -169,9 +169,9 @@ class Keeper:
             variants = _variants(post)
             if variant in variants:
                 return
-        for old in variants[: len(variants) - MAX_VARIANTS + 1] if len(variants) >= MAX_VARIANTS else ():
+        for old in variants[: 1 - MAX_VARIANTS]:
             self.tiers.remove(query.key + old)
-        content = msgspec.msgpack.encode([*variants[-MAX_VARIANTS + 1 :], variant])
+        content = msgspec.msgpack.encode([*variants[1 - MAX_VARIANTS :], variant])
         said = Fields([(b"vary", b",".join(names))])
         self.tiers.put(Stored(query.key, 0, said, _ENDLESS, (), stored.generation, Whole(content)))
 

@@ -15,11 +15,10 @@ from enfilade.cache.query import Query
 from enfilade.cache.reasons import CacheReason, cache_reason
 from enfilade.cache.status import cache_status
 from enfilade.cache.stored import Stored, Whole
-from enfilade.cache.waiting import Waiter, ask, let_go
-from enfilade.exchange.bodies import empty_body
+from enfilade.cache.waiting import Waiter, ask
 from enfilade.exchange.exchange import Exchange
 from enfilade.exchange.pending import call
-from enfilade.exchange.response import Response
+from enfilade.exchange.response import Response, let_go
 from enfilade.http.conditionals import CONDITIONAL
 from enfilade.http.fields import Fields
 from enfilade.http.reasons import reason
@@ -63,8 +62,7 @@ class Parts:
         ):
             return None
         waiter = Waiter(x, query, _PARTIAL)
-        inner = Exchange(x.request.with_fields(lacking), empty_body(), x.ends, x.carrier, x.stream, x.started, x.match)
-        inner.id = x.id
+        inner = x.with_request(x.request.with_fields(lacking), x.carrier)
         asking = self._keeper.asking()
         waiter.boards(lambda _: None if inner.on_abort is None else inner.on_abort(_CLIENT_GONE))
         call(self._ground.handler, inner, lambda response: self._completed(waiter, asking, stored, response))
@@ -80,7 +78,7 @@ class Parts:
             assert answered is not None, "it is in hand"
             self._ground.tell(waiter, answered, _PARTIAL)
         elif response.status == 206 or response.status >= 400:
-            let_go(response)
+            let_go(response.body)
             self._keeper.tiers.remove(known.key)
             self._ground.again(waiter)
         else:

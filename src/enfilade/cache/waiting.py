@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable
 
 from enfilade.cache.query import Query
 from enfilade.cache.reasons import CacheReason
-from enfilade.exchange.bodies import Stream
 from enfilade.exchange.exchange import Exchange, Handler
 from enfilade.exchange.pending import Pending, call
-from enfilade.exchange.response import FileSlice, Response
+from enfilade.exchange.response import Response
 from enfilade.http.reasons import Reason, reason
 
 _CLIENT_GONE = reason("client_gone")
@@ -65,12 +64,3 @@ def ask(handler: Handler, x: Exchange, made: Callable[[Response], Response]) -> 
 
     call(handler, x, arrived)
     return passing if passing.response is None else passing.response
-
-
-def let_go(response: Response) -> None:
-    """Nobody wants it."""
-    body = response.body
-    if isinstance(body, Stream):
-        body.cancel(_CLIENT_GONE)
-    elif isinstance(body, FileSlice):
-        body.close()

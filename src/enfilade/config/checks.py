@@ -65,6 +65,7 @@ _DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 _TARGET = re.compile(rf"{_DOTTED}(:{_DOTTED})?")
 _PREFIX = re.compile(r"[A-Za-z0-9_:-]+")
 LEAST_CACHE = 1024 * 1024
+"""Bytes of memory with which a cache can begin."""
 NO_REDIS = 'needs a library that is not there: pip install "enfilade[redis]"'
 NO_CODING = 'needs a library that is not there: pip install "enfilade[compress]"'
 _FORMATS = ("common", "combined", "json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, Union
 
-from enfilade.exchange.bodies import Stream
+from enfilade.exchange.bodies import Stream, empty_body
 from enfilade.exchange.response import Response
 from enfilade.http.ends import Ends
 from enfilade.http.fields import Fields
@@ -138,6 +138,12 @@ class Exchange:
     def kept(self, owner: type) -> Any:
         """What `keep` remembered for `owner`, or None."""
         return None if self.vars is None else self.vars.get(owner)
+
+    def with_request(self, request: Request, carrier: Carrier) -> Exchange:
+        """One in the name of this one, for `request`, which has no body; `carrier` hears of its interim responses."""
+        x = Exchange(request, empty_body(), self.ends, carrier, self.stream, self.started, self.match)
+        x.id = self.id
+        return x
 
     def inform(self, status: int, fields: Fields) -> None:
         """Send an interim response (1xx but 101)."""

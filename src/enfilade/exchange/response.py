@@ -7,7 +7,9 @@ from typing import Protocol, Union
 
 from enfilade.exchange.bodies import Stream
 from enfilade.http.fields import NO_FIELDS, Fields
-from enfilade.http.reasons import Reason
+from enfilade.http.reasons import Reason, reason
+
+_CLIENT_GONE = reason("client_gone")
 
 
 class FileSlice:
@@ -42,6 +44,14 @@ class Tunnel:
 
 
 Body = Union[bytes, FileSlice, Stream, Tunnel]
+
+
+def let_go(body: Body) -> None:
+    """It will not be sent: release what it holds."""
+    if isinstance(body, FileSlice):
+        body.close()
+    elif isinstance(body, Stream):
+        body.cancel(_CLIENT_GONE)
 
 
 class Response:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Sequence
 from enfilade.exchange.bodies import Stream
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter, Handler
-from enfilade.exchange.response import Body, FileSlice, Response, Tunnel
+from enfilade.exchange.response import FileSlice, Response, Tunnel, let_go
 from enfilade.filters.coders import available, load
 from enfilade.filters.coders.coder import Coder
 from enfilade.filters.recoded import OFF_LOOP, Encoded
@@ -113,11 +113,11 @@ class Compress(Filter):
         coding = None if too_large else self._coding(x)
         if coding is None:
             if forbidden and x.request.method in ("GET", "HEAD"):
-                _let_go(body)
+                let_go(body)
                 return error_response(_NOT_ACCEPTABLE, x, _VARY)
             return Response(r.status, look.become(None), body, r.reason)
         if head:
-            _let_go(body)
+            let_go(body)
             # Not b"", for which the engine would say the length 0: nobody knows the length of what nobody coded.
             return Response(r.status, look.become(coding), Stream.of(b""), r.reason)
         return self._code(x, r, look, coding)
@@ -225,11 +225,3 @@ def _read(file: FileSlice) -> bytes:
         return os.pread(file.fd, file.length, file.offset)
     finally:
         file.close()
-
-
-def _let_go(body: Body) -> None:
-    """Nobody will send `body`."""
-    if isinstance(body, FileSlice):
-        body.close()
-    elif isinstance(body, Stream):
-        body.cancel(_CLIENT_GONE)

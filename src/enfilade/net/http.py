@@ -14,7 +14,7 @@ from enfilade.exchange.bodies import Stream, empty_body
 from enfilade.exchange.errors import failure_response
 from enfilade.exchange.exchange import Exchange, Outcome
 from enfilade.exchange.pending import Pending
-from enfilade.exchange.response import FileSlice, Response, Tunnel
+from enfilade.exchange.response import FileSlice, Response, Tunnel, let_go
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
@@ -166,7 +166,7 @@ class HttpConnection(Connection):
     def _arrived(self, x: Exchange, response: Response) -> None:
         delivery = self.open.get(x.stream)
         if delivery is None or delivery.x is not x:
-            _let_go(response)  # the client went away first
+            let_go(response.body)  # the client went away first
             return
         self._answer(x, response)
         if self.codec.behind:
@@ -195,7 +195,7 @@ class HttpConnection(Connection):
 
     def _unsendable(self, x: Exchange, response: Response, e: LocalError) -> None:
         """The engine cannot send this answer, and has sent nothing of it: an error answer in its place, if that can be sent."""
-        _let_go(response)
+        let_go(response.body)
         failed = failure_response(x, e)
         if response.reason is failed.reason:
             self._cut(x.stream, INTERNAL)
@@ -456,12 +456,3 @@ _HANDLE: dict[type, Callable[[HttpConnection, Any], None]] = {
     ConnectionClosed: HttpConnection._connection_closed,
     WindowOpened: HttpConnection._window_opened,
 }
-
-
-def _let_go(response: Response) -> None:
-    """`response` will not be sent: release what its body holds."""
-    body = response.body
-    if isinstance(body, FileSlice):
-        body.close()
-    elif isinstance(body, Stream):
-        body.cancel(CLIENT_GONE)

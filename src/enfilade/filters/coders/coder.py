@@ -41,6 +41,37 @@ class Decoder(Protocol):
         Raises BadCoding."""
 
 
+class BitingDecoder:
+    """For libraries that are better fed in bites: `_bite` takes the next one of `_data`, from `_at` on, and gives what it makes,
+    of which `most` bytes are wanted; it raises `_failure` for what is not in this coding."""
+
+    _failure: type[Exception]
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._data = b""
+        self._at = 0
+
+    def decode(self, data: bytes, most: int) -> bytes:
+        """See `Decoder`."""
+        if data:
+            self._data = self._data[self._at :] + data
+            self._at = 0
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while self._at < len(self._data) and size < most:
+                piece = self._bite(most - size)
+                pieces.append(piece)
+                size += len(piece)
+        except self._failure as error:
+            raise BadCoding(str(error)) from None
+        return b"".join(pieces)
+
+    def _bite(self, most: int) -> bytes:
+        raise NotImplementedError
+
+
 class Coder(NamedTuple):
     """One coding: `encoder` and `decoder` make one for a body that flows, `encode` does it to a whole one."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from enfilade.filters.coders.coder import BadCoding, Coder
+from enfilade.filters.coders.coder import BitingDecoder, Coder
 
 _FORMAT = 31
 """zlib's word for: gzip, with a window of 32 KB."""
@@ -35,29 +35,14 @@ class _Encoder:
         return flushed
 
 
-class _Decoder:
+class _Decoder(BitingDecoder):
     """One member after another (RFC 1952 section 2.2), by zlib: it is as fast as it needs to be here, and always there."""
 
-    def __init__(self) -> None:
-        self.complete = False
-        self._member: Any = None
-        self._data = b""
-        self._at = 0
+    _failure = zlib.error
 
-    def decode(self, data: bytes, most: int) -> bytes:
-        if data:
-            self._data = self._data[self._at :] + data
-            self._at = 0
-        pieces: list[bytes] = []
-        size = 0
-        try:
-            while self._at < len(self._data) and size < most:
-                piece = self._bite(most - size)
-                pieces.append(piece)
-                size += len(piece)
-        except zlib.error as error:
-            raise BadCoding(str(error)) from None
-        return b"".join(pieces)
+    def __init__(self) -> None:
+        super().__init__()
+        self._member: Any = None
 
     def _bite(self, most: int) -> bytes:
         if self._member is None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from zstandard import COMPRESSOBJ_FLUSH_BLOCK, ZstdCompressionParameters, ZstdCompressor, ZstdDecompressor, ZstdError
 
-from enfilade.filters.coders.coder import WINDOW, BadCoding, Coder
+from enfilade.filters.coders.coder import WINDOW, BitingDecoder, Coder
 
 _LEVEL = 3
 _NARROW = ZstdCompressionParameters.from_level(_LEVEL, window_log=WINDOW, hash_log=15, chain_log=15)
@@ -33,32 +33,17 @@ class _Encoder:
         return self._coder.flush()
 
 
-class _Decoder:
+class _Decoder(BitingDecoder):
     """One frame after another (RFC 8878 section 3). The library cannot be told how much to give, so it is fed in bites."""
 
+    _failure = ZstdError
+
     def __init__(self) -> None:
-        self.complete = False
+        super().__init__()
         self._library = ZstdDecompressor(max_window_size=_WIDEST)
         self._frame: Any = None
-        self._data = b""
-        self._at = 0
 
-    def decode(self, data: bytes, most: int) -> bytes:
-        if data:
-            self._data = self._data[self._at :] + data
-            self._at = 0
-        pieces: list[bytes] = []
-        size = 0
-        try:
-            while self._at < len(self._data) and size < most:
-                piece = self._bite()
-                pieces.append(piece)
-                size += len(piece)
-        except ZstdError as error:
-            raise BadCoding(str(error)) from None
-        return b"".join(pieces)
-
-    def _bite(self) -> bytes:
+    def _bite(self, most: int) -> bytes:
         if self._frame is None:
             self._frame = self._library.decompressobj()
             self.complete = False
