@@ -28,3 +28,19 @@ def test_the_base_does_not_change() -> None:
     assert base.get(b"x-a") == b"1"
     assert base.adding((b"x-a", b"2")).get(b"x-a") == b"1, 2"
     assert base.get(b"x-a") == b"1"
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_filling_in_a_value_is_the_same_as_making_them_with_it(asked_before: bool) -> None:
+    shape = Fields([(b"host", b"a"), (b"cookie", b""), (b"x-a", b"1"), (b"x-a", b"2")])
+    if asked_before:
+        shape.get(b"host")
+    filled, anew = (
+        shape.filling(1, b"s=1"),
+        Fields([(b"host", b"a"), (b"cookie", b"s=1"), (b"x-a", b"1"), (b"x-a", b"2")]),
+    )
+    assert filled == anew
+    assert set(filled.names) == set(anew.names)
+    assert [filled.get(name) for name in (b"cookie", b"x-a", b"none")] == [b"s=1", b"1, 2", None]
+    assert filled.shape is shape
+    assert shape.get(b"cookie") == b""

@@ -112,8 +112,9 @@ class Asked:
 
 
 def read_request(request: Request) -> Asked:
-    """Remembered on the fields, which come again with other paths."""
+    """Remembered on the fields, which come again with other paths, or on their shape: what a cookie says is not asked."""
     fields = request.fields
+    fields = fields if fields.shape is None else fields.shape
     asked: Asked | None = fields.asked
     if asked is None:
         asked = fields.asked = Asked(fields)

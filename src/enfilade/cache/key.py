@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
@@ -63,7 +64,12 @@ def _said_where(fields: Fields) -> bytes:
 
 def origin_host(request: Request) -> bytes:
     """The authority without the port that its scheme implies."""
-    return without_port(request.authority.encode(), request.scheme.encode())
+    return _origin_host(request.scheme, request.authority)
+
+
+@lru_cache(maxsize=1024)
+def _origin_host(scheme: str, authority: str) -> bytes:
+    return without_port(authority.encode(), scheme.encode())
 
 
 def purge_names(key: bytes, tags: Iterable[bytes], groups: Iterable[bytes]) -> Iterator[bytes]:

@@ -27,6 +27,7 @@ class Verdict(IntEnum):
 
 def is_conditional(fields: Fields) -> bool:
     """Whether any CONDITIONAL field is there; remembered on `fields`, for it is asked of every request for a file."""
+    fields = fields if fields.shape is None else fields.shape
     known = fields.conditional
     if known is None:
         known = fields.conditional = not CONDITIONAL.isdisjoint(fields.names)

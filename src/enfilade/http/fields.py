@@ -17,6 +17,7 @@ class Fields:
 
     Nothing is validated here: the engines validate what comes in, and what goes out.
     `base`: what they were made from by `adding`; `added` is what they have more. What was derived from the base serves them too.
+    `shape`: what they were made from by `filling`: what does not depend on the value filled in is remembered there.
     `encoded_http1`, `encoded_http2` and `encoded_link` belong to the writers in `wire`, which remember there what they encoded;
     `conditional` to `http.conditionals.is_conditional`; `forwarded` to the proxy, which remembers there what it makes of
     an answer's, and `sent_on` of a request's; `asked` to the cache, which remembers there what a request's ask of it.
@@ -24,12 +25,13 @@ class Fields:
 
     __slots__ = (
         "_index", "asked", "base", "conditional", "encoded_http1", "encoded_http2", "encoded_link", "forwarded", "pairs",
-        "sent_on",
+        "sent_on", "shape",
     )  # fmt: skip
 
-    def __init__(self, pairs: Iterable[Pair] = (), base: Fields | None = None) -> None:
+    def __init__(self, pairs: Iterable[Pair] = (), base: Fields | None = None, shape: Fields | None = None) -> None:
         self.pairs: tuple[Pair, ...] = tuple(pairs)
         self.base = base
+        self.shape = shape
         self._index: dict[bytes, bytes] | None = None
         self.conditional: bool | None = None
         self.asked: Any = None
@@ -56,7 +58,8 @@ class Fields:
     @property
     def names(self) -> Collection[bytes]:
         """Each name once."""
-        return self._index if self._index is not None else self._build_index()
+        known = self if self.shape is None else self.shape
+        return known._index if known._index is not None else known._build_index()
 
     def all(self, name: bytes) -> list[bytes]:
         """Every line's value of the field `name`, in order."""
@@ -83,6 +86,16 @@ class Fields:
     def adding(self, *pairs: Pair) -> Fields:
         """These fields with `pairs` behind them."""
         return Fields(self.pairs + pairs, self)
+
+    def filling(self, at: int, value: bytes) -> Fields:
+        """These fields with `value` for that of the pair at position `at`, whose name stands once."""
+        pairs = self.pairs
+        name = pairs[at][0]
+        made = Fields((*pairs[:at], (name, value), *pairs[at + 1 :]), None, self)
+        if self._index is not None:
+            index = made._index = self._index.copy()
+            index[name] = value
+        return made
 
     @property
     def added(self) -> tuple[Pair, ...]:

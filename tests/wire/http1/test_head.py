@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.wire.http1.kit import GET, all_ways, answering, refusal, server
 
+from enfilade.http.reasons import Reason
 from enfilade.wire.events import RequestReceived
 from enfilade.wire.http1 import head
 from enfilade.wire.http1.limits import Http1Limits
@@ -221,3 +222,60 @@ def test_the_memory_of_what_fields_decide_is_bounded() -> None:
     head.read_block(b"Host: a\r\nConnection: " + b"x" * head._LINE_BYTES + b"\r\n", "1.1", 100)
     head.read_block(b"Host: a\r\nContent-Length: 5\r\n", "1.1", 100)
     assert not head._controls, "neither long values nor lengths, which are many"
+
+
+COOKIES = [b"a=1", b"", b" a=1\t", b"a=1; b=2", b"a=\xff", b"a\x00", b"a\nb", b"a\rb", b"x" * 600]
+
+
+@pytest.mark.parametrize(
+    "after", [b"", b"X: 2\r\n", b"Cookie: z=9\r\n", b"Authorization: b\r\n", b"Content-Length: 5\r\n"]
+)
+@pytest.mark.parametrize("before", [b"Host: a", b"Host: a\r\nX: 1", b"X: 1", b"Authorization: b\r\nHost: a"])
+def test_another_cookie_behind_the_same_fields_is_read_as_if_all_were_new(before: bytes, after: bytes) -> None:
+    def read(cookie: bytes) -> object:
+        made = head.read_block(before + b"\r\nCookie: " + cookie + b"\r\n" + after, "1.1", 4)
+        if not isinstance(made, head.Block):
+            return made.name
+        fields = made.fields
+        return fields.pairs, dict.fromkeys(fields.names), fields.get(b"cookie"), made.control.framing, made.control.host
+
+    head._shapes.clear()
+    anew = []
+    for cookie in COOKIES:
+        anew.append(read(cookie))
+        head._shapes.clear()
+    read(b"first")
+    assert [read(cookie) for cookie in COOKIES] == anew
+
+
+def test_no_cookie_is_kept_for_other_connections_nor_any_fields_with_another_secret() -> None:
+    head._shapes.clear()
+    head.read_block(b"Host: a\r\nCookie: s=1\r\nX: 1\r\n", "1.1", 100)
+    [(key, shape)] = head._shapes.items()
+    assert key == ("1.1", b"Host: a", b"X: 1\r\n")
+    assert shape.fields.pairs == ((b"host", b"a"), (b"cookie", b""), (b"x", b"1"))
+    for secret in (
+        b"Authorization: b\r\n",
+        b"cookie: t=1\r\n",
+        b"Proxy-Authorization: b\r\n",
+        b"Content-Length: 5\r\n",
+    ):
+        head.read_block(b"Host: a\r\nCookie: s=1\r\n" + secret, "1.1", 100)
+    head.read_block(b"Host: a\r\nCookie: s=1\r\nX: " + b"x" * head._SHAPE_BYTES + b"\r\n", "1.1", 100)
+    assert len(head._shapes) == 1
+
+
+def test_a_limit_of_fields_holds_for_fields_that_were_read_under_a_higher_one() -> None:
+    raw = b"Host: a\r\nCookie: s=1\r\nX: 1\r\n"
+    assert isinstance(head.read_block(raw, "1.1", 3), head.Block)
+    refused = head.read_block(raw, "1.1", 2)
+    assert isinstance(refused, Reason)
+    assert refused.name == "too_many_fields"
+
+
+def test_request_lines_are_remembered_without_what_their_query_says() -> None:
+    head._request_lines.clear()
+    for target in (b"/a?token=1", b"/" + b"x" * head._LINE_BYTES, b"http://h/a", b"/a"):
+        line = b"GET " + target + b" HTTP/1.1"
+        assert head.parse_request_line(line, "http") == head.parse_request_line(line, "http")
+    assert list(head._request_lines) == [b"GET /a HTTP/1.1"]

@@ -14,6 +14,7 @@ match_request_line = re.compile(rb"([" + TCHAR + rb"]+) ([^\x00-\x20\x7f]+) HTTP
 match_status_line = re.compile(rb"HTTP/(1\.[01]) ([1-9][0-9]{2})(?: [" + _TEXT + rb"]*)?").fullmatch
 # Section 5.1: no blank before the colon; 5.2: no folded lines. Blanks around the value are for the reader to strip.
 match_field_line = re.compile(rb"([" + TCHAR + rb"]+):([" + _TEXT + rb"]*)").fullmatch
+match_field_text = re.compile(rb"[" + _TEXT + rb"]*").fullmatch
 search_bare_lf = re.compile(rb"(?<!\r)\n").search
 
 # Section 7.1.1, less the blanks that it allows around ";" and "=": smugglers use them, clients do not.

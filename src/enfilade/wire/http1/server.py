@@ -56,8 +56,8 @@ class Http1Server(Connection):
     connection without a deadline until its first byte."""
 
     __slots__ = (
-        "_again", "_blank", "_block", "_block_at", "_date", "_drain", "_draining", "_expects", "_http10", "_keep_alive",
-        "_last_head", "_last_request", "_plain", "_rate_bytes", "_rate_from", "_request", "_scheme", "_silent", "behind",
+        "_again", "_blank", "_block", "_date", "_drain", "_draining", "_expects", "_http10", "_keep_alive", "_last_head",
+        "_last_lines", "_last_request", "_plain", "_rate_bytes", "_rate_from", "_request", "_scheme", "_silent", "behind",
     )  # fmt: skip
     _reads, _writes = tables(Role.SERVER)
 
@@ -82,8 +82,8 @@ class Http1Server(Connection):
         self._blank = 0
         self._last_head = b""
         self._last_request: Request | None = None  # what that means, if it may be told again
-        self._block: Block | None = None  # what its field lines mean, and where they begin
-        self._block_at = 0
+        self._last_lines = b""  # its field lines
+        self._block: Block | None = None  # what they mean
         self._again: Event | None = None  # what to tell if the very same bytes come again
 
     # -- bytes in
@@ -152,9 +152,11 @@ class Http1Server(Connection):
 
     def _take_head(self, buffer: bytes, end: int, now: float) -> list[Event]:
         request, block = self._last_request, self._block
-        if request is not None and block is not None and self._last_head == buffer[: end + 4]:
+        rest = buffer[end + 4 :]
+        head = buffer[: end + 4] if rest else buffer
+        if request is not None and block is not None and head == self._last_head:
             self._note(request, block.control)
-            return self._open(request, block.control.framing, buffer[end + 4 :], now)
+            return self._open(request, block.control.framing, rest, now)
         line_end = buffer.find(b"\r\n")
         if line_end > self._limits.request_line:
             return self._refuse(judge_partial(buffer, self._scheme, self._limits), None)
@@ -162,13 +164,9 @@ class Http1Server(Connection):
         if isinstance(line, Reason):
             return self._refuse(line, None)
         version = line[1]
-        at = line_end + 2
-        if (
-            block is None
-            or block.control.version != version
-            or buffer[at : end + 4] != self._last_head[self._block_at :]
-        ):
-            made = read_block(buffer[at : end + 2], version, self._limits.fields)
+        lines = buffer[line_end + 2 : end + 2]
+        if block is None or lines != self._last_lines or block.control.version != version:
+            made = read_block(lines, version, self._limits.fields)
             if isinstance(made, Reason):
                 return self._refuse(made, self._make_request(line, None))
             block = made
@@ -178,11 +176,11 @@ class Http1Server(Connection):
             return self._refuse(_BAD_UPGRADE, request)
         self._note(request, control)
         if end < REMEMBERED_HEAD:
-            self._last_head, self._block, self._block_at = buffer[: end + 4], block, at
+            self._last_head, self._last_lines, self._block = head, lines, block
             self._last_request = request if request.protocol is None else None
         else:
-            self._last_head, self._block, self._last_request = b"", None, None
-        return self._open(request, control.framing, buffer[end + 4 :], now)
+            self._last_head, self._last_lines, self._block, self._last_request = b"", b"", None, None
+        return self._open(request, control.framing, rest, now)
 
     def _make_request(self, line: RequestLine, block: Block | None) -> Request:
         method, version, path, raw_path, query, authority, host = line
@@ -473,7 +471,7 @@ class Http1Server(Connection):
     def forget(self) -> None:
         """See `ServerCodec.forget`: the last head."""
         if self._reading is _HEAD:
-            self._last_head = b""
+            self._last_head = self._last_lines = b""
             self._again = self._block = self._request = self._last_request = None
 
 
