@@ -11,7 +11,7 @@ from enfilade.assemble.stores import Stores, nowhere
 from enfilade.assemble.upstream_rows import PeerStatus, UpstreamStatus
 from enfilade.cache.stored import Stored, Terms, Whole
 from enfilade.cache.stores.memory import Memory
-from enfilade.cache.tiers import NoMemory
+from enfilade.cache.stores.recent import Recent
 from enfilade.config.checks import LEAST_CACHE
 from enfilade.http.fields import Fields
 from enfilade.process.app_rows import Restart, SlotRows, register_app
@@ -122,5 +122,5 @@ def test_the_cache() -> None:
 
 
 def test_without_memory_the_cache_has_purges_alone() -> None:
-    series = parse(all_metrics(Board(rows=256, columns=2), (), [], Stores(NoMemory(), nowhere().purges)))
+    series = parse(all_metrics(Board(rows=256, columns=2), (), [], Stores(Recent(), nowhere().purges)))
     assert {key[0] for key in series} == {"enfilade_cache_purges_total"}

@@ -26,9 +26,10 @@ from enfilade.cache.stores.directory import Directory
 from enfilade.cache.stores.disk import Disk
 from enfilade.cache.stores.memcached import memcached
 from enfilade.cache.stores.memory import Memory
+from enfilade.cache.stores.recent import Recent
 from enfilade.cache.stores.redis import redis, redis_journal
 from enfilade.cache.stores.remote import Remote
-from enfilade.cache.tiers import NoMemory, Tiers
+from enfilade.cache.tiers import Tiers
 from enfilade.config.checks import LEAST_CACHE
 from enfilade.config.schema import CacheRules, Config, DiskStore
 from enfilade.http.cookies import cookie_reader
@@ -72,7 +73,7 @@ class Stores:
 
     def __init__(
         self,
-        memory: Memory | NoMemory,
+        memory: Memory | Recent,
         purges: Purges,
         claims: Claims | None = None,
         disk: Disk | None = None,
@@ -116,9 +117,10 @@ class Stores:
 def open_stores(config: Config, shared: SharedCache, workers: int) -> Stores:
     """In a worker, one of `workers`."""
     purges = Purges(shared.purges.cells, shared.purges.locked)
-    memory = NoMemory() if shared.memory is None else Memory(shared.memory.cells, shared.memory.locked)
+    memory = Recent() if shared.memory is None else Memory(shared.memory.cells, shared.memory.locked)
     table, said = config.cache, disk_of(config)
-    disk = None if said is None else Disk(said.path, said.size, workers)
+    recent = memory if isinstance(memory, Recent) else None
+    disk = None if said is None else Disk(said.path, said.size, workers, recent)
     others, feed = [], None
     if table.redis is not None:
         others.append(redis(table.redis))

@@ -20,19 +20,6 @@ class QuickStore(Protocol):
     def remove(self, key: bytes) -> None: ...
 
 
-class NoMemory:
-    """Where memory is not to be used."""
-
-    largest = 0
-
-    def get(self, key: bytes) -> Stored | None:
-        return None
-
-    def put(self, answer: Stored) -> None: ...
-
-    def remove(self, key: bytes) -> None: ...
-
-
 class Tiers:
     """`memory`, and `below` it others, the quickest first. `get` asks memory alone; `look_below` the others, and what it finds
     there is put into memory. What is put is put everywhere. `streaming`: the one below that takes bodies of any size."""

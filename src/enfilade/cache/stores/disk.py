@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
@@ -19,21 +18,22 @@ from enfilade.cache.stored import Content, Stored
 from enfilade.cache.stores.directory import Directory
 from enfilade.cache.stores.files import (
     CHUNK,
+    SMALL,
     AnswerFile,
     NewFile,
     OnDisk,
     first_read,
+    note_use,
     open_answer,
     read_answer,
     read_cached,
 )
+from enfilade.cache.stores.recent import Recent
 from enfilade.cache.stores.troubles import Troubles, reason_of
 from enfilade.exchange.response import FileSlice
 
 T = TypeVar("T")
 
-TOUCHED = 60.0
-"""Seconds for which one use of an answer stands for all of them, when the least recently used give way."""
 AHEAD = 1024 * 1024
 """Bytes of a body that wait to be written before its writer has to wait."""
 WAITING = 64 * 1024 * 1024
@@ -52,14 +52,16 @@ class Figures(NamedTuple):
 
 class Disk:
     """The store in the directory at `path`; `writers` is the number of workers that use it, with one `budget` (bytes) for all.
+    `recent`: is to hold what is read whole, where no memory does.
 
     Somebody has to call `sweep` now and then, in a thread of one worker. Raises ForeignDirectory or OSError.
     """
 
-    def __init__(self, path: str, budget: int, writers: int = 1) -> None:
+    def __init__(self, path: str, budget: int, writers: int = 1, recent: Recent | None = None) -> None:
         self.largest = budget // 2
         self.directory = Directory(path, budget, writers)
         self.troubles = Troubles(self.directory.path)
+        self._recent = recent
         self._writes = ThreadPoolExecutor(1, "cache-writes")
         self._sweeps = ThreadPoolExecutor(1, "cache-sweep")
         self._sweeping = False
@@ -107,9 +109,9 @@ class Disk:
             return None
         if answer.key != key:
             return None  # of another key with the same hash, or moved here
-        if time.time() - state.st_mtime > TOUCHED:
-            with contextlib.suppress(OSError):
-                os.utime(file.fd)
+        note_use(file, state)
+        if self._recent is not None and state.st_size <= SMALL:
+            self._recent.hold(answer, file, state.st_size)
         return answer
 
     def _cannot_read(self, error: OSError) -> None:
@@ -202,6 +204,8 @@ class Disk:
         """Write what waits to be written; nothing is kept from now on. Blocks: for a thread, while the loop still runs."""
         self._writes.shutdown()
         self._sweeps.shutdown()
+        if self._recent is not None:
+            self._recent.close()
 
 
 class _NewAnswer:

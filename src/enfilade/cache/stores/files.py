@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from zlib import crc32
 
 from enfilade.cache.record import PREFIX_SIZE, decode, decode_head, decode_prefix, encode_prefix
@@ -19,6 +20,8 @@ HEAD = 4096
 """Bytes in which most heads are."""
 CHUNK = 256 * 1024
 """Bytes that are written at once."""
+TOUCHED = 60.0
+"""Seconds for which one use of an answer stands for all of them, when the least recently used give way."""
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
@@ -131,6 +134,13 @@ class OnDisk:
 def open_answer(path: str) -> AnswerFile:
     """Raises OSError."""
     return AnswerFile(os.open(path, READ))
+
+
+def note_use(file: AnswerFile, state: os.stat_result) -> None:
+    """The answer in `file`, whose `state` is known, is used now."""
+    if time.time() - state.st_mtime > TOUCHED:
+        with contextlib.suppress(OSError):
+            os.utime(file.fd)
 
 
 def first_read(size: int) -> int:
