@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext
+from pathlib import Path
 
 from tests.observe.test_metrics import Series, parse
 
@@ -10,14 +12,17 @@ from enfilade.assemble.figures import all_metrics, full_status
 from enfilade.assemble.stores import Stores, nowhere
 from enfilade.assemble.upstream_rows import PeerStatus, UpstreamStatus
 from enfilade.cache.stored import Stored, Terms, Whole
+from enfilade.cache.stores.disk import Disk
 from enfilade.cache.stores.memory import Memory
 from enfilade.cache.stores.recent import Recent
+from enfilade.cache.stores.tally import Tally
 from enfilade.config.checks import LEAST_CACHE
 from enfilade.http.fields import Fields
 from enfilade.process.app_rows import Restart, SlotRows, register_app
 from enfilade.process.board import Board
 from enfilade.process.control import State
 from enfilade.process.status import StatusRows
+from enfilade.testing.stores import an_answer, settled
 from enfilade.upstream.health import Condition
 
 STRANGE = 'unix:/run/a "b"\\c\n.sock'
@@ -119,6 +124,26 @@ def test_the_cache() -> None:
     assert 0 < at(series, "enfilade_cache_bytes", store="memory") < 1024
     assert at(series, "enfilade_cache_evictions_total", store="memory") == 0
     assert at(series, "enfilade_cache_purges_total") == before + 1
+
+
+def test_the_disk_of_the_cache_and_the_failures_of_its_stores(tmp_path: Path) -> None:
+    tallies = {"disk": Tally(), "redis": Tally()}
+    disk = Disk(str(tmp_path), 1 << 20, tally=tallies["disk"])
+
+    async def scene() -> None:
+        await settled(disk.put(an_answer(b"k")))
+
+    asyncio.run(scene())
+    disk.sweep()
+    tallies["redis"].failed()
+    stores = Stores(Recent(), nowhere().purges, None, disk, tallies=tallies)
+    series = parse(all_metrics(Board(rows=256, columns=2), (), [], stores))
+    disk.close()
+    assert at(series, "enfilade_cache_objects", store="disk") == 1
+    assert at(series, "enfilade_cache_bytes", store="disk") == 4096
+    assert at(series, "enfilade_cache_budget_bytes", store="disk") == 1 << 20
+    assert at(series, "enfilade_cache_evictions_total", store="disk") == 0
+    assert [at(series, "enfilade_cache_failures_total", store=store) for store in ("disk", "redis")] == [0, 1]
 
 
 def test_without_memory_the_cache_has_purges_alone() -> None:

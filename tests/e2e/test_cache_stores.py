@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import eventually
 from tests.e2e.origins import Origin, a_name, ask, pattern
-from tests.e2e.processes import status, until, write
+from tests.e2e.processes import metrics, status, until, write
 from tests.memcached_server import memcached_server
 from tests.redis_server import redis_server
 
@@ -113,6 +113,8 @@ def test_what_is_on_the_disk_is_there_after_a_restart(start: Start, origin: Orig
     assert "hit" in said(second, target) and ask(second, target, host="shop.example.com")[2] == body
     assert ask(second, target, host="shop.example.com", if_none_match='"v1"')[0] == 304
     assert origin.count(name) == 1
+    until(lambda: metrics(second)['enfilade_cache_objects{store="disk"}'] == 1)
+    assert metrics(second)['enfilade_cache_failures_total{store="disk"}'] == 0
 
 
 def test_what_was_invalidated_stays_so_after_a_restart(start: Start, origin: Origin, name: str) -> None:

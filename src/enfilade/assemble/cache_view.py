@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 from enfilade.cache.listing import ORDERS, Asked, Listed, Search
 from enfilade.cache.purge_text import purge_name
 from enfilade.cache.stores.memory import Memory
+from enfilade.cache.stores.tally import Figures
 from enfilade.observe.metrics import RouteResults, read_cache_results
 from enfilade.process.board import Board
 
@@ -22,14 +23,14 @@ MOST = 1000
 
 class StoreView(TypedDict):
     """`answers` and `bytes` of bodies that are meant; of the whole store: what is in use of the budget, in bytes, and how many
-    answers had to leave (None: unknown)."""
+    answers had to leave; the disk's as of its last sweep."""
 
     store: str
     answers: int
     bytes: int
     used: int
     budget: int
-    evictions: int | None
+    evictions: int
 
 
 class CacheView(TypedDict):
@@ -51,13 +52,12 @@ async def view_cache(stores: Stores | None, board: Board, query: Mapping[str, st
         search = Search("memory", stores.memory.entries(), asked)
         for _ in search.run():
             await asyncio.sleep(0)
-        _, used, budget, evicted = stores.memory.figures()
-        view["stores"].append(_store("memory", search, used, budget, evicted))
+        view["stores"].append(_store("memory", search, stores.memory.figures()))
         view["answers"] += search.listed(stores.purges, now)
     if stores.disk is not None:
         search = Search("disk", stores.disk.entries(), asked)
         await asyncio.to_thread(list, search.run())
-        view["stores"].append(_store("disk", search, search.size, stores.disk.figures().budget, None))
+        view["stores"].append(_store("disk", search, stores.disk.figures()))
         view["answers"] += search.listed(stores.purges, now)
     return view
 
@@ -71,5 +71,6 @@ def _asked(query: Mapping[str, str]) -> Asked:
     return Asked(None if name is None else purge_name(name), order, int(top))
 
 
-def _store(name: str, search: Search, used: int, budget: int, evictions: int | None) -> StoreView:
-    return StoreView(store=name, answers=search.found, bytes=search.size, used=used, budget=budget, evictions=evictions)
+def _store(name: str, search: Search, figures: Figures) -> StoreView:
+    _, used, budget, evicted = figures
+    return StoreView(store=name, answers=search.found, bytes=search.size, used=used, budget=budget, evictions=evicted)

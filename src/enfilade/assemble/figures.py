@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from enfilade.assemble.upstream_rows import UpstreamStatus
-from enfilade.cache.stores.memory import Memory
 from enfilade.observe.metrics import Sample, bound_label, render
 from enfilade.process.app_rows import AppStatus, read_apps
 from enfilade.process.board import Board
@@ -41,12 +40,14 @@ def _of_cache(stores: Stores | None) -> Iterator[Sample]:
     if stores is None:
         return
     yield "enfilade_cache_purges_total", (), stores.purges.count
-    if isinstance(stores.memory, Memory):
-        figures = stores.memory.figures()
-        labels = (("store", "memory"),)
-        yield "enfilade_cache_objects", labels, figures.objects
+    for name, figures in stores.figures():
+        labels = (("store", name),)
+        yield "enfilade_cache_objects", labels, figures.answers
         yield "enfilade_cache_bytes", labels, figures.used
+        yield "enfilade_cache_budget_bytes", labels, figures.budget
         yield "enfilade_cache_evictions_total", labels, figures.evicted
+    for name, tally in stores.tallies.items():
+        yield "enfilade_cache_failures_total", (("store", name),), tally.failures
 
 
 def _of_upstreams(upstreams: Iterable[UpstreamStatus]) -> Iterator[Sample]:

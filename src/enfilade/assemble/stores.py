@@ -6,9 +6,10 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from enfilade.cache.claims import SIZE as CLAIMS_SIZE
@@ -29,6 +30,9 @@ from enfilade.cache.stores.memory import Memory
 from enfilade.cache.stores.recent import Recent
 from enfilade.cache.stores.redis import redis, redis_journal
 from enfilade.cache.stores.remote import Remote
+from enfilade.cache.stores.tally import CELLS as TALLY_CELLS
+from enfilade.cache.stores.tally import SIZE as TALLY_SIZE
+from enfilade.cache.stores.tally import Figures, Tally
 from enfilade.cache.tiers import Tiers
 from enfilade.config.checks import LEAST_CACHE
 from enfilade.config.schema import CacheRules, Config, DiskStore
@@ -40,27 +44,36 @@ from enfilade.process.privileges import Identity, acting_as
 from enfilade.process.shared import Shared
 
 CELL = 8
+_BELOW = ("disk", "redis", "memcached")
 
 
 class SharedCache(NamedTuple):
-    """Memory of all workers, made before the fork. `memory`: None where answers are not to be kept in it."""
+    """Memory of all workers, made before the fork. `memory`: None where answers are not to be kept in it. `tallies`: of the
+    stores below it, one after the other."""
 
     memory: Shared | None
     purges: Shared
     claims: Shared
+    tallies: Shared
+
+    def tally(self, store: str) -> Tally:
+        first = _BELOW.index(store) * TALLY_CELLS
+        return Tally(self.tallies.cells[first : first + TALLY_CELLS], self.tallies.locked)
 
 
 def share_cache(config: Config, board: Board, identity: Identity | None) -> SharedCache:
     """Raises OSError or ForeignDirectory where the disk store cannot be had."""
     claims = board.shared("claims", CLAIMS_SIZE)
+    tallies = board.shared("tallies", TALLY_SIZE * len(_BELOW))
     size = config.cache.memory // CELL * CELL
     memory = board.shared("cache", size) if size else None
     disk = disk_of(config)
     if disk is None:
-        return SharedCache(memory, board.shared("purges", PURGES_SIZE), claims)
+        return SharedCache(memory, board.shared("purges", PURGES_SIZE), claims, tallies)
     with acting_as(identity):
         # Beside what is stored, so that what was purged stays purged.
-        return SharedCache(memory, Shared.open(f"{Directory(disk.path, disk.size).path}/purges", PURGES_SIZE), claims)
+        purges = Shared.open(f"{Directory(disk.path, disk.size).path}/purges", PURGES_SIZE)
+        return SharedCache(memory, purges, claims, tallies)
 
 
 def disk_of(config: Config) -> DiskStore | None:
@@ -69,7 +82,7 @@ def disk_of(config: Config) -> DiskStore | None:
 
 
 class Stores:
-    """What the caches of all routes of a worker have in common."""
+    """What the caches of all routes of a worker have in common. `tallies`: of the stores below memory, by name."""
 
     def __init__(
         self,
@@ -79,11 +92,13 @@ class Stores:
         disk: Disk | None = None,
         others: Sequence[Remote] = (),
         feed: Feed | None = None,
+        tallies: Mapping[str, Tally] = MappingProxyType({}),
     ) -> None:
         self.memory = memory
         self.purges = purges
         self.claims = claims
         self.disk = disk
+        self.tallies = tallies
         self._others = others
         self._feed = feed
         below: list[Store] = [] if disk is None else [disk]
@@ -104,6 +119,13 @@ class Stores:
         if self.disk is not None:
             asyncio.get_running_loop().run_in_executor(None, self.disk.sweep)
 
+    def figures(self) -> Iterator[tuple[str, Figures]]:
+        """Of the stores whose answers can be counted."""
+        if isinstance(self.memory, Memory):
+            yield "memory", self.memory.figures()
+        if self.disk is not None:
+            yield "disk", self.disk.figures()
+
     async def close(self) -> None:
         """Write what is to be written."""
         if self.disk is not None:
@@ -120,16 +142,18 @@ def open_stores(config: Config, shared: SharedCache, workers: int) -> Stores:
     memory = Recent() if shared.memory is None else Memory(shared.memory.cells, shared.memory.locked)
     table, said = config.cache, disk_of(config)
     recent = memory if isinstance(memory, Recent) else None
-    disk = None if said is None else Disk(said.path, said.size, workers, recent)
+    named = {"disk": said, "redis": table.redis, "memcached": table.memcached}
+    tallies = {name: shared.tally(name) for name, where in named.items() if where is not None}
+    disk = None if said is None else Disk(said.path, said.size, workers, recent, tallies["disk"])
     others, feed = [], None
     if table.redis is not None:
-        others.append(redis(table.redis))
+        others.append(redis(table.redis, tally=tallies["redis"]))
         feed = Feed(purges, redis_journal(table.redis), "purges in Redis")
     if table.memcached is not None:
-        others.append(memcached(table.memcached.removeprefix("unix:")))
+        others.append(memcached(table.memcached.removeprefix("unix:"), tally=tallies["memcached"]))
     cells = shared.claims
     claims = Claims(cells.cells, cells.locked, os.getpid(), time.monotonic) if workers > 1 else None
-    return Stores(memory, purges, claims, disk, others, feed)
+    return Stores(memory, purges, claims, disk, others, feed, tallies)
 
 
 @cache

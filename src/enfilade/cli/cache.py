@@ -90,9 +90,8 @@ def checked(name: str) -> str:
 
 def show_cache(facts: Mapping[str, Any]) -> Iterator[str]:
     for store in facts["stores"]:
-        left = "" if store["evictions"] is None else f"; {store['evictions']} had to leave"
         used = f"{size(store['used'])} of {size(store['budget'])} in use"
-        yield f"{store['store']}: {store['answers']} answers, {size(store['bytes'])}; {used}{left}"
+        yield f"{store['store']}: {store['answers']} answers, {size(store['bytes'])}; {used}; {store['evictions']} had to leave"
     yield f"names purged: {facts['purges']}"
     if facts["routes"]:
         rows = [{**row, "hit ratio": hit_ratio(row)} for row in facts["routes"]]
@@ -136,7 +135,8 @@ def size(count: int) -> str:
 
 
 def server_of(file: str | None) -> Server:
-    """The [server] table of a server with an admin listener; ends the command where it has none."""
+    """The [server] table of a server with an admin listener; ends the command where it has none. A pid would not do: where the
+    listener is, and its token, stands in the configuration."""
     name = config_file(file)
     server = load_or_fail(name).server
     if server.admin is None:

@@ -93,7 +93,7 @@ def test_what_is_longer_than_it_takes_is_given_up_while_it_comes(tmp_path: Path)
         assert os.listdir(disk.directory.new) == []
         assert await writer.commit() is None
         assert await found(disk, b"k") is None  # it is not what came last
-        assert disk.figures().troubles == 0
+        assert disk.tally.failures == 0
         disk.close()
 
     asyncio.run(scene())

@@ -16,11 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from enfilade.cache.stored import Whole
+from enfilade.cache.stored import Stored, Terms, Whole
 from enfilade.cache.stores import directory, files
 from enfilade.cache.stores.directory import Directory, ForeignDirectory
 from enfilade.cache.stores.disk import Disk
 from enfilade.cache.stores.files import SMALL
+from enfilade.cache.stores.tally import Figures, Tally
+from enfilade.http.fields import Fields
 from enfilade.testing.stores import an_answer, body_of, found, settled, warnings
 
 BUDGET = 64 * 1024 * 1024
@@ -34,8 +36,12 @@ def open_disk(path: Path, budget: int = BUDGET, writers: int = 1) -> Iterator[Di
 
 
 def put(disk: Disk, key: bytes, body: bytes) -> None:
+    put_answer(disk, an_answer(key, body))
+
+
+def put_answer(disk: Disk, answer: Stored) -> None:
     async def scene() -> None:
-        await settled(disk.put(an_answer(key, body)))
+        await settled(disk.put(answer))
 
     asyncio.run(scene())
 
@@ -204,7 +210,25 @@ def test_what_was_not_used_for_longest_gives_way(tmp_path: Path) -> None:
         put(disk, b"large", bytes(400_000))
         disk.sweep()
         assert [i for i in range(20) if file_of(disk, b"%d" % i).exists()] == [0, *range(8, 20)]
-        assert disk.figures().swept == 7
+        assert disk.figures().evicted == 7
+
+
+def test_what_there_is_is_counted_over_all_workers_and_without_signposts(tmp_path: Path) -> None:
+    tally = Tally()
+    one, two = (Disk(str(tmp_path), 1024 * 1024, tally=tally) for _ in range(2))
+    put_answer(one, Stored(b"sign", 0, Fields(), Terms(0.0, 1.0, 1.0, 1.0), (), 0, Whole(b"")))
+    for i in range(20):
+        put(one, b"%d" % i, bytes(40_000))
+    one.sweep()
+    assert two.figures() == Figures(20, 4096 + 20 * 40_960, 1024 * 1024, 0)
+    put(two, b"large", bytes(400_000))
+    two.sweep()
+    figures = one.figures()
+    assert figures == two.figures()
+    assert figures.answers + figures.evicted == 21
+    assert figures.evicted > 5
+    one.close()
+    two.close()
 
 
 def test_files_of_others_are_not_swept(tmp_path: Path) -> None:
@@ -281,7 +305,7 @@ def test_a_file_system_smaller_than_the_budget_is_used_to_its_reserve(
             found += get(disk, b"%d" % i) is not None
         assert found > 80
         assert lines == []
-        assert disk.figures().swept > 50
+        assert disk.figures().evicted > 50
 
 
 def _no_room(fd: int, data: bytes) -> int:

@@ -93,7 +93,7 @@ def test_a_worker_that_starts_late_finds_everything() -> None:
         memory.get(b"%d" % (i // 2))
     late = another(memory)
     assert keys(late) == keys(memory)
-    assert len(keys(late)) == memory.figures().objects == late.figures().objects > 100
+    assert len(keys(late)) == memory.figures().answers == late.figures().answers > 100
     assert all(body_of(late, key) == key * 900 for key in keys(memory))
 
 
@@ -196,7 +196,7 @@ def test_it_is_a_dict_that_forgets(seed: int) -> None:
         if turn % 500 == 0:
             workers[rng.randrange(1, 3)] = another(first)
     assert keys(workers[0]) == keys(workers[1]) == keys(workers[2])
-    assert first.figures().objects == len(keys(first)) > 10
+    assert first.figures().answers == len(keys(first)) > 10
 
 
 class Lru:
@@ -234,7 +234,7 @@ def test_nothing_leaves_while_there_is_room() -> None:
     memory = store()
     for i in range(700):
         memory.put(answer(b"%d" % i, bytes(1000)))
-    assert memory.figures().objects == 700
+    assert memory.figures().answers == 700
     assert memory.figures().evicted == 0
 
 
@@ -265,14 +265,23 @@ def test_what_is_refreshed_over_and_over_takes_its_room_in_the_main_ring() -> No
     assert memory.get(new) is not None
 
 
+def test_signposts_are_not_counted() -> None:
+    memory = store()
+    for i in range(2000):  # so that most go on to the main ring, and many leave
+        memory.put(answer(b"%d" % i, bytes(1000)))
+        memory.put(Stored(b"sign %d" % i, 0, Fields([(b"vary", b"accept")]), TERMS, (), 0, Whole(b"")))
+        assert memory.figures().answers + memory.figures().evicted == i + 1
+    assert memory.figures().answers == sum(stored.status != 0 for stored in memory.entries()) > 100
+
+
 def test_figures_say_what_there_is() -> None:
     memory = store()
     assert memory.figures() == (0, 0, 1 << 20, 0)
     memory.put(answer(b"a", bytes(1000)))
     memory.put(answer(b"b", bytes(1000)))
     memory.remove(b"a")
-    objects, used, _, evicted = memory.figures()
-    assert (objects, evicted) == (1, 0)
+    answers, used, _, evicted = memory.figures()
+    assert (answers, evicted) == (1, 0)
     assert 2000 < used < 2000 + 2 * 2 * UNIT + 2 * 100
     for i in range(3000):
         memory.put(answer(b"%d" % i, bytes(1000)))

@@ -94,7 +94,7 @@ def test_many_writers_and_readers_on_one_arena() -> None:
     check_arena(memory.arena)
     late = Memory(shared.cells, shared.locked)
     assert check_all(late) == check_all(memory)
-    assert memory.figures().objects == len(check_all(late)) > 10
+    assert memory.figures().answers == len(check_all(late)) > 10
 
 
 def test_writers_that_are_killed_leave_nothing_to_repair() -> None:

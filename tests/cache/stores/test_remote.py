@@ -24,6 +24,7 @@ from enfilade.cache.stores.remote import (
     Remote,
     lifetime,
 )
+from enfilade.cache.stores.tally import Tally
 from enfilade.http.fields import Fields
 from enfilade.net.edge import EdgeLoop
 from enfilade.testing.stores import CHECKS, Check, an_answer, body_of, found, name_of, settled, warnings
@@ -160,7 +161,8 @@ def test_who_leaves_while_waiting_takes_nobodys_answer(backing: ServerBacking) -
 
 def test_a_record_that_was_tampered_with_is_a_miss(redis_at: RedisServer) -> None:
     async def scene() -> None:
-        store = redis(redis_at.url, "torn", TIMEOUT)
+        tally = Tally()
+        store = redis(redis_at.url, "torn", TIMEOUT, tally)
         await settled(store.put(an_answer(b"k")))
         with redis_at.client() as client, warnings() as lines:
             (name,) = client.keys("torn:*")
@@ -172,6 +174,7 @@ def test_a_record_that_was_tampered_with_is_a_miss(redis_at: RedisServer) -> Non
             client.delete(name)
             client.lpush(name, "no string at all")
             assert await found(store, b"k") is None
+            assert tally.failures == 2
         await store.close()
 
     run(scene)

@@ -46,8 +46,9 @@ _HEAD_CELLS = 32
 _HEADER = struct.Struct("<qqqII")
 HEADER_SIZE = _HEADER.size
 
-# Kinds. A record that MOVED is as good as one that is LIVE while it can still be read, but there is another now.
-GONE, LIVE, MOVED = range(3)
+# Kinds. A record that MOVED is as good as one that is LIVE while it can still be read, but there is another now. A SIGN is LIVE,
+# but not counted: it only leads to others.
+GONE, MOVED, LIVE, SIGN = range(4)
 
 # Cells of the head; of each ring its head and its tail.
 CHANGES, EVICTED, _SMALL, _MAIN = 0, 1, 2, 4
@@ -95,6 +96,7 @@ class Found(NamedTuple):
 class _Moving(NamedTuple):
     """A record that is not in a ring: its `pieces` are the key, and what follows it."""
 
+    kind: int
     units: int
     came_from: int
     key_size: int
@@ -149,7 +151,7 @@ class Arena:
             if head > position:  # what was read may be anything
                 position = head
                 continue
-            if kind == LIVE:
+            if kind >= LIVE:
                 at += HEADER_SIZE
                 key = bytes(data[at : at + key_size])
                 if cells[ring.head] <= position:
@@ -158,8 +160,8 @@ class Arena:
 
     # -- writing
 
-    def put(self, key: bytes, record: Sequence[Buffer], old: int | None) -> None:
-        """`record` for `key`, in place of the one in the unit `old`. One that is too large is not kept."""
+    def put(self, key: bytes, record: Sequence[Buffer], old: int | None, kind: int) -> None:
+        """`record` for `key`, in place of the one in the unit `old`; LIVE, or a SIGN. One that is too large is not kept."""
         size = sum(map(len, record))
         units = -(-(HEADER_SIZE + len(key) + size) // UNIT)
         # What is refreshed in the main ring stays there: it would push out of the small one what is new.
@@ -170,7 +172,7 @@ class Arena:
             hits = self.hits[old]
             self.kinds[old] = GONE
         if units <= self.most_units:
-            self._bring(ring, _Moving(units, -1, len(key), size, hits, (key, *record)))
+            self._bring(ring, _Moving(kind, units, -1, len(key), size, hits, (key, *record)))
         self.cells[CHANGES] += 1
 
     def remove(self, unit: int) -> None:
@@ -202,10 +204,10 @@ class Arena:
     def _append(self, ring: Ring, record: _Moving) -> None:
         skipped = self._skipped(ring, record.units)
         if skipped:
-            self._write(ring, GONE, _Moving(skipped, -1, 0, 0, 0, ()))
-        self._write(ring, LIVE, record)
+            self._write(ring, _Moving(GONE, skipped, -1, 0, 0, 0, ()))
+        self._write(ring, record)
 
-    def _write(self, ring: Ring, kind: int, record: _Moving) -> None:
+    def _write(self, ring: Ring, record: _Moving) -> None:
         cells, data = self.cells, self.bytes
         tail = cells[ring.tail]
         unit = ring.unit(tail)
@@ -214,7 +216,7 @@ class Arena:
         for piece in (header, *record.pieces):
             data[at : at + len(piece)] = piece
             at += len(piece)
-        self.kinds[unit] = kind
+        self.kinds[unit] = record.kind
         self.hits[unit] = record.hits
         cells[ring.tail] = tail + record.units
 
@@ -224,14 +226,15 @@ class Arena:
         head = self.cells[ring.head]
         unit = ring.unit(head)
         header = self.header(unit)
-        if self.kinds[unit] == LIVE:
+        kind = self.kinds[unit]
+        if kind >= LIVE:
             if self.hits[unit] >= _ENOUGH_HITS or self._has_room(self.main, header.units):
                 self.kinds[unit] = MOVED
-                self._bring(self.main, self._taken(ring, unit, header, 0))
+                self._bring(self.main, self._taken(ring, unit, header, kind, 0))
             else:
                 self.kinds[unit] = GONE
                 self._leave_ghost(unit, header)
-                self.cells[EVICTED] += 1
+                self.cells[EVICTED] += kind == LIVE
         self.cells[ring.head] = head + header.units
 
     def _leave_main(self, patience: int) -> _Moving | None:
@@ -241,21 +244,22 @@ class Arena:
         unit = ring.unit(head)
         header = self.header(unit)
         again = None
-        if self.kinds[unit] == LIVE:
+        kind = self.kinds[unit]
+        if kind >= LIVE:
             hits = self.hits[unit]
             if hits and header.units <= patience:
-                again = self._taken(ring, unit, header, hits - 1)
+                again = self._taken(ring, unit, header, kind, hits - 1)
                 self.kinds[unit] = MOVED
             else:
                 self.kinds[unit] = GONE
-                self.cells[EVICTED] += 1
+                self.cells[EVICTED] += kind == LIVE
         self.cells[ring.head] = head + header.units
         return again
 
-    def _taken(self, ring: Ring, unit: int, header: Header, hits: int) -> _Moving:
+    def _taken(self, ring: Ring, unit: int, header: Header, kind: int, hits: int) -> _Moving:
         at = self.at(unit) + HEADER_SIZE
         data = bytes(self.bytes[at : at + header.key_size + header.size])
-        return _Moving(header.units, ring.place(header.position), header.key_size, header.size, hits, (data,))
+        return _Moving(kind, header.units, ring.place(header.position), header.key_size, header.size, hits, (data,))
 
     # -- ghosts: in a place of the table that its key has, the position where it left, and a mark of its key
 

@@ -2,7 +2,7 @@
 
     DIRECTORY/enfilade-cache-1   says whose the directory is, and of which form
     DIRECTORY/new/NAME           is being written; locked by its writer, as long as that lives
-    DIRECTORY/a/b/NAME           an answer, under the hash of its key
+    DIRECTORY/a/b/NAME           an answer or a signpost, under the hash of its key; who counts tells them by their modes
 
 Any number of processes use it at once. There is no index: the directory is the truth, and a rename makes an answer appear
 whole. Nothing is synced to the disk: what a power failure tears does not add up when it is read (record.py). All of this blocks.
@@ -19,8 +19,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
+
+from enfilade.cache.stores.tally import Tally
 
 MARKER = "enfilade-cache-1"
 """Another form gets another number."""
@@ -35,6 +36,8 @@ BLOCK = 4096
 """Bytes of a file system's block: the least that a file takes."""
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 """How files are opened: a fifo in the place of one keeps nobody waiting."""
+ANSWER, SIGNPOST = 0o600, 0o400
+"""Modes of their files."""
 _NAME_SIZE = 38
 _HEX = "0123456789abcdef"
 _DIGITS = frozenset(_HEX)
@@ -44,26 +47,18 @@ class ForeignDirectory(OSError):
     """The directory holds something else, or others may write to it: nothing in it was touched."""
 
 
-@dataclass(frozen=True)
-class Census:
-    """What lay in a directory: how many answers, and bytes of whole blocks, with those of unfinished ones."""
-
-    answers: int
-    size: int
-
-
 class Directory:
-    """The directory at `path`, shared by `writers` processes which together keep at most `budget` bytes in it.
+    """The directory at `path`, shared by `writers` processes which together keep at most `budget` bytes in it; `tally`:
+    of what is in it.
 
     Raises ForeignDirectory, or OSError where it cannot be made.
     """
 
-    def __init__(self, path: str, budget: int, writers: int = 1) -> None:
+    def __init__(self, path: str, budget: int, writers: int = 1, tally: Tally | None = None) -> None:
         self.path = os.path.abspath(path)
         self.new = f"{self.path}/new"
         self.budget = budget
-        self.census = Census(0, 0)
-        self.swept = 0  # answers that gave way to others
+        self._tally = tally or Tally()
         self._writers = writers
         self._written = 0  # bytes so far; when it is at one of these two, another sweep is due, or must have ended
         self._due = 0
@@ -97,26 +92,25 @@ class Directory:
                 return  # another sweep made it meanwhile
             self._sweep_new()
             ages: Counter[int] = Counter()
-            answers = size = 0
+            answers = held = 0
             for _, state in self._files():
-                answers += 1
-                size += blocks(state.st_size)
+                answers += _is_answer(state)
+                held += blocks(state.st_size)
                 ages[int(state.st_mtime)] += blocks(state.st_size)
-            unfinished = sum(blocks(state.st_size) for _, state in _entries(self.new))
-            held = size + unfinished
+            held += sum(blocks(state.st_size) for _, state in _entries(self.new))
             budget = max(min(self.budget, held + self._free()), 0)  # of a full file system we have what we hold
             most = min(int(budget * FULL), budget - room * self._writers)
+            gone = 0
             if held > most:
                 gone, freed = self._evict(ages, held - most)
-                answers, held = answers - gone, held - freed
-                self.swept += gone
-            self.census = Census(answers, held)
+                held -= freed
+            self._tally.counted(answers - gone, held, gone)
             allowance = max(budget - held, 0) // self._writers
             self._due = written + allowance // 2
             self._limit = written + allowance
 
     def _evict(self, ages: Counter[int], excess: int) -> tuple[int, int]:
-        """Remove the oldest of them; how many, and of how many bytes."""
+        """Remove the oldest of them; how many answers, and of how many bytes."""
         last = 0
         rest = excess  # bytes to remove of those of the second `last`
         for last in sorted(ages):
@@ -129,7 +123,7 @@ class Directory:
             if used < last or (used == last and rest > 0):
                 with contextlib.suppress(OSError):
                     os.unlink(path)
-                    gone += 1
+                    gone += _is_answer(state)
                     freed += blocks(state.st_size)
                     rest -= blocks(state.st_size) if used == last else 0
         return gone, freed
@@ -180,6 +174,10 @@ class Directory:
 def blocks(size: int) -> int:
     """Bytes of the blocks that `size` bytes take."""
     return -(-size // BLOCK) * BLOCK
+
+
+def _is_answer(state: os.stat_result) -> bool:
+    return stat.S_IMODE(state.st_mode) != SIGNPOST
 
 
 def _prepare(path: str) -> None:

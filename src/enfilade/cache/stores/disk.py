@@ -11,11 +11,11 @@ import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from enfilade.cache.record import encode_head
 from enfilade.cache.stored import Content, Stored
-from enfilade.cache.stores.directory import Directory
+from enfilade.cache.stores.directory import ANSWER, SIGNPOST, Directory
 from enfilade.cache.stores.files import (
     CHUNK,
     SMALL,
@@ -29,6 +29,7 @@ from enfilade.cache.stores.files import (
     read_cached,
 )
 from enfilade.cache.stores.recent import Recent
+from enfilade.cache.stores.tally import Figures, Tally
 from enfilade.cache.stores.troubles import Troubles, reason_of
 from enfilade.exchange.response import FileSlice
 
@@ -40,27 +41,20 @@ WAITING = 64 * 1024 * 1024
 """Bytes of whole answers that wait to be written; what comes on top is not kept."""
 
 
-class Figures(NamedTuple):
-    """`answers` and `size` (bytes) as of the last sweep; the others count what this worker met since its start."""
-
-    answers: int
-    size: int
-    budget: int
-    swept: int
-    troubles: int
-
-
 class Disk:
     """The store in the directory at `path`; `writers` is the number of workers that use it, with one `budget` (bytes) for all.
-    `recent`: is to hold what is read whole, where no memory does.
+    `recent`: is to hold what is read whole, where no memory does. `tally`: that of all workers.
 
     Somebody has to call `sweep` now and then, in a thread of one worker. Raises ForeignDirectory or OSError.
     """
 
-    def __init__(self, path: str, budget: int, writers: int = 1, recent: Recent | None = None) -> None:
+    def __init__(
+        self, path: str, budget: int, writers: int = 1, recent: Recent | None = None, tally: Tally | None = None
+    ) -> None:
         self.largest = budget // 2
-        self.directory = Directory(path, budget, writers)
-        self.troubles = Troubles(self.directory.path)
+        self.tally = tally or Tally()
+        self.directory = Directory(path, budget, writers, self.tally)
+        self.troubles = Troubles(self.directory.path, self.tally)
         self._recent = recent
         self._writes = ThreadPoolExecutor(1, "cache-writes")
         self._sweeps = ThreadPoolExecutor(1, "cache-sweep")
@@ -195,10 +189,8 @@ class Disk:
                     yield answer
 
     def figures(self) -> Figures:
-        directory = self.directory
-        return Figures(
-            directory.census.answers, directory.census.size, directory.budget, directory.swept, self.troubles.count
-        )
+        """As of the last sweep in any worker; `used` counts whole blocks."""
+        return self.tally.figures(self.directory.budget)
 
     def close(self) -> None:
         """Write what waits to be written; nothing is kept from now on. Blocks: for a thread, while the loop still runs."""
@@ -214,6 +206,7 @@ class _NewAnswer:
     def __init__(self, disk: Disk, answer: Stored) -> None:
         self._disk = disk
         self._head = encode_head(answer)
+        self._mode = ANSWER if answer.status else SIGNPOST
         self._path = disk.directory.path_of(answer.key)
         self._file: NewFile | None = None
         self.body: OnDisk | None = None
@@ -228,7 +221,7 @@ class _NewAnswer:
             return
         try:
             if self._file is None:
-                self._file = NewFile(self._disk.directory, self._head)
+                self._file = NewFile(self._disk.directory, self._head, self._mode)
                 self.body = self._file.content()
             self._file.append(data)
         except OSError as error:

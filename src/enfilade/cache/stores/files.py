@@ -11,7 +11,7 @@ from zlib import crc32
 
 from enfilade.cache.record import PREFIX_SIZE, decode, decode_head, decode_prefix, encode_prefix
 from enfilade.cache.stored import Stored
-from enfilade.cache.stores.directory import READ, Directory, blocks
+from enfilade.cache.stores.directory import ANSWER, READ, Directory, blocks
 from enfilade.exchange.response import FileSlice
 
 SMALL = 64 * 1024
@@ -30,7 +30,7 @@ class NewFile:
     """An answer on its way into `directory`: `append` pieces of its body, `publish` it, `close` it: what was not published
     leaves nothing. Raises OSError where it cannot be written."""
 
-    def __init__(self, directory: Directory, head: bytes) -> None:
+    def __init__(self, directory: Directory, head: bytes, mode: int = ANSWER) -> None:
         directory.want_free()
         directory.claim(blocks(PREFIX_SIZE + len(head)))
         self._body_start = PREFIX_SIZE + len(head)
@@ -40,7 +40,7 @@ class NewFile:
         self._head = head
         self._published = False
         self._path = f"{directory.new}/{os.urandom(16).hex()}"
-        self._fd = os.open(self._path, _CREATE, 0o600)
+        self._fd = os.open(self._path, _CREATE, mode)
         try:
             # The sweep of another process may be faster, and hold it for a moment: then it is lost.
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, cast
 
 from enfilade.cache.stores.remote import TIMEOUT, Remote
+from enfilade.cache.stores.tally import Tally
 
 LARGEST = 1_000_000
 """Bytes of the longest body: an item of 1 MiB, which is what servers take unless told otherwise, also holds its head."""
@@ -23,9 +24,9 @@ _LINE = 2048
 _LONGEST_VALUE = 2 * 1024 * 1024
 
 
-def memcached(address: str, prefix: str = "enfilade", timeout: float = TIMEOUT) -> Remote:
+def memcached(address: str, prefix: str = "enfilade", timeout: float = TIMEOUT, tally: Tally | None = None) -> Remote:
     """The store in the Memcached at `address`: `host:port`, or the path of a Unix socket. It connects with the first question."""
-    return Remote(MemcachedClient(address), f"Memcached at {address}", prefix, LARGEST, timeout)
+    return Remote(MemcachedClient(address), f"Memcached at {address}", prefix, LARGEST, timeout, tally)
 
 
 class Reply(NamedTuple):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import NamedTuple
 from zlib import crc32
 
 from enfilade.cache import record
@@ -22,26 +21,19 @@ from enfilade.cache.stores.arena import (
     HEADER_SIZE,
     LIVE,
     MOST_HITS,
+    SIGN,
     UNIT,
     Arena,
     Found,
     Ring,
 )
+from enfilade.cache.stores.tally import Figures
 from enfilade.exchange.response import FileSlice
 
 LARGEST = 64 << 20
 """Bytes of the longest body, also where the main ring is more than eight times as large: it is copied in one go."""
 DECODED = 8192
 """Answers that are kept decoded in each worker; of others each `get` costs a decoding."""
-
-
-class Figures(NamedTuple):
-    """`used` and `budget` in bytes; `evicted`: answers that had to leave, since the memory was made."""
-
-    objects: int
-    used: int
-    budget: int
-    evicted: int
 
 
 class _Entry:
@@ -146,7 +138,8 @@ class Memory:
         with self._locked:
             self.follow()
             old = self._index.get(answer.key)
-            self.arena.put(answer.key, pieces, None if old is None else old.unit)
+            kind = LIVE if answer.status else SIGN
+            self.arena.put(answer.key, pieces, None if old is None else old.unit, kind)
 
     def remove(self, key: bytes) -> None:
         with self._locked:

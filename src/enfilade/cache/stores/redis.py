@@ -12,6 +12,7 @@ from zlib import crc32
 from enfilade.cache.feed import Entry
 from enfilade.cache.purges import ALL, Position, Purge
 from enfilade.cache.stores.remote import TIMEOUT, Remote
+from enfilade.cache.stores.tally import Tally
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -29,10 +30,10 @@ FAR = 1 << 62
 """A generation or a time in nanoseconds (2116) beyond all that there are."""
 
 
-def redis(url: str, prefix: str = PREFIX, timeout: float = TIMEOUT) -> Remote:
+def redis(url: str, prefix: str = PREFIX, timeout: float = TIMEOUT, tally: Tally | None = None) -> Remote:
     """The store in the Redis at `url` (redis://, rediss:// or unix://). It connects with the first question. Needs redis-py,
     which is an extra."""
-    return Remote(RedisClient(_connected(url, CONNECTIONS)), "Redis", prefix, LARGEST, timeout)
+    return Remote(RedisClient(_connected(url, CONNECTIONS)), "Redis", prefix, LARGEST, timeout, tally)
 
 
 def redis_journal(url: str, prefix: str = PREFIX) -> RedisJournal:

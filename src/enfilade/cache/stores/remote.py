@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from enfilade.cache.record import decode, encode
 from enfilade.cache.stored import Stored
+from enfilade.cache.stores.tally import Tally
 from enfilade.cache.stores.troubles import Troubles, reason_of
 from enfilade.exchange.response import FileSlice
 
@@ -51,15 +52,23 @@ class Client(Protocol):
 
 class Remote:
     """The store behind `client`. `prefix` keeps the names apart from others' in the same server, `largest` is in bytes,
-    `timeout` in seconds. `where` names the server in the log."""
+    `timeout` in seconds. `where` names the server in the log, `tally` counts its failures."""
 
-    def __init__(self, client: Client, where: str, prefix: str, largest: int, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        client: Client,
+        where: str,
+        prefix: str,
+        largest: int,
+        timeout: float = TIMEOUT,
+        tally: Tally | None = None,
+    ) -> None:
         self.largest = largest
         self.patience = Patience()
         self._client = client
         self._prefix = quote(prefix, safe="").encode() + b":"
         self._timeout = timeout
-        self._troubles = Troubles(where)
+        self._troubles = Troubles(where, tally)
 
     def get(self, key: bytes) -> Awaitable[Stored | None] | None:
         """See `Store`. None at once while the server is left alone."""

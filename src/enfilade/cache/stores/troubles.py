@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from enfilade.cache.stores.tally import Tally
+
 log = logging.getLogger("enfilade.cache")
 
 QUIET = 60.0
@@ -13,18 +15,19 @@ QUIET = 60.0
 
 
 class Troubles:
-    """The troubles of the store called `name`."""
+    """The troubles of the store called `name`, which `tally` counts."""
 
-    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self.count = 0
+    def __init__(self, name: str, tally: Tally | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
+        self._tally = tally
         self._clock = clock
         self._quiet_until = float("-inf")
         self._untold = 0
 
     def tell(self, what: str) -> None:
         """Something was not kept or not found that could have been: `what` says why."""
-        self.count += 1
+        if self._tally is not None:
+            self._tally.failed()
         now = self._clock()
         if now < self._quiet_until:
             self._untold += 1
