@@ -189,6 +189,20 @@ async def replaces(backing: Backing) -> None:
         assert body_of(await found(store, b"k")) == body
 
 
+async def replaces_the_head_of_a_body(backing: Backing) -> None:
+    """As when the origin says that it still holds."""
+    store, other = backing.open(), backing.open()
+    for body in (b"short", os.urandom(300_000)):
+        for size in (10, 10, 40, 5000, 1):
+            put = an_answer(b"k", body, ((b"x-long", b"x" * size),))
+            await settled(store.put(put))
+            for handle in (store, other):
+                answer = await found(handle, b"k")
+                assert answer is not None
+                assert (answer.fields, answer.terms) == (put.fields, put.terms)
+                assert body_of(answer) == body
+
+
 async def removes(backing: Backing) -> None:
     store = backing.open()
     await settled(store.put(an_answer(b"k")))
@@ -280,6 +294,7 @@ CHECKS: tuple[Check, ...] = (
     gives_the_same_object,
     does_not_know_what_was_not_put,
     replaces,
+    replaces_the_head_of_a_body,
     removes,
     keeps_nothing_that_is_too_long,
     takes_any_bytes_as_a_key,

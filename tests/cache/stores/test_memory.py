@@ -265,6 +265,50 @@ def test_what_is_refreshed_over_and_over_takes_its_room_in_the_main_ring() -> No
     assert memory.get(new) is not None
 
 
+def renewed(memory: Memory, key: bytes, number: int, size: int = 1000) -> Stored:
+    """Put with the body that it has, and another head."""
+    terms = Terms(1000.0 + number, 1060.0, 1060.0, 1060.0)
+    memory.put(Stored(key, 200, Fields([(b"date", b"%08d" % number)]), terms, (), 0, Whole(bytes(size))))
+    found = memory.get(key)
+    assert found is not None and found.terms == terms and found.content.read(0, size) == bytes(size)
+    return found
+
+
+def test_who_is_renewed_takes_no_more_room() -> None:
+    memory = store()
+    renewed(memory, b"k", 0)
+    used = memory.figures().used
+    for i in range(1, 300):  # more often than the count of it goes
+        renewed(memory, b"k", i)
+    assert memory.figures() == (1, used, 1 << 20, 0)
+
+
+def test_all_workers_see_what_is_renewed_wherever_it_goes() -> None:
+    cells = memoryview(bytearray(1 << 20)).cast("q")
+    one, two = Memory(cells, nullcontext()), Memory(cells, nullcontext())
+    renewed(one, b"k", 0)
+    for i in range(1, 40):
+        found = two.get(b"k")
+        assert found is not None and found.terms.born == 1000.0 + i - 1
+        renewed(one, b"k", i)
+        for j in range(30):  # so that it goes on to the main ring, and round in it
+            one.put(answer(b"%d %d" % (i, j), bytes(2000)))
+            one.get(b"k")
+    assert one.figures().evicted > 100
+
+
+def test_another_body_or_a_head_that_has_grown_is_put_anew() -> None:
+    memory = store()
+    for i, size in enumerate((1000, 1001, 1000)):
+        renewed(memory, b"k", i, size)
+    used = memory.figures().used
+    long = Stored(b"k", 200, Fields([(b"x", b"y" * 500)]), TERMS, (), 0, Whole(bytes(1000)))
+    memory.put(long)
+    found = memory.get(b"k")
+    assert found is not None and found.fields == long.fields
+    assert memory.figures().used > used
+
+
 def test_signposts_are_not_counted() -> None:
     memory = store()
     for i in range(2000):  # so that most go on to the main ring, and many leave

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -145,7 +146,9 @@ def mortal(memory: Memory, lives: int) -> Memory:
     return memory
 
 
-@pytest.mark.parametrize(("write", "size"), [("new", 3000), ("replace", 3000), ("new", 20_000), ("remove", 0)])
+@pytest.mark.parametrize(
+    ("write", "size"), [("new", 3000), ("replace", 3000), ("rewrite", 3000), ("new", 20_000), ("remove", 0)]
+)
 def test_a_writer_may_be_killed_before_each_of_its_writes(write: str, size: int) -> None:
     memory = Memory(memoryview(bytearray(SIZE)).cast("q"), nullcontext())
     for i in range(300):
@@ -164,7 +167,7 @@ def test_a_writer_may_be_killed_before_each_of_its_writes(write: str, size: int)
             if write == "remove":
                 writer.remove(key)
             else:
-                writer.put(answer(key, BODIES.index(size)))
+                writer.put(answer(key, BODIES.index(size) + (len(BODIES) if write == "replace" else 0)))
         except Killed:
             pass
         else:
@@ -178,7 +181,7 @@ def test_a_writer_may_be_killed_before_each_of_its_writes(write: str, size: int)
         check_arena(late.arena)
         assert check_all(Memory(cells, nullcontext())) == check_all(late) == check_all(other)
         lives += 1
-    assert lives > (0 if write == "remove" else 12)
+    assert lives > {"remove": 0, "rewrite": 1}.get(write, 12)
 
 
 class Interrupted:
@@ -204,9 +207,12 @@ def test_what_is_written_over_while_it_is_read_is_gone_not_wrong(decoded: bool) 
     if decoded:
         assert memory.get(b"read") is not None
 
+    numbers = itertools.count(4, len(BODIES))
+
     def lap() -> None:
-        for i in range(60):
-            writer.put(answer(b"%d" % i, 4))
+        for i in range(80):
+            writer.put(answer(b"%d" % i, next(numbers)))
+            writer.get(b"%d" % i), writer.get(b"%d" % i)  # so that it goes on to the main ring
 
     memory.follow()
     setattr(memory.arena, "bytes", Interrupted(memory.arena.bytes, lap))  # noqa: B010
@@ -214,6 +220,38 @@ def test_what_is_written_over_while_it_is_read_is_gone_not_wrong(decoded: bool) 
     assert (stored is not None) == decoded
     if stored is not None:
         assert stored.content.read(0, 1000) is None
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_head_that_is_half_written_over_is_looked_at_again_when_its_writer_is_done(killed: bool) -> None:
+    def fields(number: int) -> Fields:
+        return Fields([(b"x-number", b"%04d" % number * 20)])
+
+    class Lock(nullcontext[None]):
+        """The writer has it when the reader comes."""
+
+        def __enter__(self) -> None:
+            if not killed:
+                arena.bytes[at : at + len(new)] = new
+
+    cells = memoryview(bytearray(SIZE)).cast("q")
+    writer, memory = Memory(cells, nullcontext()), Memory(cells, Lock())
+    arena = writer.arena
+    before = bytes(arena.bytes)
+    writer.put(Stored(b"k", 200, fields(1), Terms(0, 1, 1, 1), (), 0, Whole(b"body")))
+    at = arena.at(arena.small.first)
+    old = bytes(arena.bytes[at : at + 400])
+    assert old != before[at : at + 400] and memory.get(b"k") is not None
+    writer.put(Stored(b"k", 200, fields(2), Terms(0, 2, 2, 2), (), 0, Whole(b"body")))
+    new = bytes(arena.bytes[at : at + 400])
+    middle = new.index(b"0002" * 10) + 40
+    arena.bytes[at : at + 400] = new[:middle] + old[middle:]
+    found = memory.get(b"k")
+    if killed:
+        assert found is None and memory.get(b"k") is None
+    else:
+        assert found is not None
+        assert (found.fields, found.content.read(0, 4)) == (fields(2), b"body")
 
 
 def test_bodies_are_right_while_another_process_writes_over_and_over() -> None:

@@ -48,7 +48,9 @@ HEADER_SIZE = _HEADER.size
 
 # Kinds. A record that MOVED is as good as one that is LIVE while it can still be read, but there is another now. A SIGN is LIVE,
 # but not counted: it only leads to others.
+# The rest of the byte says how often it was written over: who sees another number has to read it again.
 GONE, MOVED, LIVE, SIGN = range(4)
+REWRITTEN = 4
 
 # Cells of the head; of each ring its head and its tail.
 CHANGES, EVICTED, _SMALL, _MAIN = 0, 1, 2, 4
@@ -175,6 +177,16 @@ class Arena:
             self._bring(ring, _Moving(kind, units, -1, len(key), size, hits, (key, *record)))
         self.cells[CHANGES] += 1
 
+    def spare(self, size: int) -> int:
+        """Bytes that are left of the last unit of a record with `size` bytes, its key among them."""
+        return -(HEADER_SIZE + size) % UNIT
+
+    def rewrite(self, unit: int, start: int, data: bytes) -> None:
+        """Write `data` over the record in `unit`, from `start` on."""
+        at = self.at(unit) + start
+        self.bytes[at : at + len(data)] = data
+        self.kinds[unit] = (self.kinds[unit] + REWRITTEN) % 256
+
     def remove(self, unit: int) -> None:
         self.kinds[unit] = GONE
 
@@ -234,7 +246,7 @@ class Arena:
             else:
                 self.kinds[unit] = GONE
                 self._leave_ghost(unit, header)
-                self.cells[EVICTED] += kind == LIVE
+                self.cells[EVICTED] += kind % REWRITTEN == LIVE
         self.cells[ring.head] = head + header.units
 
     def _leave_main(self, patience: int) -> _Moving | None:
@@ -252,7 +264,7 @@ class Arena:
                 self.kinds[unit] = MOVED
             else:
                 self.kinds[unit] = GONE
-                self.cells[EVICTED] += kind == LIVE
+                self.cells[EVICTED] += kind % REWRITTEN == LIVE
         self.cells[ring.head] = head + header.units
         return again
 

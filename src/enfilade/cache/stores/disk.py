@@ -23,10 +23,13 @@ from enfilade.cache.stores.files import (
     NewFile,
     OnDisk,
     first_read,
+    locked_answer,
     note_use,
     open_answer,
     read_answer,
     read_cached,
+    read_file,
+    rewrite_answer,
 )
 from enfilade.cache.stores.recent import Recent
 from enfilade.cache.stores.tally import Figures, Tally
@@ -98,8 +101,7 @@ class Disk:
     def _take(self, key: bytes, file: AnswerFile, state: os.stat_result, data: bytes | bytearray) -> Stored | None:
         answer = read_answer(file, state.st_size, data)
         if answer is None:
-            self.troubles.tell("an answer is torn, and counts as not there")
-            self.in_turn(self.forget, self.directory.path_of(key))
+            self.in_turn(self._forget_torn, self.directory.path_of(key))
             return None
         if answer.key != key:
             return None  # of another key with the same hash, or moved here
@@ -115,10 +117,13 @@ class Disk:
 
     def put(self, answer: Stored) -> Awaitable[None]:
         """See `Store`. It goes on whether it is awaited or not."""
-        body = answer.content.read(0, answer.content.size)
-        if isinstance(body, FileSlice):
-            body.close()
+        content = answer.content
+        if isinstance(content, OnDisk):
+            return self.in_turn(_NewAnswer(self, answer).put, content)
+        body = content.read(0, content.size)
         if not isinstance(body, bytes) or len(body) > self.largest:
+            if isinstance(body, FileSlice):
+                body.close()
             return self.remove(answer.key)
         if self._waiting + len(body) > WAITING:
             self.troubles.tell("cannot write: the disk is too slow")
@@ -147,6 +152,13 @@ class Disk:
             pass
         except OSError as error:
             self.troubles.tell(f"cannot remove: {reason_of(error)}")
+
+    def _forget_torn(self, path: str) -> None:
+        """Unless it was only written over just then."""
+        with contextlib.suppress(OSError), locked_answer(path) as file:
+            if read_file(file) is None:
+                self.troubles.tell("an answer is torn, and counts as not there")
+                self.forget(path)
 
     def in_turn(self, job: Callable[..., T | None], *arguments: object) -> asyncio.Future[T | None]:
         """What `job` gives, which is done behind all others before it, even if nobody waits for it any more. Once the store is
@@ -181,8 +193,7 @@ class Disk:
             with contextlib.suppress(OSError):
                 file = open_answer(path)
                 try:
-                    size = os.fstat(file.fd).st_size
-                    answer = read_answer(file, size, os.pread(file.fd, first_read(size), 0))
+                    answer = read_file(file)
                 finally:
                     file.release()
                 if answer is not None:
@@ -212,8 +223,13 @@ class _NewAnswer:
         self.body: OnDisk | None = None
         self.lost = False
 
-    def put(self, body: bytes) -> None:
-        self.append(body)
+    def put(self, body: bytes | Content) -> None:
+        """A `body` that is a Content is in a file already, which can only be given another head."""
+        with contextlib.suppress(OSError):
+            if (not isinstance(body, bytes) or len(body) > SMALL) and rewrite_answer(self._path, self._head, body):
+                return
+        if isinstance(body, bytes):
+            self.append(body)
         self.finish()
 
     def append(self, data: bytes) -> None:

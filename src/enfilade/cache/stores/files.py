@@ -7,10 +7,11 @@ import errno
 import fcntl
 import os
 import time
+from collections.abc import Iterator
 from zlib import crc32
 
-from enfilade.cache.record import PREFIX_SIZE, decode, decode_head, decode_prefix, encode_prefix
-from enfilade.cache.stored import Stored
+from enfilade.cache.record import PREFIX_SIZE, decode, decode_head, decode_prefix, encode_prefix, rewrite
+from enfilade.cache.stored import Content, Stored
 from enfilade.cache.stores.directory import ANSWER, READ, Directory, blocks
 from enfilade.exchange.response import FileSlice
 
@@ -22,6 +23,8 @@ CHUNK = 256 * 1024
 """Bytes that are written at once."""
 TOUCHED = 60.0
 """Seconds for which one use of an answer stands for all of them, when the least recently used give way."""
+SPARE = 256
+"""Bytes that a head may grow by when it is written over."""
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
@@ -32,8 +35,9 @@ class NewFile:
 
     def __init__(self, directory: Directory, head: bytes, mode: int = ANSWER) -> None:
         directory.want_free()
-        directory.claim(blocks(PREFIX_SIZE + len(head)))
-        self._body_start = PREFIX_SIZE + len(head)
+        self._room = len(head) + SPARE
+        self._body_start = PREFIX_SIZE + self._room
+        directory.claim(blocks(self._body_start))
         self._body_size = 0
         self._body_sum = 0
         self._directory = directory
@@ -44,7 +48,7 @@ class NewFile:
         try:
             # The sweep of another process may be faster, and hold it for a moment: then it is lost.
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write(self._fd, bytes(PREFIX_SIZE) + head)
+            _write(self._fd, bytes(PREFIX_SIZE) + head + bytes(SPARE))
         except OSError:
             self.close()
             raise
@@ -60,7 +64,7 @@ class NewFile:
 
     def publish(self, path: str) -> None:
         """From now on it is what is found at `path`."""
-        os.pwrite(self._fd, encode_prefix(self._head, self._body_size, self._body_sum), 0)
+        os.pwrite(self._fd, encode_prefix(self._head, self._room, self._body_size, self._body_sum), 0)
         try:
             os.rename(self._path, path)
         except FileNotFoundError:
@@ -70,6 +74,7 @@ class NewFile:
                     os.mkdir(parent, 0o700)
             os.rename(self._path, path)
         self._published = True
+        fcntl.flock(self._fd, fcntl.LOCK_UN)  # others have the descriptor, too
 
     def content(self) -> OnDisk:
         """Its body, also when it is closed. Raises OSError."""
@@ -123,6 +128,10 @@ class OnDisk:
         self._file.hold()
         return FileSlice(self._file.fd, self._start + start, stop - start, self._file.release)
 
+    def is_in(self, state: os.stat_result) -> bool:
+        """Whether it is of the file with this `state`."""
+        return os.path.samestat(os.fstat(self._file.fd), state)
+
     def peek(self, start: int, stop: int) -> bytes:
         """Bytes that were written just now, and so are in memory still."""
         try:
@@ -169,11 +178,47 @@ def read_answer(file: AnswerFile, size: int, data: bytes | bytearray) -> Stored 
     prefix = decode_prefix(view)
     if prefix is None:
         return None
-    start = PREFIX_SIZE + prefix.head_size
-    if size != start + prefix.body_size:
+    if size != prefix.body + prefix.body_size:
         return None
-    head = view[PREFIX_SIZE:start] if start <= len(data) else os.pread(file.fd, prefix.head_size, PREFIX_SIZE)
-    return decode_head(prefix, head, OnDisk(file, start, prefix.body_size))
+    stop = PREFIX_SIZE + prefix.head_size
+    head = view[PREFIX_SIZE:stop] if stop <= len(data) else os.pread(file.fd, prefix.head_size, PREFIX_SIZE)
+    return decode_head(prefix, head, OnDisk(file, prefix.body, prefix.body_size))
+
+
+@contextlib.contextmanager
+def locked_answer(path: str) -> Iterator[AnswerFile]:
+    """The file at `path`, whose head nobody else renews now. Raises OSError."""
+    file = AnswerFile(os.open(path, READ | os.O_RDWR))
+    try:
+        fcntl.flock(file.fd, fcntl.LOCK_EX)
+        yield file
+    finally:
+        file.release()
+
+
+def read_file(file: AnswerFile) -> Stored | None:
+    """The answer in it, wherever it has to be read from. None: it does not add up. Raises OSError."""
+    size = os.fstat(file.fd).st_size
+    return read_answer(file, size, os.pread(file.fd, first_read(size), 0))
+
+
+def rewrite_answer(path: str, head: bytes, body: bytes | Content) -> bool:
+    """Write `head` over that of the file at `path`. False: it has another body, or no room. Raises OSError."""
+    with locked_answer(path) as file:
+        state = os.fstat(file.fd)
+        prefix = decode_prefix(os.pread(file.fd, PREFIX_SIZE, 0))
+        if state.st_size <= SMALL or prefix is None:
+            return False  # of a small one those who have read it whole would not know
+        if isinstance(body, bytes):
+            data = rewrite(prefix, head, len(body), crc32(body))
+        elif isinstance(body, OnDisk) and body.is_in(state):
+            data = rewrite(prefix, head, body.size, prefix.body_sum)
+        else:
+            return False
+        if data is None:
+            return False
+        os.pwrite(file.fd, data, 0)
+        return True
 
 
 def _write(fd: int, data: bytes | memoryview) -> None:

@@ -21,6 +21,8 @@ from enfilade.cache.stores.arena import (
     HEADER_SIZE,
     LIVE,
     MOST_HITS,
+    MOVED,
+    REWRITTEN,
     SIGN,
     UNIT,
     Arena,
@@ -35,11 +37,14 @@ LARGEST = 64 << 20
 DECODED = 8192
 """Answers that are kept decoded in each worker; of others each `get` costs a decoding."""
 
+_KINDS = bytes(kind % REWRITTEN for kind in range(256))
+
 
 class _Entry:
-    """Where a record is, and the body of its answer (a Content). `stored`: the answer, once it was decoded."""
+    """Where a record is, and the body of its answer (a Content). `stored`: the answer, once it was decoded, when the record was
+    of this `kind`."""
 
-    __slots__ = ("_body", "_memory", "key", "position", "ring", "size", "stored", "unit")
+    __slots__ = ("_body", "_memory", "key", "kind", "position", "ring", "size", "stored", "unit")
 
     def __init__(self, memory: Memory, ring: Ring, found: Found) -> None:
         self._memory = memory
@@ -47,6 +52,7 @@ class _Entry:
         self.ring = ring
         self.position = found.position
         self.unit = found.unit
+        self.kind = -1
         self.stored: Stored | None = None
         self.size = self._body = 0
 
@@ -64,15 +70,29 @@ class _Entry:
         if prefix is None:
             return None
         head = start + record.PREFIX_SIZE
-        body = head + prefix.head_size
+        body = start + prefix.body
         if crc32(data[body : body + prefix.body_size]) != prefix.body_sum:
             return None
-        stored = record.decode_head(prefix, data[head:body], self)
+        stored = record.decode_head(prefix, data[head : head + prefix.head_size], self)
         if stored is None or stored.key != self.key or not self.is_there():
             return None
         self._body = body - arena.at(self.unit)
         self.size = prefix.body_size
         return stored
+
+    def rewrite(self, kind: int, head: bytes, body_size: int, body_sum: int) -> bool:
+        """Write `head` over its own. False: it has another body, or no room."""
+        arena = self._memory.arena
+        if arena.kinds[self.unit] % REWRITTEN != kind:
+            return False
+        start = HEADER_SIZE + len(self.key)
+        at = arena.at(self.unit) + start
+        prefix = record.decode_prefix(arena.bytes[at : at + record.PREFIX_SIZE])
+        data = record.rewrite(prefix, head, body_size, body_sum)
+        if data is None:
+            return False
+        arena.rewrite(self.unit, start, data)
+        return True
 
     def is_there(self) -> bool:
         """Asked after bytes were read: whether they were this record's."""
@@ -116,8 +136,7 @@ class Memory:
         if entry is None:
             return None
         unit = entry.unit
-        if self._kinds[unit] == GONE:
-            del self._index[key]
+        if self._kinds[unit] != entry.kind and not self._notice(entry):
             return None
         hits = self._hits[unit]
         if hits < MOST_HITS:
@@ -133,12 +152,16 @@ class Memory:
         if body is None or len(body) != size:
             self.remove(answer.key)
             return
+        kind = LIVE if answer.status else SIGN
         head = record.encode_head(answer)
-        pieces = record.encode_prefix(head, size, crc32(body)), head, body
+        body_sum = crc32(body)
+        spare = self.arena.spare(len(answer.key) + record.PREFIX_SIZE + len(head) + size)
+        pieces = record.encode_prefix(head, len(head) + spare, size, body_sum), head, bytes(spare), body
         with self._locked:
             self.follow()
             old = self._index.get(answer.key)
-            kind = LIVE if answer.status else SIGN
+            if old is not None and old.rewrite(kind, head, size, body_sum):
+                return
             self.arena.put(answer.key, pieces, None if old is None else old.unit, kind)
 
     def remove(self, key: bytes) -> None:
@@ -160,7 +183,7 @@ class Memory:
     def figures(self) -> Figures:
         cells = self._cells
         used = sum(cells[ring.tail] - cells[ring.head] for ring in self._rings) * UNIT
-        return Figures(bytes(self._kinds).count(LIVE), used, len(self.arena.bytes), cells[EVICTED])
+        return Figures(bytes(self._kinds).translate(_KINDS).count(LIVE), used, len(self.arena.bytes), cells[EVICTED])
 
     def follow(self) -> None:
         """Bring the index up to date."""
@@ -195,8 +218,22 @@ class Memory:
         if self._index.get(entry.key) is entry:
             del self._index[entry.key]
 
+    def _notice(self, entry: _Entry) -> bool:
+        """Its record is of another kind by now. False: it is gone."""
+        kind = self._kinds[entry.unit]
+        if kind == GONE:
+            del self._index[entry.key]
+            return False
+        if kind != MOVED:
+            entry.kind = kind
+            entry.stored = None
+        return True
+
     def _decode(self, entry: _Entry) -> Stored | None:
         stored = entry.decode()
+        if stored is None:
+            with self._locked:  # nobody writes over it now
+                stored = entry.decode()
         if stored is None:
             if entry.is_there():
                 self.remove(entry.key)  # torn
