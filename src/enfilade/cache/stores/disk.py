@@ -223,8 +223,8 @@ class _NewAnswer:
         self.body: OnDisk | None = None
         self.lost = False
 
-    def put(self, body: bytes | Content) -> None:
-        """A `body` that is a Content is in a file already, which can only be given another head."""
+    def put(self, body: bytes | OnDisk) -> None:
+        """A body that is `OnDisk` already stays there, or is lost."""
         with contextlib.suppress(OSError):
             if (not isinstance(body, bytes) or len(body) > SMALL) and rewrite_answer(self._path, self._head, body):
                 return

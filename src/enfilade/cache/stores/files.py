@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from zlib import crc32
 
 from enfilade.cache.record import PREFIX_SIZE, decode, decode_head, decode_prefix, encode_prefix, rewrite
-from enfilade.cache.stored import Content, Stored
+from enfilade.cache.stored import Stored
 from enfilade.cache.stores.directory import ANSWER, READ, Directory, blocks
 from enfilade.exchange.response import FileSlice
 
@@ -186,9 +186,9 @@ def read_answer(file: AnswerFile, size: int, data: bytes | bytearray) -> Stored 
 
 
 @contextlib.contextmanager
-def locked_answer(path: str) -> Iterator[AnswerFile]:
-    """The file at `path`, whose head nobody else renews now. Raises OSError."""
-    file = AnswerFile(os.open(path, READ | os.O_RDWR))
+def locked_answer(path: str, flags: int = READ) -> Iterator[AnswerFile]:
+    """The file at `path`, over whose head nobody else writes now. Raises OSError."""
+    file = AnswerFile(os.open(path, flags))
     try:
         fcntl.flock(file.fd, fcntl.LOCK_EX)
         yield file
@@ -202,23 +202,18 @@ def read_file(file: AnswerFile) -> Stored | None:
     return read_answer(file, size, os.pread(file.fd, first_read(size), 0))
 
 
-def rewrite_answer(path: str, head: bytes, body: bytes | Content) -> bool:
+def rewrite_answer(path: str, head: bytes, body: bytes | OnDisk) -> bool:
     """Write `head` over that of the file at `path`. False: it has another body, or no room. Raises OSError."""
-    with locked_answer(path) as file:
+    with locked_answer(path, READ | os.O_RDWR) as file:
         state = os.fstat(file.fd)
         prefix = decode_prefix(os.pread(file.fd, PREFIX_SIZE, 0))
         if state.st_size <= SMALL or prefix is None:
             return False  # of a small one those who have read it whole would not know
         if isinstance(body, bytes):
             data = rewrite(prefix, head, len(body), crc32(body))
-        elif isinstance(body, OnDisk) and body.is_in(state):
-            data = rewrite(prefix, head, body.size, prefix.body_sum)
         else:
-            return False
-        if data is None:
-            return False
-        os.pwrite(file.fd, data, 0)
-        return True
+            data = rewrite(prefix, head, body.size, prefix.body_sum) if body.is_in(state) else None
+        return data is not None and os.pwrite(file.fd, data, 0) == len(data)
 
 
 def _write(fd: int, data: bytes | memoryview) -> None:
