@@ -11,9 +11,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.cache.kit import DictMemory, Stand
 
 from enfilade.cache.stores.disk import AHEAD, Disk
 from enfilade.cache.stores.files import CHUNK
+from enfilade.exchange.response import Response, let_go
+from enfilade.http.fields import Fields
 from enfilade.testing.stores import (
     CHECKS,
     STREAMING_CHECKS,
@@ -80,6 +83,29 @@ def test_a_file_system_that_cannot_tell_what_it_has_in_memory(tmp_path: Path, mo
 
     monkeypatch.setattr("enfilade.cache.stores.files.os.preadv", cannot)
     test_it_is_a_store(tmp_path, gives_what_was_put)
+
+
+def test_a_long_answer_that_the_origin_confirms_stays(tmp_path: Path) -> None:
+    pairs = [(b"cache-control", b"max-age=60"), (b"etag", b'"1"')]
+
+    async def scene() -> None:
+        disk = Disk(str(tmp_path / "cache"), BUDGET)
+        stand = Stand(
+            Response(200, Fields(pairs), bytes(300_000)),
+            Response(304, Fields(pairs)),
+            below=[disk],
+            memory=DictMemory(largest=1000),
+        )
+        for seconds, asked in ((0, 1), (10, 1), (90, 2), (30, 2)):
+            stand.now += seconds
+            response = await settled(stand.send())
+            assert response.status == 200
+            let_go(response.body)
+            await disk.remove(b"other")  # behind what was to be written
+            assert len(stand.asked) == asked
+        disk.close()
+
+    asyncio.run(scene())
 
 
 def test_what_is_longer_than_it_takes_is_given_up_while_it_comes(tmp_path: Path) -> None:
