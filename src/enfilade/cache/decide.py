@@ -260,7 +260,7 @@ def _explicit(fields: Fields, said: Directives, targets: tuple[bytes, ...], came
     expires = fields.get(b"expires")
     if expires is None or _target(fields, targets) is not None:
         return None
-    until = parse_date(expires)
+    until = _date(expires)
     if until is None:
         return 0.0  # section 5.3
     return max(0.0, until - _made_at(fields, came_at))
@@ -276,7 +276,7 @@ def _guess(status: int, fields: Fields, said: Directives, came_at: float, rules:
         return 0.0
     if rules.ttl is not None and status < 400:
         return rules.ttl
-    modified = parse_date(fields.get(b"last-modified") or b"")
+    modified = _date(fields.get(b"last-modified"))
     if modified is None:
         return None
     return min(max(0.0, (_made_at(fields, came_at) - modified) * HEURISTIC_FRACTION), HEURISTIC_MOST)
@@ -284,8 +284,13 @@ def _guess(status: int, fields: Fields, said: Directives, came_at: float, rules:
 
 def _made_at(fields: Fields, came_at: float) -> int:
     """What Date says; without a valid one, when the answer came (section 4.2.1)."""
-    date = parse_date(fields.get(b"date") or b"")
+    date = _date(fields.get(b"date"))
     return int(came_at) if date is None else date
+
+
+def _date(value: bytes | None) -> int | None:
+    """What a field says of a time, whatever its case: for caches section 4.2 overlooks that."""
+    return None if value is None else parse_date(value.title().replace(b"Gmt", b"GMT"))
 
 
 def _age(fields: Fields, sent_at: float, came_at: float) -> float:

@@ -111,7 +111,7 @@ class Keeper:
     ) -> Stored | None:
         """Store the part of a 206 (RFC 9111 section 3.3), together with the part that is `known` where that goes (section 3.4).
         What is stored now: a part, or all of it; None: nothing."""
-        terms = store_part(request, query.asked, fields, asking.sent_at, self.clock(), self.rules)
+        terms = store_part(request, query.asked, fields, len(body), asking.sent_at, self.clock(), self.rules)
         if isinstance(terms, CacheReason):
             return None
         status = 206

@@ -33,10 +33,12 @@ def read_part(fields: Fields) -> Part | None:
 
 
 def store_part(
-    request: Request, asked: Asked, fields: Fields, sent_at: float, came_at: float, rules: Rules
+    request: Request, asked: Asked, fields: Fields, size: int, sent_at: float, came_at: float, rules: Rules
 ) -> Terms | CacheReason:
-    """`store` for a 206, which is stored like an incomplete 200, if it says which part it is."""
-    if read_part(fields) is None:
+    """`store` for a 206 with a body of `size` bytes, which is stored like an incomplete 200, if it says which part it is, and
+    is as long as that."""
+    part = read_part(fields)
+    if part is None or part.stop - part.start != size:
         return _PARTIAL
     return store(request, asked, 200, fields, sent_at, came_at, rules)
 

@@ -26,9 +26,9 @@ MINUTE = "Cache-Control: max-age=60"
 WHOLE = b"0123456789"
 
 
-def stored(*lines: str, by: tuple[str, ...] = ("Range: bytes=0-4",)) -> Terms | CacheReason:
-    asking = request(*by)
-    return store_part(asking, read_request(asking), fields(*lines), NOW, NOW, RULES)
+def stored(*lines: str, size: int = 5) -> Terms | CacheReason:
+    asking = request("Range: bytes=0-4")
+    return store_part(asking, read_request(asking), fields(*lines), size, NOW, NOW, RULES)
 
 
 def part(start: int, stop: int, *lines: str, size: int = 10) -> Fields:
@@ -65,6 +65,11 @@ def test_3_3_parts_in_several_pieces_are_not_stored() -> None:
         getattr(stored(MINUTE, ETAG, "Content-Type: multipart/byteranges; boundary=x"), "name", None)
         == "partial_answer"
     )
+
+
+@pytest.mark.parametrize("size", [0, 4, 6, 10])
+def test_3_3_a_part_of_another_length_than_it_says_is_not_stored(size: int) -> None:
+    assert getattr(stored(MINUTE, ETAG, "Content-Range: bytes 0-4/10", size=size), "name", None) == "partial_answer"
 
 
 def test_3_3_what_forbids_to_store_a_200_forbids_it_here() -> None:

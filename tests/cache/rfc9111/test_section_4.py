@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from tests.cache.making import DAY, NOW, asked, at, fields, kept, lifetime, unkept, used, why
 
@@ -162,6 +164,20 @@ def test_4_2_1_expires_less_date() -> None:
 def test_4_2_1_of_two_the_first_counts() -> None:
     assert lifetime("Cache-Control: max-age=10, max-age=20") == 10
     assert lifetime("Cache-Control: max-age=20", "Cache-Control: max-age=10") == 20
+
+
+@pytest.mark.parametrize("change", [str.upper, str.lower, str.title, str.swapcase])
+@pytest.mark.parametrize("form", [at(30), "Thursday, 18-Aug-50 02:01:18 GMT", "Thu Aug  8 02:01:18 2050"])
+def test_4_2_the_case_of_dates_does_not_matter(form: str, change: Callable[[str], str]) -> None:
+    said = lifetime(f"Expires: {form}", f"Date: {at(0)}")
+    assert lifetime(f"Expires: {change(form)}", f"Date: {change(at(0))}") == said > 0
+    modified = f"Last-Modified: {change(at(-10 * DAY))}"
+    assert lifetime(modified) == lifetime(HEURISTIC) == DAY
+
+
+@pytest.mark.parametrize("zone", ["UTC", "AEST", "+0000", "Z", ""])
+def test_4_2_only_gmt_is_a_zone(zone: str) -> None:
+    assert lifetime(f"Expires: {at(30).replace('GMT', zone)}") == 0
 
 
 def test_4_2_1_two_expires_are_stale() -> None:
