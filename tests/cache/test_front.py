@@ -408,6 +408,15 @@ def test_what_a_304_sets_is_for_the_client_that_it_was_asked_for() -> None:
     assert b"set-cookie" not in stand.get().fields
 
 
+def test_a_cookie_is_for_who_asked_whatever_part_he_wanted() -> None:
+    stated = b"cache-control", b'max-age=60, no-cache="set-cookie"'
+    stand = Stand(answer(stated, (b"set-cookie", b"a=1"), body=b"0123456789"))
+    first = stand.get("/", (b"range", b"bytes=0-2"))
+    assert (first.status, first.body, first.fields.get(b"set-cookie")) == (206, b"012", b"a=1")
+    again = stand.get("/", (b"range", b"bytes=0-2"))
+    assert again.body == b"012" and b"set-cookie" not in again.fields
+
+
 def test_4_4_an_unsafe_method_invalidates_by_the_rules_of_the_key() -> None:
     stand = Stand(answer(), keys=KeyRules(ignore_query=("utm_*",)))
     stand.get("/a?utm_source=x&b=1")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.cache.kit import Stand, status_of
 
+from enfilade.exchange.bodies import Stream
 from enfilade.exchange.exchange import Exchange
 from enfilade.exchange.response import Response
 from enfilade.http.fields import Fields
 from enfilade.http.ranges import content_range, parse_range
+from enfilade.http.reasons import reason
 
 BODY = bytes(range(65, 91))
 
@@ -118,3 +121,80 @@ def test_all_of_it_where_a_part_was_asked_for_is_stored_too() -> None:
     case = Stand(Response(200, Fields([(b"cache-control", b"max-age=60")]), BODY))
     assert ask(case, b"5-9").status == 200
     assert ask(case, b"5-9").body == b"FGHIJ" and len(case.asked) == 1
+
+
+# -- parts that flow
+
+
+def flowing(stream: Stream, part: bytes = b"5-9", *more: tuple[bytes, bytes]) -> Response:
+    said = (b"cache-control", b"max-age=60"), (b"etag", b'"a"'), (b"content-range", b"bytes " + part + b"/26")
+    return Response(206, Fields([*said, *more]), stream)
+
+
+def test_a_part_that_flows_goes_on_at_once_and_is_stored_when_it_is_there() -> None:
+    body = Stream()
+    case = Stand(flowing(body))
+    first = ask(case, b"5-9")
+    assert isinstance(first.body, Stream) and b"uri-miss; stored" in status_of(first)
+    body.write(b"FG")
+    assert first.body.take() == b"FG" and not case.memory.answers
+    body.write(b"HIJ")
+    body.end()
+    assert first.body.take() == b"HIJ" and first.body.take() == b""
+    again = ask(case, b"6-8")
+    assert again.body == b"GHI" and b"hit" in status_of(again)
+
+
+def test_the_rest_may_flow() -> None:
+    case, body = stand(), Stream()
+    ask(case, b"5-")
+    case.answers = [flowing(body, b"0-4")]
+    waiting = case.send()
+    body.write(BODY[:3])
+    body.write(BODY[3:5])
+    body.end()
+    whole = getattr(waiting, "response", None)
+    assert isinstance(whole, Response) and (whole.status, whole.body) == (200, BODY)
+    assert b"hit" in status_of(case.get()) and len(case.asked) == 2
+
+
+def test_a_rest_that_is_cut_is_asked_for_with_all_that_is_before_it() -> None:
+    case, body = stand(), Stream()
+    ask(case, b"5-")
+    case.answers = [flowing(body, b"0-4"), origin()]  # type: ignore[list-item]
+    waiting = case.send()
+    body.write(BODY[:3])
+    body.fail(reason("upstream_gone"))
+    whole = getattr(waiting, "response", None)
+    assert isinstance(whole, Response) and whole.body == BODY
+    assert b"range" not in case.asked[2].request.fields
+
+
+@pytest.mark.parametrize(("sent", "cut"), [(b"FGH", False), (b"FGHIJKL", False), (b"FGHIJ", True)])
+def test_a_part_that_comes_otherwise_than_it_says_is_not_stored(sent: bytes, cut: bool) -> None:
+    body = Stream()
+    case = Stand(flowing(body))
+    first = ask(case, b"5-9")
+    body.write(sent)
+    body.fail(reason("upstream_gone")) if cut else body.end()
+    assert isinstance(first.body, Stream) and first.body.take() == sent
+    assert b"hit" not in status_of(ask(case, b"5-9"))
+
+
+@pytest.mark.parametrize("why", [(b"cache-control", b"no-store"), (b"set-cookie", b"a=b"), (b"vary", b"*")])
+def test_a_part_that_flows_and_must_not_be_stored_is_passed_on(why: tuple[bytes, bytes]) -> None:
+    body = Stream()
+    case = Stand(flowing(body, b"5-9", why))
+    assert ask(case, b"5-9").body is body
+
+
+def test_a_part_that_is_larger_than_what_is_stored_is_passed_on() -> None:
+    body = Stream()
+    assert ask(Stand(flowing(body), largest=4), b"5-9").body is body
+
+
+def test_what_would_be_too_large_is_not_completed() -> None:
+    case = Stand(origin(), largest=25)  # type: ignore[arg-type]
+    ask(case, b"5-")
+    assert case.get().body == BODY
+    assert b"range" not in case.asked[1].request.fields

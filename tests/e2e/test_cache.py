@@ -11,8 +11,10 @@ import httpx
 import pytest
 from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import eventually
-from tests.e2e.origins import APPS, Origin, a_name, ask, pattern
+from tests.e2e.origins import APPS, Origin, ask, pattern
 from tests.e2e.processes import command, metrics
+
+pytest_plugins = ["tests.e2e.origin_fixtures"]
 
 CONFIG = """
 [server]
@@ -49,13 +51,6 @@ workers = 1
 
 
 @pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
-    started = Origin(tmp_path_factory.mktemp("origin"))
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
 def server(start_once: Start, origin: Origin) -> Server:
     return start_once(CONFIG.format(origin=origin.url, apps=APPS))
 
@@ -66,11 +61,6 @@ def client(server: Server, request: pytest.FixtureRequest) -> Iterator[httpx.Cli
     url = server.url("https" if http2 else "http")
     with httpx.Client(base_url=url, http2=http2, verify=False, timeout=PATIENCE) as made:
         yield made
-
-
-@pytest.fixture
-def name() -> str:
-    return a_name()
 
 
 def said(response: httpx.Response) -> str:
@@ -157,6 +147,25 @@ def test_who_asks_for_a_part_first_gets_it_and_all_is_stored(client: httpx.Clien
     assert (part.status_code, part.content) == (206, pattern(0, 7))
     eventually(lambda: "hit" in said(client.get(target)), "it is stored")
     assert client.get(target).content == pattern(0, 200_000) and origin.count(name) == 1
+
+
+def test_parts_are_stored_put_together_and_completed(client: httpx.Client, origin: Origin, name: str) -> None:
+    """RFC 9111 sections 3.3 and 3.4."""
+    target = f"/proxy/{name}?cc=max-age=600&size=200000&etag=v1&ranges=1"
+
+    def part(start: int, stop: int) -> str:
+        got = client.get(target, headers={"range": f"bytes={start}-{stop - 1}"})
+        assert (got.status_code, got.content) == (206, pattern(start, stop))
+        assert got.headers["content-range"] == f"bytes {start}-{stop - 1}/200000"
+        return said(got)
+
+    assert part(50_000, 150_000) == "enfilade; fwd=uri-miss; stored"
+    eventually(lambda: "hit" in part(70_000, 70_010), "it is stored")
+    assert part(150_000, 200_000) == "enfilade; fwd=partial; stored"
+    eventually(lambda: "hit" in part(149_000, 200_000), "they are one")
+    whole = client.get(target)
+    assert (whole.status_code, whole.content) == (200, pattern(0, 200_000)) and "fwd=partial" in said(whole)
+    assert "hit" in said(client.get(target))
 
 
 def test_who_has_it_is_told_so(client: httpx.Client, origin: Origin, name: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from tests.e2e.conftest import Server, Start
 from tests.e2e.kit import eventually, last_words, parse
-from tests.e2e.origins import APPS, Origin, a_name, ask
+from tests.e2e.origins import APPS, Origin, ask
+
+pytest_plugins = ["tests.e2e.origin_fixtures"]
 
 CONFIG = """
 [server]
@@ -33,20 +33,8 @@ FRESH = "cc=max-age=600"
 
 
 @pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
-    started = Origin(tmp_path_factory.mktemp("origin"))
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
 def server(start_once: Start, origin: Origin) -> Server:
     return start_once(CONFIG.format(origin=origin.url, apps=APPS))
-
-
-@pytest.fixture
-def name() -> str:
-    return a_name()
 
 
 def raw(server: Server, target: str, *lines: str, method: str = "GET", body: str = "") -> tuple[int, bytes, bytes]:

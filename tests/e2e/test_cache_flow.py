@@ -11,8 +11,10 @@ import httpx
 import pytest
 from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import eventually
-from tests.e2e.origins import APPS, Origin, a_name, ask, pattern
+from tests.e2e.origins import APPS, Origin, ask, pattern
 from tests.e2e.processes import metrics
+
+pytest_plugins = ["tests.e2e.origin_fixtures"]
 
 CONFIG = """
 [server]
@@ -34,13 +36,6 @@ PIECE = 65536
 
 
 @pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
-    started = Origin(tmp_path_factory.mktemp("origin"))
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
 def server(start_once: Start, origin: Origin) -> Server:
     return start_once(CONFIG.format(origin=origin.url, apps=APPS, workers=2))
 
@@ -57,11 +52,6 @@ def client(alone: Server, request: pytest.FixtureRequest) -> Iterator[httpx.Clie
     url = alone.url("https" if http2 else "http")
     with httpx.Client(base_url=url, http2=http2, verify=False, timeout=PATIENCE) as made:
         yield made
-
-
-@pytest.fixture
-def name() -> str:
-    return a_name()
 
 
 def said(response: httpx.Response) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,8 @@ from tests.e2e.origins import Origin, a_name, ask, pattern
 from tests.e2e.processes import metrics, status, until, write
 from tests.memcached_server import memcached_server
 from tests.redis_server import redis_server
+
+pytest_plugins = ["tests.e2e.origin_fixtures"]
 
 CONFIG = """
 [server]
@@ -29,18 +31,6 @@ workers = 2
 "/graceful/*" = {{ proxy = "{origin}", cache = {{ grace = "1h" }} }}
 """
 LARGE = 30_000_000
-
-
-@pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
-    started = Origin(tmp_path_factory.mktemp("origin"))
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def name() -> str:
-    return a_name()
 
 
 def config(origin: Origin, cache: str = "") -> str:

@@ -96,6 +96,8 @@ class Download:
             self.kept = False
         self._pump_readers()
         self._trim()
+        if not self.kept and not self._readers and self.failure is None:
+            self.cancel(_GONE)
 
     def _do_without(self, writer: Writer) -> None:
         """It has failed: memory keeps what it still has all of."""

@@ -153,9 +153,7 @@ class Flight:
             if fresh is None or not self._serves(waiter, fresh):
                 self._ground.again(waiter)
             else:
-                # What a 304 sets is for the client that it was asked for, and is not stored.
-                cookies = [p for p in response.fields if p[0] == b"set-cookie"] if waiter is self._leader else []
-                self._serve(waiter, fresh, _REVALIDATED, *cookies)
+                self._serve(waiter, fresh, _REVALIDATED, *self._cookies(waiter, response))
 
     def _failed(self, stored: Stored, response: Response) -> bool:
         """Serve stale whom that is allowed for; whether that were all."""
@@ -243,7 +241,12 @@ class Flight:
             elif waiter is self._leader and not waiter.query.asked.conditional:
                 self._ground.tell(waiter, self._first_hand(waiter, response, None), waiter.why)
             else:
-                self._serve(waiter, stored, waiter.why if waiter is self._leader else _COLLAPSED)
+                why = waiter.why if waiter is self._leader else _COLLAPSED
+                self._serve(waiter, stored, why, *self._cookies(waiter, response))
+
+    def _cookies(self, waiter: Waiter, response: Response) -> list[Pair]:
+        """What an answer sets is for the client that it was asked for, and is not stored."""
+        return [p for p in response.fields if p[0] == b"set-cookie"] if waiter is self._leader else []
 
     def _serves(self, waiter: Waiter, stored: Stored) -> bool:
         """Whether what is stored now is the answer for this waiter, too: it may vary, or be good once only (FAILURES 28)."""

@@ -7,15 +7,17 @@ import re
 from collections.abc import Awaitable, Callable
 
 from enfilade.cache import answer
+from enfilade.cache.download import Download
 from enfilade.cache.flight import Ground
 from enfilade.cache.invalidate import untagged
 from enfilade.cache.keeper import Asking
-from enfilade.cache.partial import completing_fields, read_part, span_within
+from enfilade.cache.partial import completing_fields, read_part, span_within, store_part
 from enfilade.cache.query import Query
 from enfilade.cache.reasons import CacheReason, cache_reason
 from enfilade.cache.status import cache_status
-from enfilade.cache.stored import Stored, Whole
+from enfilade.cache.stored import Stored, Terms, Whole
 from enfilade.cache.waiting import Waiter, ask
+from enfilade.exchange.bodies import Stream
 from enfilade.exchange.exchange import Exchange
 from enfilade.exchange.pending import call
 from enfilade.exchange.response import Response, let_go
@@ -57,6 +59,7 @@ class Parts:
         fields = x.request.fields
         if (
             part is None
+            or part.size > self._keeper.tiers.most
             or query.asked.conditional
             or (lacking := completing_fields(fields, stored.fields, part)) is None
         ):
@@ -69,10 +72,17 @@ class Parts:
         return waiter
 
     def _completed(self, waiter: Waiter, asking: Asking, known: Stored, response: Response) -> None:
+        body = response.body
+        if response.status == 206 and isinstance(body, Stream):
+            self._download(body, lambda whole: self._combined(waiter, asking, known, response, whole)).begin()
+        else:
+            self._combined(waiter, asking, known, response, body if isinstance(body, bytes) else None)
+
+    def _combined(self, waiter: Waiter, asking: Asking, known: Stored, response: Response, body: bytes | None) -> None:
         x, query = waiter.x, waiter.query
         kept: Stored | None = None
-        if response.status == 206 and isinstance(response.body, bytes):
-            kept = self._keeper.keep_part(query, x.request, asking, response.fields, response.body, known)
+        if response.status == 206 and body is not None:
+            kept = self._keeper.keep_part(query, x.request, asking, response.fields, body, known)
         if kept is not None and kept.status == 200:
             answered = answer.represent(x, query.asked.conditional, kept, _PARTIAL, self._keeper.clock())
             assert answered is not None, "it is in hand"
@@ -91,14 +101,45 @@ class Parts:
 
     def _first_hand(self, x: Exchange, query: Query, asking: Asking, why: CacheReason, response: Response) -> Response:
         """An answer that only one client has asked for; what of it can be stored is."""
-        kept: Stored | CacheReason | None = None
+        stored = False
         fields, body = response.fields, response.body
-        if response.status == 206 and isinstance(body, bytes):
-            kept = self._keeper.keep_part(query, x.request, asking, fields, body, self._stored_for(query))
-        elif isinstance(body, bytes) and response.status != 206:
+        if response.status == 206:
+            if isinstance(body, bytes):
+                stored = self._keep(x, query, asking, fields, body)
+            elif isinstance(body, Stream) and self._wants(x, query, asking, fields):
+                stored = True
+                download = self._download(body, lambda whole: self._keep(x, query, asking, fields, whole))
+                response = Response(206, fields, download.read())
+                download.begin()
+        elif isinstance(body, bytes):
             kept = self._keeper.judge(query, x.request, asking, response.status, fields)
             if isinstance(kept, Stored):
                 kept.content = Whole(body)
                 self._keeper.keep(query, kept)
-        status = cache_status(why, stored=isinstance(kept, Stored))
+                stored = True
+        status = cache_status(why, stored=stored)
         return response.with_fields(untagged(fields).adding((b"cache-status", status)))
+
+    def _keep(self, x: Exchange, query: Query, asking: Asking, fields: Fields, body: bytes | None) -> bool:
+        """Store the part, if it has come; whether it is stored now."""
+        if body is None:
+            return False
+        known = self._stored_for(query)
+        return self._keeper.keep_part(query, x.request, asking, fields, body, known) is not None
+
+    def _wants(self, x: Exchange, query: Query, asking: Asking, fields: Fields) -> bool:
+        """Whether a part that is still to come is to be stored."""
+        part, keeper = read_part(fields), self._keeper
+        if part is None or part.stop - part.start > keeper.tiers.most:
+            return False
+        size, now = part.stop - part.start, keeper.clock()
+        terms = store_part(x.request, query.asked, fields, size, asking.sent_at, now, keeper.rules)
+        return isinstance(terms, Terms)
+
+    def _download(self, body: Stream, then: Callable[[bytes | None], object]) -> Download:
+        """Takes a body while it comes; `then` gets all of it, or None."""
+
+        def over(download: Download) -> None:
+            then(download.whole() if download.failure is None and download.kept else None)
+
+        return Download(body, self._keeper.tiers.most, None, over)

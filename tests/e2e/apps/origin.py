@@ -1,8 +1,8 @@
 """An origin for caches, which does what the query of a request says, and counts by the last part of the path.
 
 `cc`: Cache-Control. `h`: a field, `name:value`; as often as wanted. `etag`, with what is asked by it. `status`. `size`: bytes
-of the body, in pieces. `gate`: wait for `POST /open/NAME`, `before` the answer or in the `middle` of its body; `fail`: raise
-there. `echo`: the body is what that field says.
+of the body, in pieces; `ranges`: a part of it for who asks for one. `gate`: wait for `POST /open/NAME`, `before` the answer or
+in the `middle` of its body; `fail`: raise there. `echo`: the body is what that field says.
 `/count/NAME`: how often it was asked for. `/left/NAME`: how often its client went away meanwhile. `POST /fail/NAME`: 503 from
 now on; `POST /move/NAME`: another entity tag from now on. `/pid`: of its process.
 """
@@ -66,21 +66,27 @@ async def say(name, scope, receive, send):
     elif tag is not None and fields.get(b"if-none-match") == tag.encode():
         await answer(send, 304, headers, b"")
     elif "size" in options or options.get("gate") == "middle" or options.get("fail") == "middle":
-        await flow(name, headers, options, receive, send)
+        await flow(name, headers, options, receive, send, fields.get(b"range") if "ranges" in options else None)
     else:
         body = fields.get(options["echo"].encode(), b"-") if "echo" in options else f"{name} {number}".encode()
         await answer(send, int(options.get("status", 200)), headers, body)
 
 
-async def flow(name, headers, options, receive, send):
+async def flow(name, headers, options, receive, send, wanted=None):
     size = int(options.get("size", 2 * PIECE))
+    start, stop, status = 0, size, int(options.get("status", 200))
+    if wanted is not None:
+        first, _, last = wanted.decode().removeprefix("bytes=").partition("-")
+        start, stop, status = int(first), min(size, int(last or size) + 1), 206
+        headers.append((b"content-range", b"bytes %d-%d/%d" % (start, stop - 1, size)))
     if "chunked" not in options:
-        headers.append((b"content-length", b"%d" % size))
-    await send({"type": "http.response.start", "status": int(options.get("status", 200)), "headers": headers})
-    for at in range(0, size, PIECE):
+        headers.append((b"content-length", b"%d" % (stop - start)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    for at in range(start // PIECE * PIECE, stop, PIECE):
         if at:
             await hold(name, "middle", options, receive)
-        await send({"type": "http.response.body", "body": piece(at // PIECE)[: size - at], "more_body": True})
+        part = piece(at // PIECE)[max(0, start - at) : stop - at]
+        await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 
