@@ -76,3 +76,9 @@ def test_what_is_put_around_the_handler_is_shown_and_the_limit_that_counts_what_
         "filter BodyLimit bodies of at most 1024 bytes",
         "filter Compress the site says so",
     ]
+
+
+def test_what_stands_in_front_of_the_handler_is_in_the_order_of_the_chain() -> None:
+    text = TEXT.replace('[sites."*"]', '[sites."*"]\ncache = true\ncompress = true', 1)
+    steps = [step.name for step in explain(config_of(text), "GET", "http://h/api/x")]
+    assert steps[-4:] == ["BodyLimit", "Cache", "Compress", "app"]

@@ -9,6 +9,7 @@ from enfilade.assemble.caching import rules_of
 from enfilade.assemble.sites import body_limit, filters_of, policies_of
 from enfilade.assemble.trial import NoWorker
 from enfilade.config.schema import Config, Proxy, Route, Site
+from enfilade.filters import ORDER
 from enfilade.filters.body_limit import BodyLimit
 from enfilade.http.uri import UriError, parse_authority, split_target
 from enfilade.route.hosts import compile_hosts
@@ -69,12 +70,8 @@ def _route(config: Config, site: Site, method: str, path: str) -> list[Step]:
     why = f"the most specific of {len(site.routes)} patterns" if len(site.routes) > 1 else "the only pattern"
     if found.params:
         why += "; " + ", ".join(f"{name} = {value!r}" for name, value in found.params.items())
-    return [
-        Step("route", found.target, why),
-        *_filters(config, site, route),
-        *_cache(site, route),
-        _handler(config, route, found.mount),
-    ]
+    filters = sorted([*_filters(config, site, route), *_cache(site, route)], key=lambda step: ORDER.index(step.name))
+    return [Step("route", found.target, why), *filters, _handler(config, route, found.mount)]
 
 
 def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
