@@ -258,6 +258,46 @@ def test_a_file_needs_no_copy() -> None:
     assert len(stand.asked) == 2 and not closed
 
 
+def test_who_wants_a_part_of_what_is_not_stored_gets_that_part() -> None:
+    for why in (NO_STORE, (b"set-cookie", b"a=1"), (b"vary", b"*")):
+        part = Stand(answer(why, body=b"0123456789")).get("/", (b"range", b"bytes=0-2"))
+        assert (part.status, part.body, part.fields.get(b"content-range")) == (206, b"012", b"bytes 0-2/10")
+        assert part.fields.get(b"content-length") == b"3" and b"stored" not in status_of(part)
+
+
+def test_and_the_rest_of_what_flows_is_not_even_read() -> None:
+    body = Stream()
+    stand = Stand(answer((b"content-length", b"10000"), body=body), largest=5000)
+    part = stand.get("/", (b"range", b"bytes=0-4"))
+    assert (part.status, part.fields.get(b"content-range")) == (206, b"bytes 0-4/10000")
+    body.write(b"0123")
+    assert isinstance(part.body, Stream) and part.body.take() == b"0123" and body.failure is None
+    body.write(b"456")
+    assert drain(part.body) == b"4" and body.failure is GONE
+
+
+def test_nor_is_a_file_that_needs_no_copy() -> None:
+    closed: list[bool] = []
+    part = Stand(
+        Response(200, Fields([(b"cache-control", b"max-age=60")]), FileSlice(7, 100, 50, lambda: closed.append(True)))
+    ).get("/", (b"range", b"bytes=0-9"))
+    assert part.status == 206 and isinstance(part.body, FileSlice) and not closed
+    assert (part.body.fd, part.body.offset, part.body.length) == (7, 100, 10)
+
+
+def test_but_not_of_what_has_no_known_end_or_is_another_than_the_client_has() -> None:
+    assert Stand(answer(NO_STORE, body=Stream())).get("/", (b"range", b"bytes=0-2")).status == 200
+    other = (b"range", b"bytes=0-2"), (b"if-range", b'"b"')
+    assert Stand(answer(NO_STORE, (b"etag", b'"a"'), body=b"0123")).get("/", *other).status == 200
+    assert Stand(answer(NO_STORE, body=b"0123")).get("/", (b"range", b"bytes=0-0,2-3")).status == 200
+
+
+def test_who_has_what_is_not_stored_is_told_so_before_it_flows() -> None:
+    body = Stream()
+    stand = Stand(answer(NO_STORE, (b"etag", b'"a"'), (b"content-length", b"9"), body=body))
+    assert stand.get("/", (b"if-none-match", b'"a"')).status == 304 and body.failure is GONE
+
+
 def test_an_answer_that_nobody_wants_any_more_is_let_go() -> None:
     closed: list[int] = []
     stand = Stand(None)

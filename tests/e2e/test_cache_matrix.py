@@ -47,6 +47,9 @@ GET     | auth, cookie | max-age=9                        |     | 200 fwd=uri-mi
 GET     | auth, cookie | max-age=9, public                |     | 200 fwd=uri-miss                               | hit
 GET     | 0-9          | max-age=9                        |     | 206 fwd=uri-miss                               | hit
 GET     | 0-9          | max-age=9, no-cache="set-cookie" | set | 206 fwd=uri-miss                               | hit
+GET     | 0-9          | max-age=9                        | set | 206 fwd=uri-miss; detail=set_cookie            | fwd=bypass; detail=hit_for_miss
+GET     | 0-9          | max-age=9, no-store              |     | 206 fwd=uri-miss; detail=no_store              | fwd=bypass; detail=hit_for_miss
+GET     | 0-9, auth    | max-age=9                        |     | 206 fwd=uri-miss; detail=request_authorization | fwd=uri-miss
 GET     | 0-9, auth    | max-age=9, public                |     | 206 fwd=uri-miss                               | hit
 GET     | 500-         | max-age=9                        |     | 206 fwd=uri-miss                               | fwd=partial
 GET     | 500-         | max-age=9                        | set | 206 fwd=uri-miss                               | fwd=uri-miss; detail=set_cookie

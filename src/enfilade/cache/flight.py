@@ -21,7 +21,7 @@ from enfilade.cache.waiting import Waiter
 from enfilade.exchange.bodies import Stream
 from enfilade.exchange.exchange import Exchange, Handler
 from enfilade.exchange.pending import call
-from enfilade.exchange.response import FileSlice, Response, Tunnel, let_go
+from enfilade.exchange.response import Body, FileSlice, Response, Tunnel, let_go
 from enfilade.http.conditionals import Verdict, evaluate
 from enfilade.http.dates import parse_date
 from enfilade.http.fields import NO_FIELDS, Fields, Pair
@@ -206,6 +206,8 @@ class Flight:
         """What is known of it beforehand."""
         if isinstance(response.body, bytes):
             return len(response.body)
+        if isinstance(response.body, FileSlice):
+            return response.body.length
         length = response.fields.get(b"content-length")
         return int(length) if length is not None and length.isdigit() else 0
 
@@ -226,13 +228,36 @@ class Flight:
         """The answer as it came, to who asked for it. The origin did not hear of the client's conditions: they are looked at
         here."""
         pair = (b"cache-status", cache_status(waiter.why, stored=why is None, detail=None if why is None else why.name))
-        if waiter.query.asked.conditional and type(response.body) is bytes:
-            asked = waiter.x.request
-            modified = parse_date(response.fields.get(b"last-modified") or b"")
-            verdict = evaluate(asked.method, asked.fields, response.fields.get(b"etag"), modified)
-            if response.status == 200 and verdict is Verdict.NOT_MODIFIED:
-                return answer.not_modified(response.fields, pair)
+        if waiter.query.asked.conditional and response.status == 200:
+            asked, fields = waiter.x.request, response.fields
+            modified = parse_date(fields.get(b"last-modified") or b"")
+            verdict = evaluate(asked.method, asked.fields, fields.get(b"etag"), modified)
+            if verdict is Verdict.NOT_MODIFIED:
+                let_go(response.body)
+                return answer.not_modified(fields, pair)
+            wanted = asked.fields.get(b"range")
+            if wanted is not None and verdict is Verdict.PROCEED:
+                response = self._cut(response, wanted)
         return response.with_fields(response.fields.adding(pair))
+
+    def _cut(self, response: Response, wanted: bytes) -> Response:
+        """The part that is `wanted` of an answer, if that is one; what is behind it is not even read."""
+        body, size = response.body, self._length(response)
+        spans = parse_range(wanted, size)
+        if isinstance(body, Tunnel) or spans is None or len(spans) != 1:
+            return response
+        start, stop = spans[0]
+        part: Body
+        if isinstance(body, bytes):
+            part = body[start:stop]
+        elif isinstance(body, FileSlice):
+            part = FileSlice(body.fd, body.offset + start, stop - start, body.close)
+        else:
+            download = Download(body, 0, None, lambda _: None)
+            part = download.read(start, stop)
+            download.begin()
+        said = (b"content-length", b"%d" % (stop - start)), (b"content-range", content_range((start, stop), size))
+        return Response(206, response.fields.setting(*said), part)
 
     def _share(self, stored: Stored, response: Response) -> None:
         for waiter in self.disembark():
