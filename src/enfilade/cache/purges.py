@@ -2,7 +2,8 @@
 
 A name is `all`, a host, a URL, a tag and so on (key.py makes them). It has a *place* in a table; a stored answer carries the
 places of all its names. So a purge is two writes, however many answers it concerns, and the table never grows. Two
-names may share a place; then purging one purges the other too, which costs a fetch and is never wrong.
+names of one sort may share a place; then purging one purges the other too, which costs a fetch and is never wrong. Names that
+many answers share (all, a host, a directory) share a place with no URL, as each POST purges one, and with no tag.
 
 Generations are times (Unix, in nanoseconds) that never go back: they stay comparable when the memory is made anew, and
 between machines. An answer's generation is read *before* it is asked for, so a purge meanwhile concerns it.
@@ -21,7 +22,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 PLACES = 65536
-"""More would be memory, fewer would be fetches: of answers with eight names each, one in a hundred is hit by chance when 82
+"""For each sort of names. More would be memory, fewer would be fetches: of answers with eight names each, one in a hundred is hit by chance when 82
 other names are purged while it is stored."""
 LONGEST = 500
 """Bytes of a name that are kept as they are; of a longer one a part is a digest."""
@@ -33,12 +34,15 @@ ALL = b"all"
 """The name that every answer has."""
 
 _CELL = 8
-_FORM = int.from_bytes(b"Purges2\0", "little")
+_FORM = int.from_bytes(b"Purges3\0", "little")
+_SORTS = {b"url": 1, b"tag": 2, b"group": 2}
+"""By what stands before the colon; all others are of sort 0."""
+_TABLE = PLACES * (1 + max(_SORTS.values()))
 # The cells of the head.
 _MADE, _GENERATION, _FLOOR, _COUNT, _SENT, _STREAM, _TIME, _NUMBER, _ASKED = range(9)
 _HARD = 16
-_SOFT = _HARD + PLACES
-_RECENT = _SOFT + PLACES
+_SOFT = _HARD + _TABLE
+_RECENT = _SOFT + _TABLE
 _ENTRY = 2 + -(-LONGEST // _CELL)  # generation; the name's length, negative where the purge is soft; the name
 _CELLS = _RECENT + RECENT * _ENTRY
 SIZE = _CELLS * _CELL
@@ -225,7 +229,7 @@ def places(names: Iterable[bytes]) -> tuple[int, ...]:
 
 
 def _place(name: bytes) -> int:
-    return crc32(name) % PLACES
+    return _SORTS.get(name.partition(b":")[0], 0) * PLACES + crc32(name) % PLACES
 
 
 def _fitting(name: bytes) -> bytes:
