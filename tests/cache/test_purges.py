@@ -49,7 +49,13 @@ def setup() -> Setup:
 
 def test_places_are_the_same_for_ever() -> None:
     """They are stored on disk: this very line must stay true."""
-    names = [b"all", b"host:shop.example.com", b"url:shop.example.com/", b"tag:user:7", b"group:http://shop.example.com a"]
+    names = [
+        b"all",
+        b"host:shop.example.com",
+        b"url:shop.example.com/",
+        b"tag:user:7",
+        b"group:http://shop.example.com a",
+    ]
     assert places(names) == (29149, 2688, 110271, 151001, 153837)
     assert places([b"all", b"all"]) == (29149,)
 

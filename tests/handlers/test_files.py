@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from enfilade.exchange.bodies import Stream
-from enfilade.exchange.partial import SMALL
+from enfilade.exchange.byteranges import SMALL
 from enfilade.exchange.response import FileSlice, Response
 from enfilade.handlers.files import TRUST, Files
 from enfilade.http.fields import Pair

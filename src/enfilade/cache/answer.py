@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import math
 
+from enfilade.cache.combine import Part
 from enfilade.cache.freshen import answer_precondition
 from enfilade.cache.invalidate import untagged
-from enfilade.cache.partial import Part
 from enfilade.cache.reasons import CacheReason, cache_reason
 from enfilade.cache.status import cache_status
 from enfilade.cache.stored import Stored
+from enfilade.exchange.byteranges import several_parts, single_part
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange
-from enfilade.exchange.partial import several_parts, single_part
 from enfilade.exchange.response import FileSlice, Response
 from enfilade.http.conditionals import Verdict
 from enfilade.http.fields import Fields, Pair

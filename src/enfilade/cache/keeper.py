@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from enfilade.cache.combine import combine, store_part
 from enfilade.cache.decide import Rules, store
 from enfilade.cache.freshen import renewed, stored_fields
 from enfilade.cache.invalidate import groups, invalidated, invalidated_groups, tags
 from enfilade.cache.key import KeyRules, group_name, origin_host, purge_names, url_name
-from enfilade.cache.partial import combine, store_part
 from enfilade.cache.purges import Purges, State, places
 from enfilade.cache.query import Query, names_on
 from enfilade.cache.reasons import OF_THE_REQUEST, CacheReason, cache_reason

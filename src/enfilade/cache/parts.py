@@ -7,11 +7,11 @@ import re
 from collections.abc import Awaitable, Callable
 
 from enfilade.cache import answer
+from enfilade.cache.combine import completing_fields, read_part, span_within, store_part
 from enfilade.cache.download import Download
 from enfilade.cache.flight import Ground
 from enfilade.cache.invalidate import untagged
 from enfilade.cache.keeper import Asking
-from enfilade.cache.partial import completing_fields, read_part, span_within, store_part
 from enfilade.cache.query import Query
 from enfilade.cache.reasons import CacheReason, cache_reason
 from enfilade.cache.status import cache_status

@@ -13,9 +13,9 @@ import time
 from collections.abc import Awaitable, Sequence
 from functools import partial
 
+from enfilade.exchange.byteranges import FileChanged, several_parts, single_part, slice_of_file
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange
-from enfilade.exchange.partial import FileChanged, several_parts, single_part, slice_of_file
 from enfilade.exchange.response import Response
 from enfilade.handlers.beneath import open_beneath, safe_parts
 from enfilade.handlers.listing import list_directory

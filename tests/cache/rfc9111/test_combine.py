@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.cache.making import NOW, RULES, at, fields, request
 
-from enfilade.cache.decide import read_request
-from enfilade.cache.partial import (
+from enfilade.cache.combine import (
     Part,
     combine,
     completing_fields,
@@ -17,6 +16,7 @@ from enfilade.cache.partial import (
     store_part,
     strong_validator,
 )
+from enfilade.cache.decide import read_request
 from enfilade.cache.reasons import CacheReason
 from enfilade.cache.stored import Terms
 from enfilade.http.fields import Fields

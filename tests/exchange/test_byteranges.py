@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from enfilade.exchange.bodies import BodyAborted, Stream
-from enfilade.exchange.partial import SMALL, FileChanged, several_parts
+from enfilade.exchange.byteranges import SMALL, FileChanged, several_parts
 from enfilade.http.fields import NO_FIELDS
 
 
