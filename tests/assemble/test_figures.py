@@ -115,7 +115,9 @@ def test_the_status_has_them_too() -> None:
 
 
 def test_the_cache() -> None:
-    stores = Stores(Memory(memoryview(bytearray(LEAST_CACHE)).cast("q"), nullcontext()), nowhere().purges)
+    stores = Stores(
+        Memory(memoryview(bytearray(LEAST_CACHE)).cast("q"), nullcontext()), nowhere().purges, nowhere().claims
+    )
     before = stores.purges.count
     stores.memory.put(Stored(b"k", 200, Fields(), Terms(0.0, 1.0, 1.0, 1.0), (), 0, Whole(b"body")))
     stores.purges.purge(b"tag:x")
@@ -136,7 +138,7 @@ def test_the_disk_of_the_cache_and_the_failures_of_its_stores(tmp_path: Path) ->
     asyncio.run(scene())
     disk.sweep()
     tallies["redis"].failed()
-    stores = Stores(Recent(), nowhere().purges, None, disk, tallies=tallies)
+    stores = Stores(Recent(), nowhere().purges, nowhere().claims, disk, tallies=tallies)
     series = parse(all_metrics(Board(rows=256, columns=2), (), [], stores))
     disk.close()
     assert at(series, "enfilade_cache_objects", store="disk") == 1
@@ -147,5 +149,5 @@ def test_the_disk_of_the_cache_and_the_failures_of_its_stores(tmp_path: Path) ->
 
 
 def test_without_memory_the_cache_has_purges_alone() -> None:
-    series = parse(all_metrics(Board(rows=256, columns=2), (), [], Stores(Recent(), nowhere().purges)))
+    series = parse(all_metrics(Board(rows=256, columns=2), (), [], Stores(Recent(), nowhere().purges, nowhere().claims)))
     assert {key[0] for key in series} == {"enfilade_cache_purges_total"}

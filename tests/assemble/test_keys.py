@@ -22,6 +22,7 @@ from enfilade.assemble.sites import Sites, engine_body_limit
 from enfilade.assemble.stores import disk_of, open_stores, share_cache
 from enfilade.assemble.trial import NoTimer
 from enfilade.assemble.upstreams import call_limits, equip, references
+from enfilade.cache.purges import Purges
 from enfilade.config import schema
 from enfilade.config.peers import wanted_of
 from enfilade.config.schema import CacheRules, Config, Table
@@ -138,7 +139,8 @@ def below(config: Config) -> list[str]:
     """The servers in which answers are stored."""
     shared = share_cache(config, Board(rows=8192, columns=2), None)
     assert shared is not None
-    stores = open_stores(config, shared, 1)
+    purges = Purges(shared.purges.cells, shared.purges.locked)
+    stores = open_stores(config, shared, purges, 1, lambda pid: True)
     asyncio.run(stores.close())
     return [store._troubles._name for store in stores._others]
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import nullcontext
 from typing import Any
 
+from enfilade.cache.claims import SIZE as CLAIMS_SIZE
 from enfilade.cache.claims import Claims
 from enfilade.cache.decide import Rules
 from enfilade.cache.front import Front
@@ -81,8 +82,10 @@ class Stand:
         keeper = Keeper(
             tiers, self.purges, rules, clock=lambda: self.now, dice=options.pop("dice", lambda: 1.0), **options
         )
-        self.clock: Any = None  # that of the claims, if there are some
         self.later: list[Callable[[], None]] = []
+        if claims is None:
+            cells = memoryview(bytearray(CLAIMS_SIZE)).cast("q")
+            claims = Claims(cells, nullcontext(), 1, lambda worker: True, lambda: self.now)
         self.front = Front(
             self._origin, keeper, keys, self.counts, claims, lambda seconds, what: self.later.append(what)
         )

@@ -88,7 +88,7 @@ class Stores:
         self,
         memory: Memory | Recent,
         purges: Purges,
-        claims: Claims | None = None,
+        claims: Claims,
         disk: Disk | None = None,
         others: Sequence[Remote] = (),
         feed: Feed | None = None,
@@ -136,9 +136,11 @@ class Stores:
             await store.close()
 
 
-def open_stores(config: Config, shared: SharedCache, workers: int) -> Stores:
-    """In a worker, one of `workers`."""
-    purges = Purges(shared.purges.cells, shared.purges.locked)
+def open_stores(
+    config: Config, shared: SharedCache, purges: Purges, workers: int, alive: Callable[[int], bool]
+) -> Stores:
+    """In a worker, one of `workers`. `alive`: whether there is a worker with such a pid. Over `shared.purges` the worker has made
+    `purges`."""
     memory = Recent() if shared.memory is None else Memory(shared.memory.cells, shared.memory.locked)
     table, said = config.cache, disk_of(config)
     recent = memory if isinstance(memory, Recent) else None
@@ -152,7 +154,7 @@ def open_stores(config: Config, shared: SharedCache, workers: int) -> Stores:
     if table.memcached is not None:
         others.append(memcached(table.memcached.removeprefix("unix:"), tally=tallies["memcached"]))
     cells = shared.claims
-    claims = Claims(cells.cells, cells.locked, os.getpid(), time.monotonic) if workers > 1 else None
+    claims = Claims(cells.cells, cells.locked, os.getpid(), alive, time.monotonic)
     return Stores(memory, purges, claims, disk, others, feed, tallies)
 
 
@@ -161,7 +163,12 @@ def nowhere() -> Stores:
     """For caches that are compiled to be looked at."""
     cells = memoryview(bytearray(LEAST_CACHE)).cast("q")
     table = memoryview(bytearray(PURGES_SIZE)).cast("q")
-    return Stores(Memory(cells, nullcontext()), Purges(table, nullcontext()))
+    claims = memoryview(bytearray(CLAIMS_SIZE)).cast("q")
+    return Stores(
+        Memory(cells, nullcontext()),
+        Purges(table, nullcontext()),
+        Claims(claims, nullcontext(), os.getpid(), lambda pid: True, time.monotonic),
+    )
 
 
 def cache_filter(rules: CacheRules, stores: Stores, meter: Meter) -> Cache:

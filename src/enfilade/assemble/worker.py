@@ -44,7 +44,7 @@ from enfilade.process.app_rows import AppRows
 from enfilade.process.board import SUPERVISOR, Board, Column
 from enfilade.process.control import Control, Wish
 from enfilade.process.plan import Sockets, StartError
-from enfilade.process.status import read_status
+from enfilade.process.status import is_worker, read_status
 from enfilade.upstream.upstream import Upstream
 from enfilade.wire.codec import DateStamp
 
@@ -91,6 +91,8 @@ class EdgeWorker:
         self._sinks: dict[str, LogSink] = {}
         self._apps: dict[str, RunningApp] = {}
         self._stores: Stores | None = None
+        cache = prepared.cache
+        self._purges = None if cache is None else Purges(cache.purges.cells, cache.purges.locked)
         self._date = DateStamp()
         meter = self._meter = ConnectionMeter(column.cells, prepared.connection_rows)
         self._others: list[memoryview[int]] = []
@@ -150,9 +152,8 @@ class EdgeWorker:
             sink.close()
 
     async def _start_apps(self) -> None:
-        if self._prepared.cache is not None:
-            purges = self._prepared.cache.purges
-            connect(Purges(purges.cells, purges.locked))
+        if self._purges is not None:
+            connect(self._purges)
         try:
             for step, (name, app) in enumerate(self._config.inline_apps.items()):
                 self._control.starts(step)
@@ -223,8 +224,10 @@ class EdgeWorker:
         from enfilade.assemble.stores import cache_filter, open_stores  # noqa: PLC0415
 
         if self._stores is None:
-            assert self._prepared.cache is not None, "some route caches"
-            self._stores = open_stores(self._config, self._prepared.cache, self._prepared.workers)
+            prepared = self._prepared
+            assert prepared.cache is not None and self._purges is not None, "some route caches"
+            alive = partial(is_worker, prepared.board)
+            self._stores = open_stores(self._config, prepared.cache, self._purges, prepared.workers, alive)
         return cache_filter(
             rules, self._stores, CacheMeter(self._column.cells, self._prepared.cache_rows[site, pattern])
         )
@@ -301,10 +304,9 @@ class EdgeWorker:
             return 400, {"why": str(error)}
 
     async def _purge(self, body: bytes) -> tuple[int, object]:
-        cache = self._prepared.cache
-        if cache is None:
+        if self._purges is None:
             return 409, {"purged": [], "why": "nothing is cached"}
-        return purge_as_asked(Purges(cache.purges.cells, cache.purges.locked), body)
+        return purge_as_asked(self._purges, body)
 
 
 def _always(match: Match, request: Request, ends: Ends) -> Match:

@@ -1,66 +1,102 @@
-"""Which worker fetches what: so that workers do not ask the origin for the same at once.
+"""What workers tell each other of fetches: who fetches what, so that they do not ask the origin for the same at once; and whose
+answers were for nobody else a moment ago, so that nobody waits for one in vain.
 
-A claim is a word to the others, not a lock: who holds one for too long, or dies, is not waited for.
+A claim is a word to the others, not a lock: who holds one for too long, or is dead, is not waited for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from hashlib import blake2b
+from enum import IntEnum
 
-PLACES = 4096
-"""Fetches at once, over all workers, that are known of; two that share a place are not told apart, and both are made."""
-_PLACE = 3  # what is fetched, by whom, until when
+PLACES = 16384
+"""Keys at once, over all workers, of which something is known; of two that share a place, the one that was spoken of last."""
+_PLACE = 3  # what is spoken of; whose it is, or less than 0: what it is; until when
 SIZE = PLACES * _PLACE * 8
 """Bytes of memory that Claims need."""
 PATIENCE = 10.0
 """Seconds for which others wait for a fetch (nginx: 5)."""
 FLOWING = 0.25
 """Seconds for which others wait for the end of a body whose beginning has come."""
+REMEMBERED = 10.0
+"""Seconds for which nobody waits for the answer to a key, after one that was not for others (Varnish: 120)."""
 LOOK = 0.005
 """Seconds between two looks of who waits for another worker."""
 
 
+class Claim(IntEnum):
+    """What is known of a key. FREE: nothing. TAKEN: another worker fetches it. ALONE: its answer was stored, but nobody else's as
+    it was, so each fetches for itself. PASS: its answer was not stored, so requests go past the cache."""
+
+    FREE = 0
+    TAKEN = 1
+    ALONE = 2
+    PASS = 3
+
+
 class Claims:
     """Over `cells`, SIZE bytes of zeros that all workers share; who writes has it `locked`. `me`: a number of this worker's own,
-    not 0. `clock`: monotonic, in seconds, the same for all workers."""
+    more than 0. `alive`: whether the worker with such a number still runs. `clock`: monotonic, in seconds, the same for all
+    workers."""
 
     def __init__(
         self,
         cells: memoryview[int],
         locked: AbstractContextManager[object],
         me: int,
+        alive: Callable[[int], bool],
         clock: Callable[[], float],
     ) -> None:
         self._cells = cells
         self._locked = locked
         self._me = me
+        self._alive = alive
         self._clock = clock
 
-    def take(self, key: bytes) -> bool:
-        """Whether `key` is ours to fetch; False: somebody else fetches it now."""
-        what, place = _find(key)
+    def look(self, key: bytes) -> Claim:
+        """Without a lock: what is written meanwhile may be misread for once."""
         cells = self._cells
-        now = int(self._clock() * 1e9)
+        what, place = _find(key)
+        if cells[place] != what or cells[place + 2] <= self._now():
+            return Claim.FREE
+        whose = cells[place + 1]
+        if whose < 0:
+            return Claim(-whose)
+        return Claim.TAKEN if whose != self._me and self._alive(whose) else Claim.FREE
+
+    def take(self, key: bytes) -> Claim:
+        """FREE: it is ours to fetch now; else why it is not."""
         with self._locked:
-            if cells[place] == what and cells[place + 1] != self._me and cells[place + 2] > now:
-                return False
-            cells[place] = what
-            cells[place + 1] = self._me
-            cells[place + 2] = now + int(PATIENCE * 1e9)
-        return True
+            claim = self.look(key)
+            if claim is Claim.FREE:
+                self._write(key, self._me, PATIENCE)
+        return claim
 
     def release(self, key: bytes, after: float = 0.0) -> None:
-        """The fetch is over, or others need not wait for it any longer than for `after` seconds."""
+        """Our fetch is over, or others need not wait for it any longer than for `after` seconds."""
         what, place = _find(key)
-        cells = self._cells
         with self._locked:
-            if cells[place] == what and cells[place + 1] == self._me:
-                cells[place + 2] = int((self._clock() + after) * 1e9)
+            if self._cells[place] == what and self._cells[place + 1] == self._me:
+                self._write(key, self._me, after)
+
+    def mark(self, key: bytes, claim: Claim) -> None:
+        """Whoever fetches it: the answer was ALONE or PASS."""
+        with self._locked:
+            self._write(key, -claim, REMEMBERED)
+
+    def _write(self, key: bytes, whose: int, seconds: float) -> None:
+        what, place = _find(key)
+        self._cells[place] = what
+        self._cells[place + 1] = whose
+        self._cells[place + 2] = self._now() + int(seconds * 1e9)
+
+    def _now(self) -> int:
+        return int(self._clock() * 1e9)
 
 
 def _find(key: bytes) -> tuple[int, int]:
-    """What stands for `key`, and where."""
-    what = int.from_bytes(blake2b(key, digest_size=8).digest(), "little", signed=True)
+    """What stands for `key`, and where: as workers are forked from one process, they have one secret of `hash` in common, and
+    strangers cannot look for keys that are taken for each other."""
+    what = hash(key)
     return what, what % PLACES * _PLACE

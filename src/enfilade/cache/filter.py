@@ -10,14 +10,14 @@ from enfilade.exchange.exchange import Filter, Handler
 
 
 class Cache(Filter):
-    """RFC 9111 in front of a handler. `keeper`: what may be stored, and where; `keys`: by what it is found; `claims`: those of
-    all workers, where there are several."""
+    """RFC 9111 in front of a handler. `keeper`: what may be stored, and where; `keys`: by what it is found; `claims`: what
+    workers know of each other's fetches."""
 
-    def __init__(self, keeper: Keeper, keys: KeyRules, meter: Meter, claims: Claims | None = None) -> None:
-        self._claims = claims
+    def __init__(self, keeper: Keeper, keys: KeyRules, meter: Meter, claims: Claims) -> None:
         self.keeper = keeper
         self.keys = keys
         self._meter = meter
+        self._claims = claims
 
     def around(self, handler: Handler) -> Handler:
         """See `Filter.around`."""

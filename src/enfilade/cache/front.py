@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from enfilade.cache import answer
-from enfilade.cache.claims import FLOWING, LOOK, Claims
+from enfilade.cache.claims import FLOWING, LOOK, Claim, Claims
 from enfilade.cache.decide import Use, read_request, use
 from enfilade.cache.flight import Flight, Ground
 from enfilade.cache.freshen import is_head_of
@@ -32,13 +32,8 @@ from enfilade.exchange.pending import call
 from enfilade.exchange.response import Response
 from enfilade.exchange.tasks import start
 from enfilade.http.fields import Fields
-from enfilade.http.memory import remember
 from enfilade.http.reasons import reason
 
-PASS_FOR = 10.0
-"""Seconds for which requests with a key whose answer was for one client only do not wait for one another (Varnish: 120)."""
-PASSES = 4096
-"""So many such keys are remembered."""
 READY = 4 * 1024 * 1024
 """Bytes of bodies that are held ready at most, for the rest of a second."""
 
@@ -93,7 +88,7 @@ def _later(seconds: float, what: Callable[[], None]) -> None:
 
 
 class Front:
-    """The `Handler` in the place of `handler`. `claims`: those of all workers, where there are several."""
+    """The `Handler` in the place of `handler`. `claims`: what workers know of each other's fetches."""
 
     def __init__(
         self,
@@ -101,7 +96,7 @@ class Front:
         keeper: Keeper,
         keys: KeyRules,
         meter: Meter,
-        claims: Claims | None = None,
+        claims: Claims,
         later: Later = _later,
     ) -> None:
         self._handler = handler
@@ -115,8 +110,6 @@ class Front:
         self._claims = claims
         self._later = later
         self._flights: dict[bytes, Flight] = {}
-        self._passes: dict[bytes, float] = {}  # until when requests with such a key pass by
-        self._loners: dict[bytes, float] = {}  # until when they wait for nobody
         self._ground = Ground(handler, keeper, self._tell, self._again, self._flows, self._landed)
         self._parts = Parts(self._ground, self._stored_for)
         self._ready: list[Stored] = []
@@ -131,12 +124,11 @@ class Front:
             if isinstance(query, CacheReason):
                 return self._pass(x, None, query)
         stored = self._get(query.key)
-        if stored is None:
-            return self._miss(x, query, _URI_MISS)
-        if not stored.status:
-            stored = self._get(query.follow(stored))
+        if stored is None or not stored.status:
+            why = _URI_MISS if stored is None else _VARY_MISS
+            stored = query.follow(stored, self._get)
             if stored is None:
-                return self._miss(x, query, _VARY_MISS)
+                return self._miss(x, query, why)
         now = self._clock()
         ready = stored.memory
         if (
@@ -232,31 +224,18 @@ class Front:
         """Memory has nothing."""
         if not self._keeper.tiers.deep or query.variant in self._flights:
             return self._fetch(x, query, None, why)
-        found = self._look_below(query)
+        look = self._keeper.tiers.look
+        found = look(query.key)
+        if not isinstance(found, Awaitable):
+            found = query.follow(found, look)
         if isinstance(found, Awaitable):
             return start(self._looked(x, query, why, found), asyncio.get_running_loop())
         return self._found(x, query, why, found)
 
-    def _look_below(self, query: Query) -> Stored | Awaitable[Stored | None] | None:
-        tiers = self._keeper.tiers
-        found = tiers.get(query.key) or tiers.look_below(query.key)
-        if isinstance(found, Awaitable):
-            return self._follow(query, found)
-        if found is None or found.status:
-            return found
-        key = query.follow(found)
-        return tiers.get(key) or tiers.look_below(key)
-
-    async def _follow(self, query: Query, look: Awaitable[Stored | None]) -> Stored | None:
-        found = await look
-        if found is None or found.status:
-            return found
-        key = query.follow(found)
-        again = self._keeper.tiers.get(key) or self._keeper.tiers.look_below(key)
-        return await again if isinstance(again, Awaitable) else again
-
     async def _looked(self, x: Exchange, query: Query, why: CacheReason, look: Awaitable[Stored | None]) -> Response:
-        answer = self._found(x, query, why, await look)
+        """What was looked for may be the signpost, or already what it leads to."""
+        found = query.follow(await look, self._keeper.tiers.look)
+        answer = self._found(x, query, why, await found if isinstance(found, Awaitable) else found)
         return answer if isinstance(answer, Response) else await answer
 
     def _found(
@@ -277,17 +256,12 @@ class Front:
         if query.head:
             return self._pass(x, query, why)
         key = query.variant
+        claim = self._claims.look(key)
+        if claim is Claim.PASS:
+            return self._pass(x, query, _PASSED)
         alone = (
-            asked.no_cache
-            or asked.authorized
-            or (asked.cookies and not self._cookies_keyed)
-            or self._clock() < self._loners.get(key, 0.0)
+            claim is Claim.ALONE or asked.no_cache or asked.authorized or (asked.cookies and not self._cookies_keyed)
         )
-        until = self._passes.get(key)
-        if until is not None:
-            if self._clock() < until:
-                return self._pass(x, query, _PASSED)
-            del self._passes[key]
         flight = None if alone else self._flights.get(key)
         if flight is None and asked.conditional and wants_middle(x.request.fields):
             self._count(why.kind)
@@ -303,45 +277,44 @@ class Front:
         return waiter if waiter.response is None else waiter.response
 
     def _take_off(self, flight: Flight) -> None:
+        """Start it, unless another worker fetches the same, or has done so just now."""
         self._flights[flight.key] = flight
-        if self._claims is None:
+        claim = self._claims.take(flight.key)
+        if claim is Claim.TAKEN:
+            self._hold(flight)
+        elif claim is Claim.FREE and self._stored_for(flight.query) in (flight.seen, None):
             flight.start()
         else:
-            self._claim(flight, self._claims)
+            self._call_off(flight)
 
-    def _claim(self, flight: Flight, claims: Claims) -> None:
-        """Start it, unless another worker fetches the same: then look again in a moment."""
-        ours = claims.take(flight.key)  # first: what it is let go for is stored before
-        if self._stored_for(flight.query) is not flight.seen:
-            self._landed(flight, None)
-            for waiter in flight.disembark():
-                self._again(waiter)
-        elif ours:
-            flight.start()
-        elif flight.wanted:
-            self._later(LOOK, partial(self._claim, flight, claims))
+    def _hold(self, flight: Flight) -> None:
+        """Another worker is at it: look again in a moment."""
+        if flight.wanted and self._claims.look(flight.key) is Claim.TAKEN:
+            self._later(LOOK, partial(self._hold, flight))
         else:
-            self._landed(flight, None)
+            self._call_off(flight)
+
+    def _call_off(self, flight: Flight) -> None:
+        """Another worker was quicker: its answer is stored, is for nobody else, or did not come."""
+        self._landed(flight, None)
+        for waiter in flight.disembark():
+            self._again(waiter)
 
     def _stored_for(self, query: Query) -> Stored | None:
-        stored = self._get(query.key)
-        return stored if stored is None or stored.status else self._get(query.follow(stored))
+        return query.follow(self._get(query.key), self._get)
 
     def _flows(self, flight: Flight) -> None:
         """See `Ground`."""
-        if self._claims is not None:
-            self._claims.release(flight.key, FLOWING)
+        self._claims.release(flight.key, FLOWING)
 
     def _landed(self, flight: Flight, unshared: CacheReason | None) -> None:
         """See `Ground`."""
         key = flight.key
         if self._flights.get(key) is flight:
             del self._flights[key]
-            if self._claims is not None:
-                self._claims.release(key)
+            self._claims.release(key)
         if unshared is not None:
-            marks = self._passes if unshared.kind is Kind.UNKEPT else self._loners
-            remember(marks, key, self._clock() + PASS_FOR, PASSES)
+            self._claims.mark(key, Claim.PASS if unshared.kind is Kind.UNKEPT else Claim.ALONE)
 
     def _tell(self, waiter: Waiter, response: Response, why: CacheReason) -> None:
         self._count(why.kind)

@@ -22,8 +22,8 @@ from typing import NamedTuple
 from zlib import crc32
 
 PLACES = 65536
-"""For each sort of names. More would be memory, fewer would be fetches: of answers with eight names each, one in a hundred is hit by chance when 82
-other names are purged while it is stored."""
+"""For each sort of names. More would be memory, fewer would be fetches: of answers with eight tags each, one in a hundred is hit
+by chance when 82 other tags are purged while it is stored."""
 LONGEST = 500
 """Bytes of a name that are kept as they are; of a longer one a part is a digest."""
 RECENT = 1024

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from enfilade.cache.decide import Asked
 from enfilade.cache.stored import Stored
 from enfilade.cache.vary import variant_key
 from enfilade.http.fields import Fields
+
+T = TypeVar("T")
 
 
 class Query:
@@ -25,12 +30,14 @@ class Query:
         self.signpost: Stored | None = None
         self.variant = key
 
-    def follow(self, signpost: Stored) -> bytes:
-        """The key of the variant that `signpost` leads this request to."""
-        if self.signpost is not signpost:
-            self.signpost = signpost
-            self.variant = variant_key(self.key, names_on(signpost), self.fields)
-        return self.variant
+    def follow(self, found: Stored | None, get: Callable[[bytes], T]) -> Stored | T | None:
+        """What is stored for this request: what was `found` under its key; or where that is a signpost, what `get` finds by it."""
+        if found is None or found.status:
+            return found
+        if self.signpost is not found:
+            self.signpost = found
+            self.variant = variant_key(self.key, names_on(found), self.fields)
+        return get(self.variant)
 
 
 def names_on(signpost: Stored) -> tuple[bytes, ...]:

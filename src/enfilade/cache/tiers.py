@@ -21,7 +21,7 @@ class QuickStore(Protocol):
 
 
 class Tiers:
-    """`memory`, and `below` it others, the quickest first. `get` asks memory alone; `look_below` the others, and what it finds
+    """`memory`, and `below` it others, the quickest first. `get` asks memory alone; `look` the others, too, and what it finds
     there is put into memory. What is put is put everywhere. `streaming`: the one below that takes bodies of any size."""
 
     def __init__(
@@ -39,19 +39,22 @@ class Tiers:
         self.most = max(store.largest for store in (memory, *below) if store is not streaming)
         """Bytes of the longest body that is stored otherwise than piece by piece."""
 
-    def look_below(self, key: bytes) -> Stored | Awaitable[Stored | None] | None:
-        """What a store below memory has; those who ask for the same at once share one look."""
+    def look(self, key: bytes) -> Stored | Awaitable[Stored | None] | None:
+        """What any store has; those who ask for the same at once share one look."""
+        found = self.get(key)
+        if found is not None:
+            return found
         look = self._looks.get(key)
         if look is not None:
             return asyncio.shield(look)
         for i, store in enumerate(self._below):
-            found = store.get(key)
-            if isinstance(found, Awaitable):
-                look = self._looks[key] = asyncio.ensure_future(self._look(key, found, i))
+            below = store.get(key)
+            if isinstance(below, Awaitable):
+                look = self._looks[key] = asyncio.ensure_future(self._look(key, below, i))
                 look.add_done_callback(lambda _: self._looks.pop(key, None))
                 return asyncio.shield(look)
-            if found is not None:
-                return self._promote(found, self._below[:i])
+            if below is not None:
+                return self._promote(below, self._below[:i])
         return None
 
     async def _look(self, key: bytes, asked: Awaitable[Stored | None], i: int) -> Stored | None:

@@ -84,6 +84,12 @@ def read_status(board: Board, apps: Collection[str] = ()) -> Status:
     )
 
 
+def is_worker(board: Board, pid: int) -> bool:
+    """Whether a worker with this `pid` lives; it is not said of one that the supervisor has buried."""
+    row = StatusRows(board).process + _PID
+    return any(column.cells[row] == pid for column in board.columns()[SUPERVISOR + 1 :])
+
+
 def _worker(fact: list[int]) -> WorkerStatus:
     return WorkerStatus(
         pid=fact[_PID],
