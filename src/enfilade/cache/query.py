@@ -31,7 +31,7 @@ class Query:
         self.variant = key
 
     def follow(self, found: Stored | None, get: Callable[[bytes], T]) -> Stored | T | None:
-        """What is stored for this request: what was `found` under its key; or where that is a signpost, what `get` finds by it."""
+        """What is stored for this request: what was `found` under its key, or what `get` finds where that is a signpost."""
         if found is None or found.status:
             return found
         if self.signpost is not found:
