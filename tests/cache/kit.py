@@ -14,7 +14,7 @@ from enfilade.cache.keeper import Keeper
 from enfilade.cache.key import KeyRules
 from enfilade.cache.purges import SIZE, Purges
 from enfilade.cache.reasons import Kind
-from enfilade.cache.stored import Store, Stored
+from enfilade.cache.stored import Store, Stored, StreamingStore
 from enfilade.cache.tiers import Tiers
 from enfilade.exchange.bodies import Stream
 from enfilade.exchange.exchange import Exchange
@@ -65,6 +65,7 @@ class Stand:
         rules: Rules = RULES,
         keys: KeyRules = KEYS,
         below: Iterable[Store] = (),
+        streaming: StreamingStore | None = None,
         largest: int = 1 << 20,
         claims: Claims | None = None,
         memory: DictMemory | None = None,
@@ -78,7 +79,7 @@ class Stand:
         self.memory = DictMemory(largest) if memory is None else memory
         self.purges = Purges(memoryview(bytearray(SIZE)).cast("q"), nullcontext(), lambda: int(self.now * 1e9))
         self.counts = Counts()
-        tiers = Tiers(self.memory, tuple(below))
+        tiers = Tiers(self.memory, tuple(below), streaming)
         keeper = Keeper(
             tiers, self.purges, rules, clock=lambda: self.now, dice=options.pop("dice", lambda: 1.0), **options
         )

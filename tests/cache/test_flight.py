@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any
 
 from tests.cache.kit import Stand, answer, status_of
 
+from enfilade.cache import flight
+from enfilade.cache.stores.disk import Disk
 from enfilade.exchange.bodies import Stream
 from enfilade.exchange.pending import Pending
 from enfilade.exchange.response import FileSlice, Response
@@ -180,6 +185,29 @@ def test_those_who_wait_take_the_body_while_it_comes() -> None:
     assert [drain(b) for b in bodies(people)] == [b"two", b"two", b"one two"]
     assert len(stand.asked) == 1
     assert stand.get().body == b"one two"
+
+
+def test_until_a_body_is_on_the_disk_it_is_had_from_who_fetched_it(tmp_path: Path) -> None:
+    async def scene() -> None:
+        disk = Disk(str(tmp_path / "cache"), 1 << 20)
+        body = Stream()
+        stand = Stand(answer(body=body), below=[disk], streaming=disk, largest=1)
+        first = await waited(stand.send())
+        body.write(b"all of it")
+        body.end()
+        second = await waited(stand.send())
+        assert drain(first.body) == drain(second.body) == b"all of it"
+        assert status_of(second) == b"enfilade; fwd=uri-miss; collapsed"
+        await asyncio.gather(*flight._commits)
+        assert status_of(await waited(stand.send())).startswith(b"enfilade; hit")
+        assert len(stand.asked) == 1
+        await asyncio.to_thread(disk.close)
+
+    asyncio.run(scene())
+
+
+async def waited(answer: Response | Awaitable[Response]) -> Response:
+    return answer if isinstance(answer, Response) else await answer
 
 
 def test_a_body_that_is_cut_is_not_stored() -> None:

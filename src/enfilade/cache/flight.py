@@ -15,7 +15,7 @@ from enfilade.cache.keeper import Keeper
 from enfilade.cache.query import Query
 from enfilade.cache.reasons import OF_THE_REQUEST, CacheReason, cache_reason
 from enfilade.cache.status import cache_status
-from enfilade.cache.stored import Flag, Stored, Whole
+from enfilade.cache.stored import Flag, Stored, Whole, Writer
 from enfilade.cache.vary import signpost_names, variant_key
 from enfilade.cache.waiting import Waiter
 from enfilade.exchange.bodies import Stream
@@ -344,31 +344,30 @@ class Flight:
         return Response(206, fields.setting(*said).adding(pair), download.read(start, stop))
 
     def _flowed(self, download: Download) -> None:
-        """All has come, or nothing more will."""
-        self._ground.landed(self, None)
+        """All has come, or nothing more will. Until it is stored, it can be had here alone."""
         writer, stored = download.writer, self._head
         assert stored is not None
-        if download.failure is not None or not download.kept:
-            if writer is not None:
-                writer.abort()
+        whole = download.failure is None and download.kept
+        if whole and writer is not None:
+            _commits.add(task := asyncio.ensure_future(self._commit(download, writer, stored)))
+            task.add_done_callback(_commits.discard)
             return
-        if writer is None:
+        if whole:
             stored.content = Whole(download.whole())
             self._keeper.keep(self.query, stored)
-        else:
-            _commits.add(task := asyncio.ensure_future(self._commit(download)))
-            task.add_done_callback(_commits.discard)
+        elif writer is not None:
+            writer.abort()
+        self._ground.landed(self, None)
 
-    async def _commit(self, download: Download) -> None:
-        assert download.writer is not None and self._head is not None
-        written = await download.writer.commit()
-        if written is None:
-            return
-        body = download.whole()
-        if len(body) == download.size:
-            written = self._head
-            written.content = Whole(body)
-        self._keeper.keep(self.query, written, written=True)
+    async def _commit(self, download: Download, writer: Writer, stored: Stored) -> None:
+        written = await writer.commit()
+        if written is not None:
+            body = download.whole()
+            if len(body) == download.size:
+                written = stored
+                written.content = Whole(body)
+            self._keeper.keep(self.query, written, written=True)
+        self._ground.landed(self, None)
 
 
 _commits: set[asyncio.Task[None]] = set()  # the event loop itself holds its tasks only weakly
