@@ -103,6 +103,13 @@ def workers(server: Server) -> list[int]:
     return [int(pid) for pid in path.read_text().split()]
 
 
+def connected(server: Server, port: int) -> list[int]:
+    """Those of its processes that have a connection to `port` of this machine."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ends = {f"socket:[{line[9]}]" for line in lines if int(line[2].partition(":")[2], 16) == port}
+    return [pid for pid in workers(server) if ends & {os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()}]
+
+
 def descriptors(server: Server) -> int:
     """How many descriptors the workers have open."""
     return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in workers(server))

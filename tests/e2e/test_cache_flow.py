@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
 from tests.e2e.conftest import PATIENCE, Server, Start
-from tests.e2e.kit import eventually
+from tests.e2e.kit import connected, eventually
 from tests.e2e.origins import APPS, Origin, ask, pattern
 from tests.e2e.processes import metrics
+
+from enfilade.cache import claims
 
 pytest_plugins = ["tests.e2e.origin_fixtures"]
 
@@ -103,6 +108,33 @@ def test_many_at_once_are_one_request_to_the_origin(server: Server, origin: Orig
         for sock in socks:
             sock.close()
     assert origin.count(name) == 1
+
+
+def test_a_worker_that_is_killed_is_not_waited_for(start: Start, origin: Origin, name: str) -> None:
+    """By those who wait at another one for what it fetches: as soon as it is buried, one of them asks the origin."""
+    server = start(CONFIG.format(origin=origin.url, apps=APPS, workers=2))
+    target = f"/{name}?cc=max-age=600&gate=before"
+    with ExitStack() as stack:
+        socks = [stack.enter_context(asking(server, target))]
+        eventually(lambda: origin.count(name), "somebody asks the origin")
+        (fetching,) = connected(server, origin.port)
+        socks += [stack.enter_context(asking(server, target)) for _ in range(20)]
+        eventually(lambda: connections(server) >= 21, "all of them are there")
+        killed = time.monotonic()
+        os.kill(fetching, signal.SIGKILL)
+        eventually(lambda: origin.count(name) == 2, "another worker asks the origin")
+        assert time.monotonic() - killed < claims.PATIENCE / 2
+        origin.open(name)
+        bodies = {read_or_nothing(sock) for sock in socks}
+    assert bodies == {b"", f"{name} 2".encode()}
+
+
+def read_or_nothing(sock: socket.socket) -> bytes:
+    """Nothing, where the worker is gone."""
+    try:
+        return read(sock, 1 << 20)
+    except ConnectionError:
+        return b""
 
 
 @pytest.mark.parametrize("cc", ["no-store", "private"])
