@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 
 from enfilade.exchange.errors import failure_response
@@ -67,7 +67,13 @@ def call(handler: Handler, x: Exchange, then: Callable[[Response], None]) -> Non
         answer = failure_response(x, e)
     if isinstance(answer, Response):
         then(answer)
-    elif isinstance(answer, Pending):
+    else:
+        wait(x, answer, then)
+
+
+def wait(x: Exchange, answer: Awaitable[Response], then: Callable[[Response], None]) -> None:
+    """Call `then` with the Response to `x` when it is there. What is raised is answered for; `x.on_abort` ends it in any case."""
+    if isinstance(answer, Pending):
         answer.then(then)
     else:
         future = asyncio.ensure_future(answer)

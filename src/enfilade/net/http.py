@@ -5,7 +5,6 @@ Nothing about HTTP is decided here, and nothing about sockets: those are the bus
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, cast
@@ -13,7 +12,7 @@ from typing import Any, cast
 from enfilade.exchange.bodies import Stream, empty_body
 from enfilade.exchange.errors import failure_response
 from enfilade.exchange.exchange import Exchange, Outcome
-from enfilade.exchange.pending import Pending
+from enfilade.exchange.pending import wait
 from enfilade.exchange.response import FileSlice, Response, Tunnel, let_go
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason, reason
@@ -48,12 +47,11 @@ _WEBSOCKET = PROTOCOLS.index("websocket")
 class Delivery:
     """An exchange that was not answered within the call: its request body still comes, or its answer still flows."""
 
-    __slots__ = ("future", "inbound", "sender", "sent", "tunnel", "x")
+    __slots__ = ("inbound", "sender", "sent", "tunnel", "x")
 
     def __init__(self, x: Exchange, inbound: Stream | None) -> None:
         self.x = x
         self.inbound = inbound
-        self.future: asyncio.Future[Response] | None = None
         self.sender: Sender | None = None
         self.sent = False
         self.tunnel: Tunnel | None = None
@@ -147,21 +145,9 @@ class HttpConnection(Connection):
             self._wait(x, answer)
 
     def _wait(self, x: Exchange, answer: Awaitable[Response]) -> None:
-        delivery = self.open.get(x.stream)
-        if delivery is None:
-            delivery = self.open[x.stream] = Delivery(x, None)
-        if isinstance(answer, Pending):
-            answer.then(partial(self._arrived, x))
-        else:
-            delivery.future = asyncio.ensure_future(answer)
-            delivery.future.add_done_callback(partial(self._answered, x))
-
-    def _answered(self, x: Exchange, future: asyncio.Future[Response]) -> None:
-        try:
-            response = future.result()
-        except (Exception, asyncio.CancelledError) as e:
-            response = failure_response(x, e)
-        self._arrived(x, response)
+        if x.stream not in self.open:
+            self.open[x.stream] = Delivery(x, None)
+        wait(x, answer, partial(self._arrived, x))
 
     def _arrived(self, x: Exchange, response: Response) -> None:
         delivery = self.open.get(x.stream)
@@ -319,8 +305,6 @@ class HttpConnection(Connection):
         """Tell the handler that its work is not wanted any more: first in its own way, then by the end of the body."""
         if delivery.x.on_abort is not None:
             delivery.x.on_abort(why)
-        elif delivery.future is not None:
-            delivery.future.cancel()
         self._end_inbound(delivery, why)
 
     def _end_inbound(self, delivery: Delivery, why: Reason) -> None:
