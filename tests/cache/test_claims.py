@@ -73,7 +73,7 @@ def test_what_was_for_nobody_else_is_remembered_by_all_for_a_while(claim: Claim)
     workers = Workers(3)
     one, two, three = workers.claims
     one.take(b"a")
-    one.mark(b"a", claim)
+    one.mark(b"a", claim, REMEMBERED)
     workers.dead.add(1)
     assert two.look(b"a") is two.take(b"a") is claim
     two.release(b"a")
@@ -91,7 +91,7 @@ def test_of_two_that_share_a_place_the_last_one_is_known() -> None:
         i += 1
     one.take(other)
     one.take(key)
-    one.mark(other, PASS)
+    one.mark(other, PASS, REMEMBERED)
     assert (two.look(other), two.look(key)) == (PASS, FREE), "never one for the other"
 
 

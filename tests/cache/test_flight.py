@@ -10,6 +10,7 @@ from typing import Any
 from tests.cache.kit import Stand, answer, status_of
 
 from enfilade.cache import flight
+from enfilade.cache.claims import FAILING
 from enfilade.cache.stores.disk import Disk
 from enfilade.exchange.bodies import Stream
 from enfilade.exchange.pending import Pending
@@ -356,3 +357,34 @@ def test_what_must_be_validated_each_time_is_shared_with_nobody() -> None:
     people.ask()
     people.ask()
     assert len(stand.asked) == 5, "each asks for itself, and nobody waits"
+
+
+def test_an_answer_that_is_not_stored_keeps_the_next_from_nothing() -> None:
+    """What is one client's own is asked for at any time: what is for all is stored between two such answers, too."""
+    stand = Stand(answer((b"cache-control", b"private")), answer())
+    stand.get("/", (b"cookie", b"user=7"))
+    assert status_of(stand.get()) == b"enfilade; fwd=bypass; stored; detail=hit_for_miss"
+    assert b"hit" in status_of(stand.get()) and len(stand.asked) == 2
+
+
+def test_an_origin_that_fails_releases_those_who_wait_at_once() -> None:
+    """Not one after the other. A moment later one asks for all again."""
+    stand = Stand(None)
+    people = crowd(4, stand)
+    stand.reply(Response(500, body=b"0"))
+    assert len(stand.asked) == 4
+    for i in (1, 2, 3):
+        stand.reply(Response(500, body=b"%d" % i))
+    assert bodies(people) == [b"0", b"1", b"2", b"3"]
+    stand.pass_by(FAILING)
+    crowd(4, stand)
+    assert len(stand.asked) == 5
+
+
+def test_stale_answers_help_also_where_the_last_answer_was_not_stored() -> None:
+    stand = Stand(answer((b"cache-control", b"max-age=1, stale-if-error=600")), answer((b"cache-control", b"private")))
+    stand.get()
+    stand.pass_by(10)
+    stand.get("/", (b"cookie", b"user=7"))
+    stand.answers = [Response(503)]
+    assert stand.get().status == 200

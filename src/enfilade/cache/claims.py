@@ -21,13 +21,15 @@ FLOWING = 0.25
 """Seconds for which others wait for the end of a body whose beginning has come."""
 REMEMBERED = 10.0
 """Seconds for which nobody waits for the answer to a key, after one that was not for others (Varnish: 120)."""
+FAILING = 1.0
+"""The same, where the origin failed: all who waited ask for themselves at once, and soon one asks for all again."""
 LOOK = 0.005
 """Seconds between two looks of who waits for another worker."""
 
 
 class Claim(IntEnum):
     """What is known of a key. FREE: nothing. TAKEN: another worker fetches it. ALONE: its answer was stored, but nobody else's as
-    it was, so each fetches for itself. PASS: its answer was not stored, so requests go past the cache."""
+    it was, so each asks whether it is still good. PASS: its answer was not stored, so each fetches for itself (hit-for-miss)."""
 
     FREE = 0
     TAKEN = 1
@@ -80,10 +82,10 @@ class Claims:
             if self._cells[place] == what and self._cells[place + 1] == self._me:
                 self._write(key, self._me, after)
 
-    def mark(self, key: bytes, claim: Claim) -> None:
-        """Whoever fetches it: the answer was ALONE or PASS."""
+    def mark(self, key: bytes, claim: Claim, seconds: float) -> None:
+        """Whoever fetched it: it is ALONE or PASS for so long."""
         with self._locked:
-            self._write(key, -claim, REMEMBERED)
+            self._write(key, -claim, seconds)
 
     def _write(self, key: bytes, whose: int, seconds: float) -> None:
         what, place = _find(key)

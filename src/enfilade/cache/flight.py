@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from enfilade.cache import answer
+from enfilade.cache.claims import FAILING, FLOWING, REMEMBERED, Claim, Claims
 from enfilade.cache.decide import ORIGIN_FAILS, Use, on_error, use
 from enfilade.cache.download import Download
 from enfilade.cache.freshen import answer_precondition, fetching_fields, is_same, validating_fields
@@ -37,22 +38,20 @@ _FILE = cache_reason("file")
 _TUNNEL = cache_reason("tunnel")
 _NOT_THE_ANSWERS = OF_THE_REQUEST | {cache_reason("purged"), cache_reason("min_uses")}
 """Reasons that say nothing about the next answer."""
-_MUST_VALIDATE = cache_reason("must_validate")
 _TOO_LARGE = cache_reason("too_large")
 _EVENTS = cache_reason("events")
 
 
 class Ground(NamedTuple):
-    """What flights of one route start from. `again`: look once more for a waiter whom this answer does not serve. `flows`: the
-    answer comes in pieces, and cannot be had from the store for a while. `landed`: the flight is over; why its answer serves
-    nobody but who asked first, or None."""
+    """What flights of one route start from. `again`: look once more for a waiter whom this answer does not serve. `landed`: the
+    flight is over."""
 
     handler: Handler
     keeper: Keeper
+    claims: Claims
     tell: Callable[[Waiter, Response, CacheReason], None]
     again: Callable[[Waiter], None]
-    flows: Callable[[Flight], None]
-    landed: Callable[[Flight, CacheReason | None], None]
+    landed: Callable[[Flight], None]
 
 
 class Flight:
@@ -134,7 +133,7 @@ class Flight:
         stored = self.stored
         if not self._waiters and not self._refresh:
             let_go(response.body)
-            self._ground.landed(self, None)
+            self._ground.landed(self)
         elif stored is not None and response.status == 304:
             self._confirmed(stored, response)
         elif stored is not None and response.status in ORIGIN_FAILS and self._failed(stored, response):
@@ -148,7 +147,9 @@ class Flight:
             fresh = self._keeper.confirm(self.query, self._asked, self._asking, stored, response.fields)
         else:
             self._keeper.tiers.remove(stored.key)  # the next request names no validator
-        self._ground.landed(self, None if fresh is None else self._unshared(fresh))
+        if fresh is not None:
+            self._mark_unshared(fresh)
+        self._ground.landed(self)
         for waiter in self.disembark():
             if fresh is None or not self._serves(waiter, fresh):
                 self._ground.again(waiter)
@@ -168,7 +169,7 @@ class Flight:
         if rest:
             return False
         let_go(response.body)
-        self._ground.landed(self, None)
+        self._ground.landed(self)
         return True
 
     def _came(self, response: Response) -> None:
@@ -183,7 +184,8 @@ class Flight:
         elif isinstance(body, bytes):
             judged.content = Whole(body)
             self._keeper.keep(self.query, judged)
-            self._ground.landed(self, self._unshared(judged))
+            self._mark_unshared(judged)
+            self._ground.landed(self)
             self._share(judged, response)
         else:
             assert isinstance(body, Stream)
@@ -213,7 +215,9 @@ class Flight:
 
     def _not_kept(self, response: Response, why: CacheReason) -> None:
         """It is for who asked, and for nobody else."""
-        self._ground.landed(self, why if response.status < 500 and why not in _NOT_THE_ANSWERS else None)
+        if response.reason is None and why not in _NOT_THE_ANSWERS:
+            self._ground.claims.mark(self.key, Claim.PASS, REMEMBERED if response.status < 500 else FAILING)
+        self._ground.landed(self)
         waiters = self.disembark()
         if self._leader not in waiters:
             let_go(response.body)
@@ -285,11 +289,11 @@ class Flight:
         way, _ = use(query.asked, stored.terms, self._keeper.clock(), self._keeper.rules)
         return way is not Use.VALIDATE and way is not Use.UNUSABLE
 
-    def _unshared(self, stored: Stored) -> CacheReason | None:
-        """Why it is stored, but nobody else's answer as it is."""
+    def _mark_unshared(self, stored: Stored) -> None:
+        """It is stored, but may be nobody else's answer as it is."""
         terms = stored.terms
-        usable = not terms.flags & Flag.VALIDATE and self._keeper.clock() < max(terms.fresh_until, terms.stale_while)
-        return None if usable else _MUST_VALIDATE
+        if terms.flags & Flag.VALIDATE or self._keeper.clock() >= max(terms.fresh_until, terms.stale_while):
+            self._ground.claims.mark(self.key, Claim.ALONE, REMEMBERED)
 
     def _serve(self, waiter: Waiter, stored: Stored, why: CacheReason, *pairs: Pair) -> None:
         response = answer.represent(waiter.x, waiter.query.asked.conditional, stored, why, self._keeper.clock())
@@ -309,7 +313,7 @@ class Flight:
 
     def _flow(self, stored: Stored, response: Response, body: Stream) -> None:
         self._head = stored
-        self._ground.flows(self)
+        self._ground.claims.release(self.key, FLOWING)
         writer = self._keeper.tiers.writer(stored)
         download = self._download = Download(body, self._keeper.tiers.most, writer, self._flowed)
         self._length_known = self._length(response) if b"content-length" in response.fields else None
@@ -357,7 +361,7 @@ class Flight:
             self._keeper.keep(self.query, stored)
         elif writer is not None:
             writer.abort()
-        self._ground.landed(self, None)
+        self._ground.landed(self)
 
     async def _commit(self, download: Download, writer: Writer, stored: Stored) -> None:
         written = await writer.commit()
@@ -367,7 +371,7 @@ class Flight:
                 written = stored
                 written.content = Whole(body)
             self._keeper.keep(self.query, written, written=True)
-        self._ground.landed(self, None)
+        self._ground.landed(self)
 
 
 _commits: set[asyncio.Task[None]] = set()  # the event loop itself holds its tasks only weakly

@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from enfilade.cache import answer
-from enfilade.cache.claims import FLOWING, LOOK, Claim, Claims
+from enfilade.cache.claims import LOOK, Claim, Claims
 from enfilade.cache.decide import Use, read_request, use
 from enfilade.cache.flight import Flight, Ground
 from enfilade.cache.freshen import is_head_of
@@ -110,7 +110,7 @@ class Front:
         self._claims = claims
         self._later = later
         self._flights: dict[bytes, Flight] = {}
-        self._ground = Ground(handler, keeper, self._tell, self._again, self._flows, self._landed)
+        self._ground = Ground(handler, keeper, claims, self._tell, self._again, self._landed)
         self._parts = Parts(self._ground, self._stored_for)
         self._ready: list[Stored] = []
         self._ready_bytes = 0
@@ -257,11 +257,11 @@ class Front:
             return self._pass(x, query, why)
         key = query.variant
         claim = self._claims.look(key)
-        if claim is Claim.PASS:
-            return self._pass(x, query, _PASSED)
-        alone = (
-            claim is Claim.ALONE or asked.no_cache or asked.authorized or (asked.cookies and not self._cookies_keyed)
-        )
+        if claim is Claim.PASS and stored is None:
+            self._count(_PASSED.kind)
+            return self._parts.fetch(x, query, _PASSED)
+        shared = claim in (Claim.FREE, Claim.TAKEN)
+        alone = not shared or asked.no_cache or asked.authorized or (asked.cookies and not self._cookies_keyed)
         flight = None if alone else self._flights.get(key)
         if flight is None and asked.conditional and wants_middle(x.request.fields):
             self._count(why.kind)
@@ -282,7 +282,7 @@ class Front:
         claim = self._claims.take(flight.key)
         if claim is Claim.TAKEN:
             self._hold(flight)
-        elif claim is Claim.FREE and self._stored_for(flight.query) in (flight.seen, None):
+        elif self._stored_for(flight.query) in (flight.seen, None):
             flight.start()
         else:
             self._call_off(flight)
@@ -296,25 +296,18 @@ class Front:
 
     def _call_off(self, flight: Flight) -> None:
         """Another worker was quicker: its answer is stored, is for nobody else, or did not come."""
-        self._landed(flight, None)
+        self._landed(flight)
         for waiter in flight.disembark():
             self._again(waiter)
 
     def _stored_for(self, query: Query) -> Stored | None:
         return query.follow(self._get(query.key), self._get)
 
-    def _flows(self, flight: Flight) -> None:
+    def _landed(self, flight: Flight) -> None:
         """See `Ground`."""
-        self._claims.release(flight.key, FLOWING)
-
-    def _landed(self, flight: Flight, unshared: CacheReason | None) -> None:
-        """See `Ground`."""
-        key = flight.key
-        if self._flights.get(key) is flight:
-            del self._flights[key]
-            self._claims.release(key)
-        if unshared is not None:
-            self._claims.mark(key, Claim.PASS if unshared.kind is Kind.UNKEPT else Claim.ALONE)
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+            self._claims.release(flight.key)
 
     def _tell(self, waiter: Waiter, response: Response, why: CacheReason) -> None:
         self._count(why.kind)
@@ -330,7 +323,7 @@ class Front:
     # -- past the cache
 
     def _pass(self, x: Exchange, query: Query | None, why: CacheReason) -> Response | Awaitable[Response]:
-        """To the handler as it is; what it answers may still concern what is stored."""
+        """To the handler as it is; what it answers may still concern what is stored. `query`: that of HEAD."""
         self._count(why.kind)
         asking = self._keeper.asking()
         return ask(self._handler, x, lambda response: self._passed(x, query, asking, why, response))
@@ -341,7 +334,7 @@ class Front:
         request = x.request
         if request.method not in SAFE:
             self._keeper.invalidate(request, response.status, response.fields, self._keys)
-        elif query is not None and query.head and response.status == 200:
+        elif query is not None and response.status == 200:
             self._update(query, x, asking, response)
         return response.with_fields(untagged(response.fields).adding((b"cache-status", cache_status(why))))
 

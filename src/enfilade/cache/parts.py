@@ -95,7 +95,7 @@ class Parts:
             self._ground.tell(waiter, self._first_hand(x, query, asking, _PARTIAL, response), _PARTIAL)
 
     def fetch(self, x: Exchange, query: Query, why: CacheReason) -> Response | Awaitable[Response]:
-        """The part that the client wants, from the origin."""
+        """What the client wants, as it wants it, from the origin."""
         asking = self._keeper.asking()
         return ask(self._ground.handler, x, lambda response: self._first_hand(x, query, asking, why, response))
 
