@@ -153,8 +153,9 @@ def open_stores(
         feed = Feed(purges, redis_journal(table.redis), "purges in Redis")
     if table.memcached is not None:
         others.append(memcached(table.memcached.removeprefix("unix:"), tally=tallies["memcached"]))
-    cells = shared.claims
-    claims = Claims(cells.cells, cells.locked, os.getpid(), alive, time.monotonic)
+    # Alone it saves the lock; where a reload has two at once for a while, a word that is garbled costs a fetch at worst.
+    locked = shared.claims.locked if workers > 1 else nullcontext()
+    claims = Claims(shared.claims.cells, locked, os.getpid(), alive, time.monotonic)
     return Stores(memory, purges, claims, disk, others, feed, tallies)
 
 

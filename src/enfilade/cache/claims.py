@@ -38,7 +38,7 @@ class Claim(IntEnum):
 
 
 class Claims:
-    """Over `cells`, SIZE bytes of zeros that all workers share; who writes has it `locked`. `me`: a number of this worker's own,
+    """Over `cells`, SIZE bytes of zeros that all workers share; who takes or marks has it `locked`. `me`: this worker's number,
     more than 0. `alive`: whether the worker with such a number still runs. `clock`: monotonic, in seconds, the same for all
     workers."""
 
@@ -60,7 +60,7 @@ class Claims:
         """Without a lock: what is written meanwhile may be misread for once."""
         cells = self._cells
         what, place = _find(key)
-        if cells[place] != what or cells[place + 2] <= self._now():
+        if cells[place] != what or cells[place + 2] <= self._in(0.0):
             return Claim.FREE
         whose = cells[place + 1]
         if whose < 0:
@@ -76,11 +76,11 @@ class Claims:
         return claim
 
     def release(self, key: bytes, after: float = 0.0) -> None:
-        """Our fetch is over, or others need not wait for it any longer than for `after` seconds."""
+        """Our fetch is over, or others need not wait for it any longer than for `after` seconds. Without a lock: at worst another
+        claim, which takes the place in this moment, counts for nothing."""
         what, place = _find(key)
-        with self._locked:
-            if self._cells[place] == what and self._cells[place + 1] == self._me:
-                self._write(key, self._me, after)
+        if self._cells[place] == what and self._cells[place + 1] == self._me:
+            self._cells[place + 2] = self._in(after)
 
     def mark(self, key: bytes, claim: Claim, seconds: float) -> None:
         """Whoever fetched it: it is ALONE or PASS for so long."""
@@ -91,10 +91,10 @@ class Claims:
         what, place = _find(key)
         self._cells[place] = what
         self._cells[place + 1] = whose
-        self._cells[place + 2] = self._now() + int(seconds * 1e9)
+        self._cells[place + 2] = self._in(seconds)
 
-    def _now(self) -> int:
-        return int(self._clock() * 1e9)
+    def _in(self, seconds: float) -> int:
+        return int((self._clock() + seconds) * 1e9)
 
 
 def _find(key: bytes) -> tuple[int, int]:
