@@ -149,5 +149,7 @@ def test_the_disk_of_the_cache_and_the_failures_of_its_stores(tmp_path: Path) ->
 
 
 def test_without_memory_the_cache_has_purges_alone() -> None:
-    series = parse(all_metrics(Board(rows=256, columns=2), (), [], Stores(Recent(), nowhere().purges, nowhere().claims)))
+    series = parse(
+        all_metrics(Board(rows=256, columns=2), (), [], Stores(Recent(), nowhere().purges, nowhere().claims))
+    )
     assert {key[0] for key in series} == {"enfilade_cache_purges_total"}
