@@ -31,6 +31,7 @@ TITLES = {
     "ServerLog": "[server.log]",
     "Site": '[sites."HOST"]',
     "Tls": "tls = {...}",
+    "ClientCertificates": "clients = {...}",
     "Route": '"PATTERN" = {...}',
     "Redirect": "redirect = {...}",
     "Fixed": "respond = {...}",

@@ -59,3 +59,12 @@ def test_the_name_chooses_the_certificate(tmp_path: Path) -> None:
 
 def test_without_tls_there_is_no_listener_context() -> None:
     assert Certificates(config_of('[sites."*"]\n"/" = { respond = 200 }\n')).listener is None
+
+
+def test_one_certificate_with_other_clients_is_another_context(tmp_path: Path) -> None:
+    write_pem(tmp_path, "a", "a.example")
+    text = TEXT.replace('"a.key" }', '"a.key", clients = { authority = "a.pem" } }', 1)
+    made = Certificates(config_of(text, tmp_path))
+    closed, opened = made.of("a.example"), made.of("*.a.example")
+    assert closed is not None and opened is not None
+    assert closed.verify_mode is ssl.CERT_REQUIRED and opened.verify_mode is ssl.CERT_NONE

@@ -38,8 +38,27 @@ def test_a_certificate_must_fit_its_key(tmp_path: Path) -> None:
     write_pem(tmp_path, "b", "b.example")
     text = '[server]\nhttps = ":443"\n[sites."*"]\ntls = { certificate = "a.pem", key = "%s.key" }\n"/" = { respond = 200 }\n'
     assert config_of(text % "a", tmp_path)
-    with pytest.raises(ConfigError, match=r"e.toml:4:23: .*tls.certificate: certificate and key cannot be used"):
+    with pytest.raises(ConfigError, match=r"e.toml:4:23: .*tls.certificate: cannot be used: "):
         config_of(text % "b", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("clients", "why"),
+    [
+        ('authority = "none.pem"', "No such file"),
+        ('authority = "a.key"', "cannot be used: the authority of clients"),
+        ('authority = "a.pem", revoked = "a.key"', "cannot be used: what is revoked of clients"),
+        ('authority = "a.pem", revoked = "none.pem"', "No such file"),
+        ('authority = "raw"', "cannot be used: the authority of clients"),
+    ],
+)
+def test_whom_to_ask_for_certificates_must_be_readable(tmp_path: Path, clients: str, why: str) -> None:
+    """FAILURES 31."""
+    write_pem(tmp_path, "a", "a.example")
+    (tmp_path / "raw").write_bytes(b"\xff\x00")
+    table = f'{{ certificate = "a.pem", key = "a.key", clients = {{ {clients} }} }}'
+    with pytest.raises(ConfigError, match=rf"e.toml:4:\d+: .*tls.*{why}"):
+        config_of(f'[server]\nhttps = ":443"\n[sites."*"]\ntls = {table}\n"/" = {{ respond = 200 }}\n', tmp_path)
 
 
 def test_every_mistake_is_told_at_once() -> None:

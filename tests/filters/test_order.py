@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import random
 from pathlib import Path
 
 from enfilade.assemble.stores import cache_filter, nowhere
@@ -12,6 +12,7 @@ from enfilade.exchange.exchange import Filter
 from enfilade.filters import ORDER, in_order
 from enfilade.filters.access_log import AccessLog
 from enfilade.filters.body_limit import BodyLimit
+from enfilade.filters.client_certificate import ClientCertificate
 from enfilade.filters.compress import Compress
 from enfilade.filters.decompress import Decompress
 from enfilade.filters.headers import Headers
@@ -29,13 +30,15 @@ def test_any_order_gives_the_one_order() -> None:
         RequestId(),
         AccessLog(LogSink("/dev/null")),
         Headers(FieldRules()),
+        ClientCertificate(),
         Decompress(),
         BodyLimit(1),
         cache_filter(CacheRules(), nowhere(), NoMeter()),
         Compress(),
     ]
     assert tuple(type(f).__name__ for f in filters) == ORDER
-    assert all(in_order(some) == filters for some in itertools.permutations(filters))
+    dice = random.Random(1)
+    assert all(in_order(dice.sample(filters, len(filters))) == filters for _ in range(1000))
 
 
 def test_the_docs_name_them_in_this_order() -> None:

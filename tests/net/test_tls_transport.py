@@ -10,10 +10,11 @@ from tests.net.kit import Meter, Transport
 
 from enfilade.net.context import ConnectionLimits
 from enfilade.net.selfsigned import self_signed
-from enfilade.net.tls import context_for
+from enfilade.net.tls import Clients, context_for, listener_context
 from enfilade.net.tls_transport import FLUSH, RECORD, TlsTransport
 
-CONTEXT = context_for(self_signed(["localhost"]))
+CERTIFICATE = self_signed(["localhost"])
+CONTEXT = context_for(CERTIFICATE)
 TIMEOUT = 10.0
 
 
@@ -60,7 +61,7 @@ class App:
 class World:
     """A client at the other end of a TlsTransport; it stands in for the Service, too."""
 
-    def __init__(self, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
+    def __init__(self, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, ours: ssl.SSLContext = CONTEXT) -> None:
         self.now = 100.0
         self.clock = lambda: self.now
         self.limits = ConnectionLimits(handshake_timeout=TIMEOUT)
@@ -69,14 +70,14 @@ class World:
         self.meter = Meter()
         self.reasons = self.meter.reasons
         self.app, self.socket = App(), Socket()
-        self.tls = TlsTransport(self, CONTEXT, lambda: self.app)  # type: ignore[arg-type]
+        self.tls = TlsTransport(self, ours, lambda: self.app)  # type: ignore[arg-type]
         self.tls.connection_made(self.socket)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.maximum_version = version
         context.set_alpn_protocols(["h2"])
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.client = context.wrap_bio(self._in, self._out)
+        self.client = context.wrap_bio(self._in, self._out, server_hostname="localhost")
 
     def hello(self) -> bytes:
         with pytest.raises(ssl.SSLWantReadError):
@@ -259,6 +260,20 @@ def test_one_too_many_gets_no_handshake() -> None:
     TlsTransport(world, CONTEXT, lambda: world.app).connection_made(socket)  # type: ignore[arg-type]
     assert socket.aborted and not socket.pieces and world.connections == {world.tls}
     assert world.reasons == ["connection_limit"]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7])
+@pytest.mark.parametrize("asking", ["the site", "the listener"])
+def test_where_clients_are_asked_the_handshake_is_begun_with_the_sites_own_context(cut: int, asking: str) -> None:
+    clients = Clients(CERTIFICATE.chain, b"", required=False)
+    other = context_for(CERTIFICATE, clients=clients if asking == "the listener" else None)
+    site = context_for(CERTIFICATE, clients=clients if asking == "the site" else None)
+    world = World(ours=listener_context(other, {"localhost": site}.get)).shake_hands(cut)
+    world.says(b"GET /", cut=cut)
+    assert world.app.got == [b"GET /"]
+    tls = world.app.transport.get_extra_info("ssl_object")
+    assert tls.context is site and tls.sni == "localhost" and tls.getpeercert() is None
+    assert not world.reasons
 
 
 def test_after_it_the_worker_sees_the_connection_itself() -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
+from pathlib import Path
 
 from enfilade.config.schema import Config, PeerTls, Tls
 from enfilade.net.dialer import client_tls
-from enfilade.net.tls import ALPN, Certificate, context_for, listener_context
+from enfilade.net.tls import ALPN, Certificate, Clients, context_for, listener_context
 from enfilade.route.hosts import compile_hosts
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Certificates:
-    """`of(site)`: its context, None if it is not served over TLS; sites with the same certificate share one. `listener`: the
+    """`of(site)`: its context, None if it is not served over TLS; sites with the same table share one. `listener`: the
     context for listeners, which chooses by SNI. Raises OSError or ssl.SSLError for certificates that cannot be used."""
 
     def __init__(self, config: Config) -> None:
@@ -26,11 +27,10 @@ class Certificates:
         return self._by_site.get(site)
 
     def _context(self, tls: object, config: Config) -> ssl.SSLContext:
-        key = (tls.certificate, tls.key) if isinstance(tls, Tls) else tls
-        context = self._shared.get(key)
+        context = self._shared.get(tls)
         if context is None:
             context = read_context(tls) if isinstance(tls, Tls) else context_for(internal(_names(config)))
-            self._shared[key] = context
+            self._shared[tls] = context
         return context
 
     def _listener(self) -> ssl.SSLContext:
@@ -41,8 +41,13 @@ class Certificates:
 
 def read_context(tls: Tls, alpn: Sequence[str] = ALPN) -> ssl.SSLContext:
     """The context for a certificate in files. Raises OSError or ssl.SSLError."""
-    with open(tls.certificate, "rb") as chain, open(tls.key, "rb") as key:
-        return context_for(Certificate(tls.certificate, chain.read(), key.read()), alpn)
+    said = tls.clients
+    clients = None
+    if said is not None:
+        revoked = b"" if said.revoked is None else Path(said.revoked).read_bytes()
+        clients = Clients(Path(said.authority).read_bytes(), revoked, said.required)
+    certificate = Certificate(tls.certificate, Path(tls.certificate).read_bytes(), Path(tls.key).read_bytes())
+    return context_for(certificate, alpn, clients)
 
 
 def peer_context(tls: PeerTls, protocols: tuple[str, ...]) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ import msgspec
 from enfilade.assemble.caching import rules_of
 from enfilade.cache.purge_request import METHOD as PURGE
 from enfilade.cache.purge_request import PurgeMethod
-from enfilade.config.schema import CacheRules, Compression, Config, Fixed, HeaderRules, Log, Redirect, Route, Site
+from enfilade.config.schema import CacheRules, Compression, Config, Fixed, HeaderRules, Log, Redirect, Route, Site, Tls
 from enfilade.config.schema import Proxy as ProxyTable
 from enfilade.exchange.chain import compile_chain, done_hooks
 from enfilade.exchange.errors import error_response
@@ -21,6 +21,7 @@ from enfilade.exchange.response import Response
 from enfilade.filters import in_order
 from enfilade.filters.access_log import AccessLog
 from enfilade.filters.body_limit import BodyLimit
+from enfilade.filters.client_certificate import ClientCertificate
 from enfilade.filters.compress import Compress
 from enfilade.filters.decompress import Decompress
 from enfilade.filters.headers import Headers
@@ -292,6 +293,8 @@ POLICIES = (
 def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) -> list[Filter]:
     """The filters of a route, or of a site's requests that no route takes, in their fixed order."""
     filters = [policy.make(value, route, parts) for policy, value, _ in policies_of(site, route)]
+    if isinstance(site.tls, Tls) and site.tls.clients is not None:
+        filters.append(ClientCertificate())
     limit = body_limit(config, site, route)
     if limit:
         filters.append(BodyLimit(limit))

@@ -135,6 +135,6 @@ def _try(make: Callable[[], object], table: object, path: Path, key: str, report
     try:
         make()
     except ssl.SSLError as error:
-        report(where, False, f"{dotted(where)}: certificate and key cannot be used: {error.args[-1]}", "")
+        report(where, False, f"{dotted(where)}: cannot be used: {error.args[-1]}", "")
     except (ValueError, OSError) as error:
         report(where, False, f"{dotted(where)}: {error}", "")

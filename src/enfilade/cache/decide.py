@@ -102,7 +102,8 @@ class Asked:
         self.max_stale: float | None = _seconds(asked, b"max-stale")
         if asked.get(b"max-stale", b"") is None:
             self.max_stale = inf
-        self.authorized = b"authorization" in fields
+        # RFC 9440 section 3: an answer to a certificate is as much for one client as one to a password.
+        self.authorized = b"authorization" in fields or b"client-cert" in fields
         self.cookies = b"cookie" in fields
         self.conditional = is_conditional(fields)
         self.silent = not self.no_cache and self.max_age is None and self.min_fresh is None

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from enfilade.exchange.exchange import Filter
 
-ORDER = ("Timing", "RequestId", "AccessLog", "Headers", "Decompress", "BodyLimit", "Cache", "Compress")
+ORDER = (
+    "Timing", "RequestId", "AccessLog", "Headers", "ClientCertificate", "Decompress", "BodyLimit", "Cache", "Compress",
+)  # fmt: skip
 """The classes from the door to the handler. `docs/filters.md` gives the reasons."""
 
 

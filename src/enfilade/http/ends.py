@@ -9,10 +9,13 @@ class Ends:
     `client` and `server` are (host, port); for a Unix socket the host is its path (or "") and the port is None.
     `client_ip` is THE client address: after trusted proxies it is the only one that limits, logs and forwarding use.
     `tls` is the context that the TLS handshake was answered with, None without TLS: compared by identity, never looked into.
+    `certificate` is the client's own, verified, as DER; None where it has none or was not asked for one.
     `encoded_link` belongs to `wire.link`, which remembers there how it sent them.
     """
 
-    __slots__ = ("alpn", "client", "client_ip", "encoded_link", "scheme", "server", "sni", "tls", "tls_version")
+    __slots__ = (
+        "alpn", "certificate", "client", "client_ip", "encoded_link", "scheme", "server", "sni", "tls", "tls_version",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -23,6 +26,7 @@ class Ends:
         alpn: str | None = None,
         tls_version: str | None = None,
         tls: object | None = None,
+        certificate: bytes | None = None,
     ) -> None:
         self.client = client
         self.client_ip = client[0]
@@ -32,4 +36,5 @@ class Ends:
         self.alpn = alpn
         self.tls_version = tls_version
         self.tls = tls
+        self.certificate = certificate
         self.encoded_link: bytes | None = None

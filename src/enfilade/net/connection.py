@@ -277,6 +277,7 @@ def ends_of(transport: asyncio.Transport, unix_path: str | None) -> Ends:
         tls.selected_alpn_protocol(),
         tls.version(),
         tls.context,
+        tls.getpeercert(binary_form=True),
     )
 
 

@@ -6,10 +6,20 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 # TLS 1.2 suites with forward secrecy and AEAD only (Mozilla's "intermediate", less DHE); TLS 1.3 chooses its own.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 ALPN = ["h2", "http/1.1"]
+
+
+class Clients(NamedTuple):
+    """Which certificates clients must have. `authority`: PEM, those who sign them; `revoked`: PEM, the lists of these
+    authorities, empty for none; `required`: who has none is not served."""
+
+    authority: bytes
+    revoked: bytes
+    required: bool
 
 
 class Certificate:
@@ -23,10 +33,10 @@ class Certificate:
         self.key = key
 
 
-def context_for(certificate: Certificate, alpn: Sequence[str] = ALPN) -> ssl.SSLContext:
+def context_for(certificate: Certificate, alpn: Sequence[str] = ALPN, clients: Clients | None = None) -> ssl.SSLContext:
     """A server context with `certificate`, TLS 1.2 or newer; `alpn`: HTTP/2 and HTTP/1.1.
 
-    Raises ssl.SSLError where certificate and key do not belong together or cannot be read.
+    Raises ssl.SSLError where certificate and key do not belong together or cannot be read, or what `clients` says.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -34,18 +44,32 @@ def context_for(certificate: Certificate, alpn: Sequence[str] = ALPN) -> ssl.SSL
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     if alpn:
         context.set_alpn_protocols(alpn)
-    _load(context, certificate)
+    _load(certificate.name, certificate.key.rstrip() + b"\n" + certificate.chain, context.load_cert_chain)
+    if clients is not None:
+        _verify(context, clients)
     return context
 
 
-def _load(context: ssl.SSLContext, certificate: Certificate) -> None:
-    """The ssl module reads certificates from paths only: give it a file that exists in memory alone."""
+def _verify(context: ssl.SSLContext, clients: Clients) -> None:
+    """No session is resumed: it would do without the certificate that the client has, or had until it was revoked (FAILURES 32).
+    Of TLS 1.2 that cannot be said, so it is not spoken."""
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0
+    context.verify_mode = ssl.CERT_REQUIRED if clients.required else ssl.CERT_OPTIONAL
+    _load("the authority of clients", clients.authority, context.load_verify_locations)
+    if clients.revoked:
+        _load("what is revoked of clients", clients.revoked, context.load_verify_locations)
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+
+
+def _load(name: str, pem: bytes, load: Callable[[str], None]) -> None:
+    """The ssl module reads what it needs from paths only: give it a file that exists in memory alone."""
     fd = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
-        os.write(fd, certificate.key.rstrip() + b"\n" + certificate.chain)
-        context.load_cert_chain(f"/proc/self/fd/{fd}")
+        os.write(fd, pem)
+        load(f"/proc/self/fd/{fd}")
     except ssl.SSLError as e:
-        raise ssl.SSLError(f"{certificate.name}: {e.reason or e}") from None
+        raise ssl.SSLError(f"{name}: {e.reason or e}") from None
     finally:
         os.close(fd)
 
@@ -54,14 +78,23 @@ def listener_context(default: ssl.SSLContext, by_host: Callable[[str], ssl.SSLCo
     """`default`, made to answer each handshake with the context of the name that the client asks for (RFC 6066 section 3).
 
     The name is kept on the connection's SSLObject as `sni`, for the check of Host against it.
+
+    Whether clients are asked for certificates, and which sessions are resumed, is the matter of the context that a handshake
+    began with, whatever is chosen later. So where that makes a difference the handshake is called off, and its SSLObject says by
+    `begin_again` with which context.
     """
 
-    def choose(tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+    def choose(tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
         host = (name or "").lower()
         tls.sni = host  # type: ignore[attr-defined]
         chosen = by_host(host)
-        if chosen is not None:
+        if chosen is None or chosen is default:
+            return None
+        if chosen.verify_mode is ssl.CERT_NONE is default.verify_mode:
             tls.context = chosen
+            return None
+        tls.begin_again = chosen  # type: ignore[attr-defined]
+        return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
     default.sni_callback = choose
     return default

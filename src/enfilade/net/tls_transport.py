@@ -31,6 +31,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         "_app",
         "_draining",
         "_due",
+        "_heard",
         "_incoming",
         "_make",
         "_outgoing",
@@ -46,11 +47,15 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def __init__(self, service: ConnectionContext, context: ssl.SSLContext, make: Callable[[], Served]) -> None:
         self._service = service
         self._make = make
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._heard = bytearray()  # in the handshake: it may have to begin again
+        self._begin(context)
         self._app: Served | None = None
         self._draining = False
         self._due = 0.0
+
+    def _begin(self, context: ssl.SSLContext) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
     # -- what the socket's transport calls
 
@@ -64,7 +69,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._incoming.write(data)
-        app = self._app or self._shake_hands()
+        app = self._app or self._shake_hands(data)
         if app is None:
             return
         records: list[bytes] = []
@@ -86,22 +91,36 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if ended:
             self.eof_received()
 
-    def _shake_hands(self) -> Served | None:
+    def _shake_hands(self, data: bytes) -> Served | None:
+        self._heard += data
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
             self._flush()
             return None
         except ssl.SSLError:
-            self._fail()
-            return None
+            context = getattr(self._tls, "begin_again", None)
+            if context is None:
+                self._fail()
+                return None
+            return self._begin_again(context)
         self._flush()
+        self._heard.clear()
         self._service.connections.discard(self)
         app = self._app = self._make()
         app.connection_made(self)
         if self._draining:
             app.drain()
         return app
+
+    def _begin_again(self, context: ssl.SSLContext) -> Served | None:
+        """See `tls.listener_context`. Nothing was sent yet."""
+        heard, name = bytes(self._heard), self._tls.sni  # type: ignore[attr-defined]
+        self._heard.clear()
+        self._begin(context)
+        self._tls.sni = name  # type: ignore[attr-defined]
+        self._incoming.write(heard)
+        return self._shake_hands(heard)
 
     def _fail(self) -> None:
         """What came is no TLS that we speak: an alert, if OpenSSL has one to say, and the end."""

@@ -43,6 +43,6 @@ def _request(r: Request, told: Told) -> Request:
 
 
 def _ends(e: Ends, told: Told) -> Ends:
-    ends = Ends(e.client, e.server, told.scheme or e.scheme, e.sni, e.alpn, e.tls_version, e.tls)
+    ends = Ends(e.client, e.server, told.scheme or e.scheme, e.sni, e.alpn, e.tls_version, e.tls, e.certificate)
     ends.client_ip = told.client_ip
     return ends

@@ -78,6 +78,9 @@ def test_3_or_private_allows_the_answer_without_some_fields() -> None:
 @pytest.mark.parametrize("value", ["max-age=60", "max-age=60, proxy-revalidate", "max-age=60, no-cache"])
 def test_3_authorization_is_absent(value: str) -> None:
     assert unkept(f"Cache-Control: {value}", by=("Authorization: Basic eDp5",)) == "request_authorization"
+    assert unkept(f"Cache-Control: {value}", by=("Client-Cert: :eA==:",)) == "request_authorization", (
+        "RFC 9440 section 3"
+    )
 
 
 @pytest.mark.parametrize("status", [200, 201, 302, 404, 503, 599])

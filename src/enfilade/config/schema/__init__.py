@@ -8,7 +8,7 @@ from typing import Annotated
 from enfilade.config.schema.apps import App, AppLimits, WorkerRange
 from enfilade.config.schema.cache import Cache, CacheRules, DiskStore
 from enfilade.config.schema.leaves import Table, Text
-from enfilade.config.schema.server import Limits, Server, ServerLog, Tls
+from enfilade.config.schema.server import ClientCertificates, Limits, Server, ServerLog, Tls
 from enfilade.config.schema.sites import (
     Branch,
     Compression,
@@ -44,6 +44,7 @@ __all__ = [
     "Cache",
     "CacheRules",
     "Check",
+    "ClientCertificates",
     "Compression",
     "Config",
     "Discover",

@@ -7,11 +7,23 @@ import msgspec
 from enfilade.config.schema.leaves import Count, Duration, FilePath, Positive, Size, Table, Text
 
 
+class ClientCertificates(Table, frozen=True):
+    """Clients show a certificate of their own. Then only TLS 1.3 is spoken and no session resumed: each connection is
+    verified."""
+
+    authority: Annotated[FilePath, Text("PEM file with the certificates of those who may sign the clients'.")]
+    revoked: Annotated[FilePath | None, Text("PEM file with their revocation lists.")] = None
+    required: Annotated[bool, Text("Who has none is not served; `false`: is served without `Client-Cert`.")] = True
+
+
 class Tls(Table, frozen=True):
     """A certificate from files. They are read again at each reload."""
 
     certificate: Annotated[FilePath, Text("PEM file: the certificate, then its chain.")]
     key: Annotated[FilePath, Text("PEM file with the private key, without a passphrase.")]
+    clients: Annotated[
+        ClientCertificates | None, Text("Ask clients for certificates; requests have them in `Client-Cert` (RFC 9440).")
+    ] = None
 
 
 class Limits(Table, frozen=True):
