@@ -90,6 +90,9 @@ class FakeParts(NoWorker):
     def meter(self, site: str, pattern: str) -> None:
         self.meters.append((site, pattern))
 
+    def tls(self, site: str) -> object:
+        return self
+
     def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache:
         return cache_filter(rules, self.stores, NoMeter())
 

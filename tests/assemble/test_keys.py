@@ -470,6 +470,7 @@ ELSEWHERE = {
     "Limits.request_timeout": "e2e/test_slow_clients.py::test_the_ceiling_for_exchanges",
     "Limits.connections": "e2e/test_processes.py::test_connections_beyond_the_limit_of_a_worker_are_refused_and_counted",
     "Tls.certificate": "assemble/test_certificates.py::test_the_name_chooses_the_certificate",
+    "Site.http": "assemble/test_sites.py::test_what_plain_http_gets",
     "Tls.clients": "e2e/test_client_certificates.py::test_who_has_no_good_one_gets_nothing",
     "ClientCertificates.authority": "e2e/test_client_certificates.py::test_who_has_no_good_one_gets_nothing",
     "ClientCertificates.revoked": "e2e/test_client_certificates.py::test_who_has_no_good_one_gets_nothing",

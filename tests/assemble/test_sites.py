@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from tests.assemble.kit import FakeParts, ask, config_of
+from tests.assemble.kit import FakeParts, ask, config_of, write_pem
 
 from enfilade.assemble import sites as sites_module
 from enfilade.assemble.sites import KNOWN_KEY, REJECTED, Sites, body_limit, engine_body_limit, filters_of, route_names
+from enfilade.config import ConfigError
 from enfilade.exchange.exchange import Match
 from enfilade.testing.exchange import make_request
 
@@ -147,3 +150,45 @@ def test_purge_is_a_method_of_routes_that_cache_where_there_is_a_token(token: st
     assert response.status == status
     if status == 200:
         assert x.match.route.pattern.endswith(target)
+
+
+@pytest.mark.parametrize(
+    ("https", "tls", "http", "location"),
+    [
+        (":443", '{ certificate = "a.pem", key = "a.key" }', "", b"https://a.example/x%2Fy?z"),
+        (
+            '"unix:/s", "127.0.0.1:8443"',
+            '{ certificate = "a.pem", key = "a.key" }',
+            "",
+            b"https://a.example:8443/x%2Fy?z",
+        ),
+        (":8443", '"internal"', 'http = "redirect"', b"https://a.example:8443/x%2Fy?z"),
+        (":443", '"internal"', "", None),
+        (":443", '{ certificate = "a.pem", key = "a.key" }', 'http = "serve"', None),
+    ],
+)
+def test_what_plain_http_gets(tmp_path: Path, https: str, tls: str, http: str, location: bytes | None) -> None:
+    write_pem(tmp_path, "a", "a.example")
+    https = f"[{https}]" if '"' in https else f'"{https}"'
+    config = config_of(
+        f'[server]\nhttps = {https}\n[sites."*"]\ntls = {tls}\n{http}\n"/*" = {{ respond = "here" }}\n', tmp_path
+    )
+    response, _ = ask(config, "GET", "/x%2Fy?z", authority="a.example")
+    assert (response.status, response.fields.get(b"location")) == ((200, None) if location is None else (308, location))
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ('http = "redirect"', "this site is not served over TLS"),
+        ('tls = "off"\nhttp = "redirect"', "this site is not served over TLS"),
+        (
+            'http = "serve"\ntls = { certificate = "a.pem", key = "a.key", clients = { authority = "a.pem" } }',
+            "over plain HTTP nobody shows the certificate",
+        ),
+    ],
+)
+def test_what_plain_http_cannot_get(tmp_path: Path, lines: str, why: str) -> None:
+    write_pem(tmp_path, "a", "a.example")
+    with pytest.raises(ConfigError, match=why):
+        config_of(f'[server]\nhttps = ":443"\n[sites."*"]\n{lines}\n"/*" = {{ respond = "here" }}\n', tmp_path)

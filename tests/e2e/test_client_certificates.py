@@ -7,13 +7,16 @@ import subprocess
 from base64 import b64encode
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.e2e.conftest import Server, Start
 from tests.e2e.test_tls import ask, connect
 
 CONFIG = """
 [server]
+http = "127.0.0.1:0"
 https = "127.0.0.1:0"
+trusted_proxies = ["127.0.0.1"]
 [sites."open.test"]
 tls = { certificate = "open.test.pem", key = "open.test.key" }
 "/*" = { respond = "open" }
@@ -127,6 +130,16 @@ def test_neither_a_host_nor_a_session_of_another_site_leads_around_it(server: Se
     assert session is not None
     with pytest.raises((ssl.SSLError, ConnectionError)), connect(server, context, "closed.test", session) as tls:
         ask(tls, "closed.test")
+
+
+def test_plain_http_leads_to_https_and_a_proxy_before_us_can_vouch_for_nobody(server: Server) -> None:
+    asked = {"Host": "closed.test", "Client-Cert": ":Zm9yZ2Vk:"}
+    plain = httpx.get(f"{server.url('http')}/a%2Fb?x=1", headers=asked)
+    assert (plain.status_code, plain.headers["location"]) == (308, "https://closed.test/a%2Fb?x=1")
+    told = httpx.get(
+        server.url("http"), headers={**asked, "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
+    )
+    assert told.status_code == 421
 
 
 def test_a_session_of_who_was_verified_is_not_taken_up(server: Server, papers: Path) -> None:

@@ -51,6 +51,7 @@ body = "100MB"
 
 [sites."*"]
 tls = {{ certificate = "{folder}/edge.pem", key = "{folder}/edge.key" }}
+http = "serve"
 "/nginx/*" = {{ proxy = {{ to = "http://127.0.0.1:{nginx}", strip = true }} }}
 "/unix/*" = {{ proxy = {{ to = "unix:{folder}/nginx.sock", strip = true }} }}
 "/asgi/*" = {{ proxy = {{ to = "http://127.0.0.1:{asgi}", strip = true }} }}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
-from pathlib import Path
 
 from enfilade.config.schema import Config, PeerTls, Tls
 from enfilade.net.dialer import client_tls
@@ -44,10 +43,14 @@ def read_context(tls: Tls, alpn: Sequence[str] = ALPN) -> ssl.SSLContext:
     said = tls.clients
     clients = None
     if said is not None:
-        revoked = b"" if said.revoked is None else Path(said.revoked).read_bytes()
-        clients = Clients(Path(said.authority).read_bytes(), revoked, said.required)
-    certificate = Certificate(tls.certificate, Path(tls.certificate).read_bytes(), Path(tls.key).read_bytes())
+        clients = Clients(_read(said.authority), _read(said.revoked) if said.revoked else b"", said.required)
+    certificate = Certificate(tls.certificate, _read(tls.certificate), _read(tls.key))
     return context_for(certificate, alpn, clients)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def peer_context(tls: PeerTls, protocols: tuple[str, ...]) -> ssl.SSLContext:

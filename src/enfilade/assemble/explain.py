@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from enfilade.assemble.caching import rules_of
-from enfilade.assemble.sites import body_limit, filters_of, policies_of
+from enfilade.assemble.sites import body_limit, filters_of, policies_of, secure_address
 from enfilade.assemble.trial import NoWorker
 from enfilade.config.schema import Config, Proxy, Route, Site
 from enfilade.filters import ORDER
@@ -41,6 +41,9 @@ def explain(config: Config, method: str, url: str) -> list[Step]:
         return [found]
     name, site, how = found
     steps = [Step("site", name, how)]
+    if parts.scheme == "http" and site.redirects:
+        redirect = Step("route", "308 Permanent Redirect", f"plain HTTP leads to {secure_address(config)}")
+        return [*steps, redirect, *_filters(config, site, None)]
     return steps + _route(config, site, method, path)
 
 

@@ -11,8 +11,9 @@ import msgspec
 from enfilade.assemble.caching import rules_of
 from enfilade.cache.purge_request import METHOD as PURGE
 from enfilade.cache.purge_request import PurgeMethod
-from enfilade.config.schema import CacheRules, Compression, Config, Fixed, HeaderRules, Log, Redirect, Route, Site, Tls
+from enfilade.config.schema import CacheRules, Compression, Config, Fixed, HeaderRules, Log, Redirect, Route, Site
 from enfilade.config.schema import Proxy as ProxyTable
+from enfilade.config.units import address
 from enfilade.exchange.chain import compile_chain, done_hooks
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter, Handler, Match, Meter
@@ -86,8 +87,12 @@ class CompiledSite:
     def __init__(self, name: str, site: Site, config: Config, parts: Parts) -> None:
         self.name = name
         self.tls = parts.tls(name)
+        self.verifies = site.verifies
         self._parts = parts
         self._filters = filters_of(config, site, None, parts)
+        self.plain = None
+        if site.redirects:
+            self.plain = Match(self._route("", RedirectHandler(secure_address(config))), {}, "")
         self._trace = config.server.trace
         self._table: Table[Target] = compile_routes(
             [(pattern, compile_route(name, pattern, config, site, parts)) for pattern in site.routes]
@@ -156,6 +161,15 @@ class Sites:
     def _nowhere(filters: list[Filter], parts: Parts) -> Match:
         chain = compile_chain(filters, lambda x: error_response(NO_SITE, x))
         return Match(CompiledRoute(*REJECTED, chain, done_hooks(filters), parts.meter(*REJECTED)), {}, "")
+
+
+def secure_address(config: Config) -> str:
+    """Where plain HTTP is redirected to: the first address that serves TLS."""
+    said = config.server.https
+    found = [address(text) for text in ([said] if isinstance(said, str) else said)]
+    ports = [a.port for a in found if a.kind == "tcp"]
+    port = f":{ports[0]}" if ports and ports[0] not in (0, 443) else ""
+    return f"https://{{host}}{port}{{path}}?{{query}}"
 
 
 def compile_route(site_name: str, pattern: str, config: Config, site: Site, parts: Parts) -> Target:
@@ -293,7 +307,7 @@ POLICIES = (
 def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) -> list[Filter]:
     """The filters of a route, or of a site's requests that no route takes, in their fixed order."""
     filters = [policy.make(value, route, parts) for policy, value, _ in policies_of(site, route)]
-    if isinstance(site.tls, Tls) and site.tls.clients is not None:
+    if site.verifies:
         filters.append(ClientCertificate())
     limit = body_limit(config, site, route)
     if limit:

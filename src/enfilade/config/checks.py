@@ -109,6 +109,22 @@ def _check_server(config: Config, report: Report) -> None:
     for key in ("proxy_protocol", "trusted_proxies"):
         for i, text in enumerate(getattr(server, key)):
             _check_text(lambda text: Networks([text]), text, ("server", key, i), report)
+    for name, site in config.sites.items():
+        path = ("sites", name, "http")
+        if site.http == "redirect" and not site.over_tls:
+            report(
+                path,
+                False,
+                f"{dotted(path)}: this site is not served over TLS",
+                'give it tls = {...} or tls = "internal"',
+            )
+        if site.http == "serve" and site.verifies:
+            report(
+                path,
+                False,
+                f"{dotted(path)}: over plain HTTP nobody shows the certificate that tls.clients asks for",
+                "",
+            )
     with_tls = [name for name, site in config.sites.items() if site.over_tls]
     if server.https and config.sites and not with_tls and _know_sites(config, report):
         report(

@@ -212,6 +212,13 @@ class Site(Policies, frozen=True):
             'development; `"off"`: this site is not served over TLS.'
         ),
     ] = None
+    http: Annotated[
+        Literal["redirect", "serve"] | None,
+        Text(
+            'What plain HTTP gets: `"redirect"` (308) leads to HTTPS, `"serve"` gives the same as HTTPS. Where nothing is said, '
+            "sites with a certificate of their own redirect; nobody trusts an internal one."
+        ),
+    ] = None
     routes: Annotated[
         dict[str, Route], Text("The routes by pattern. In TOML they stand directly in the table of the site.")
     ] = {}
@@ -219,3 +226,13 @@ class Site(Policies, frozen=True):
     @property
     def over_tls(self) -> bool:
         return self.tls not in (None, "off")
+
+    @property
+    def redirects(self) -> bool:
+        """Plain HTTP leads to HTTPS."""
+        return isinstance(self.tls, Tls) if self.http is None else self.http == "redirect"
+
+    @property
+    def verifies(self) -> bool:
+        """Clients are asked for certificates."""
+        return isinstance(self.tls, Tls) and self.tls.clients is not None
