@@ -37,6 +37,7 @@ TITLES = {
     "Fixed": "respond = {...}",
     "Log": "log = {...}",
     "HeaderRules": "headers = {...}",
+    "RateLimit": "limit = {...}",
     "CacheRules": "cache = {...} of sites and routes",
     "Compression": "compress = {...}",
     "Proxy": "proxy = {...}",

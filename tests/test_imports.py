@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "handlers": {"http", "exchange", "upstream"},
     "upstream": {"http", "exchange"},
     "cache": {"http", "exchange"},
+    "limits": {"http", "exchange"},
     "observe": {"http", "exchange"},
     "config": {"http", "route", "upstream"},
     "net": {"http", "wire", "exchange", "observe", "upstream"},
@@ -80,7 +81,12 @@ LATE: dict[str, set[str]] = {
 
 # Decisions alone, in a room that does more.
 PURE_FILES = {
-    f"cache/{name}.py" for name in ("decide", "freshen", "invalidate", "key", "partial", "reasons", "status", "vary")
+    "limits/bucket.py",
+    "limits/table.py",
+    *(
+        f"cache/{name}.py"
+        for name in ("decide", "freshen", "invalidate", "key", "partial", "reasons", "status", "vary")
+    ),
 }
 
 FILES = sorted(SRC.rglob("*.py"))

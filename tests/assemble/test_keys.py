@@ -135,6 +135,26 @@ def cached(lines: str) -> str:
     return route(f'proxy = ["http://a:1"], cache = {{ {lines} }}')
 
 
+def limited(lines: str) -> str:
+    return route(f"respond = 200, limit = {{ {lines} }}")
+
+
+def asked(*requests: dict[str, str], target: str = "/x") -> Look:
+    """The statuses of requests with these fields, made one after the other."""
+
+    def look(config: Config) -> object:
+        sites = Sites(config, FakeParts())
+        found = []
+        for one in requests:
+            x = make_exchange("GET", target, [(name.encode(), value.encode()) for name, value in one.items()])
+            x.match = Dispatcher(sites.find, sites.misdirected)(x.request, x.ends)
+            answer: Any = x.match.route.chain(x)
+            found.append(answer.status)
+        return found
+
+    return look
+
+
 def below(config: Config) -> list[str]:
     """The servers in which answers are stored."""
     shared = share_cache(config, Board(rows=8192, columns=2), None)
@@ -374,6 +394,16 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     "Policies.request_id": (
         site('request_id = "X-Id"'), lambda c: b"x-id" in ask(c, "GET", "/")[0].fields, True
     ),
+    "Policies.limit": (site('limit = "1/m"'), asked({}, {}, target="/none"), [404, 429]),
+    "RateLimit.rate": (limited('rate = "1/m"'), asked({}, {}), [200, 429]),
+    "RateLimit.burst": (limited('rate = "1/m", burst = 2'), asked({}, {}, {}), [200, 200, 429]),
+    "RateLimit.by": (
+        limited('rate = "1/m", by = "cookie c"'), asked({"cookie": "c=1"}, {"cookie": "c=2"}, {"cookie": "c=1"}), [200, 200, 429],
+    ),
+    "RateLimit.fields": (
+        limited('rate = "1/m", fields = false'), lambda c: b"ratelimit" in ask(c, "GET", "/x")[0].fields, False,
+    ),
+    "RateLimit.shadow": (limited('rate = "1/m", shadow = true'), asked({}, {}), [200, 200]),
     "Policies.cache": (route('proxy = ["http://a:1"], cache = "60s"'), hits("/x", "/x"), [False, True]),
     "CacheRules.ttl": (cached('ttl = "60s"'), hits("/x", "/x"), [False, True]),
     "CacheRules.negative": (cached('negative = "60s"'), hits("/none", "/none"), [False, True]),

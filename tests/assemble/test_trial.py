@@ -23,6 +23,17 @@ from enfilade.config.schema import Config, Route, Site
         ('"/" = { respond = { status = 204, body = "x" } }', "2:19", "an answer with status 204 has no body"),
         ('log = { to = "none/access.log" }', "2:14", 'none" does not exist'),
         ('"/" = { respond = 200, log = { to = "." } }', "2:37", "is a directory"),
+        ('limit = "100/day"', "2:9", 'sites."*".limit: "100/day" is not a rate; write "10/s"'),
+        ('limit = "0/s"', "2:9", '"0/s" is not a rate'),
+        ('limit = true', "2:9", 'expected a rate such as "10/s", "100/m", "1000/h" or "5000/d"'),
+        ('limit = ["1/s", "x"]', "2:17", '"x" is not a rate'),
+        ('"/" = { respond = 200, limit = { rate = "1/w" } }', "2:41", '"/".limit.rate: "1/w" is not a rate'),
+        ('limit = { burst = 2 }', "2:1", 'the key "rate" is missing'),
+        ('limit = { rate = "1/s", burst = 0 }', "2:33", "expected a whole number of at least 1"),
+        ('limit = { rate = "1/s", bye = "route" }', "2:25", 'unknown key "bye"'),
+        ('limit = { rate = "1/s", by = "ip" }', "2:30", '"ip" is nothing to count by: write "address"'),
+        ('limit = ["1/s", { rate = "1/s", by = ["address", "cookie"] }]', "2:38", '"cookie" is not a part of a request'),
+        ('"/" = { respond = 200, limit = { rate = "1/s", by = "header a b" } }', "2:53", "is not a part of a request"),
     ],
 )  # fmt: skip
 def test_a_mistake_has_its_place(line: str, place: str, text: str) -> None:

@@ -6,8 +6,8 @@ import random
 from pathlib import Path
 
 from enfilade.assemble.stores import cache_filter, nowhere
-from enfilade.assemble.trial import NoMeter
-from enfilade.config.schema import CacheRules
+from enfilade.assemble.trial import NoMeter, NoWorker
+from enfilade.config.schema import CacheRules, RateLimit
 from enfilade.exchange.exchange import Filter
 from enfilade.filters import ORDER, in_order
 from enfilade.filters.access_log import AccessLog
@@ -31,6 +31,7 @@ def test_any_order_gives_the_one_order() -> None:
         AccessLog(LogSink("/dev/null")),
         Headers(FieldRules()),
         ClientCertificate(),
+        NoWorker().limit([RateLimit(rate="1/s")], ("", ""), ""),
         Decompress(),
         BodyLimit(1),
         cache_filter(CacheRules(), nowhere(), NoMeter()),

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enfilade.exchange.exchange import Exchange
+from enfilade.exchange.key import parse_key
 from enfilade.http.fields import Pair
 from enfilade.testing.exchange import make_exchange
 from enfilade.upstream import split
-from enfilade.upstream.key import parse_key
 from enfilade.upstream.split import Branch, Split, sample
 
 

@@ -12,12 +12,12 @@ from enfilade.config.schema import Breaker as BreakerTable
 from enfilade.config.schema import Check as CheckTable
 from enfilade.config.schema import Ejection, Upstream
 from enfilade.config.units import octets
+from enfilade.exchange.key import Key, client_ip, parse_key
 from enfilade.upstream import upstream as rooms
 from enfilade.upstream.breaker import Breaker, Tolerance
 from enfilade.upstream.budget import RetryBudget
 from enfilade.upstream.health import Health
 from enfilade.upstream.health import Policy as HealthPolicy
-from enfilade.upstream.key import Key, client_ip, parse_key
 from enfilade.upstream.latency import Percentile
 from enfilade.upstream.later import Later
 from enfilade.upstream.pick import BALANCERS

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from enfilade.assemble.caching import rules_of
+from enfilade.assemble.limiting import limits_of
 from enfilade.assemble.sites import body_limit, filters_of, policies_of, secure_address
 from enfilade.assemble.trial import NoWorker
 from enfilade.config.schema import Config, Proxy, Route, Site
@@ -81,7 +82,15 @@ def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
     why: dict[type, str] = {policy.filter: who for policy, _, who in policies_of(site, route)}
     why[BodyLimit] = f"bodies of at most {body_limit(config, site, route)} bytes"
     compiled = filters_of(config, site, route, NoWorker())
-    return [Step("filter", type(found).__name__, why[type(found)]) for found in compiled]
+    steps = [Step("filter", type(found).__name__, why[type(found)]) for found in compiled]
+    return sorted([*steps, *_limit(site, route)], key=lambda step: ORDER.index(step.name))
+
+
+def _limit(site: Site, route: Route | None) -> list[Step]:
+    limits = limits_of(site, route)
+    who = "the site says so" if route is None or route.limit is None else "the route says so"
+    said = [f"{limit.rate} by {limit.by or 'nothing'}" for limit in limits]
+    return [Step("filter", "Limit", f"{who}: {', '.join(said)}")] if limits else []
 
 
 def _cache(site: Site, route: Route) -> list[Step]:

@@ -11,6 +11,7 @@ from enfilade.assemble.apps import negotiator
 from enfilade.assemble.caching import caching_routes
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
+from enfilade.assemble.limiting import limited_routes, share_limits
 from enfilade.assemble.sites import route_names
 from enfilade.assemble.streams import prepare_streams, register_destinations, stream_listeners
 from enfilade.assemble.upstreams import register_upstreams
@@ -18,7 +19,7 @@ from enfilade.assemble.worker import EdgeWorker, Prepared
 from enfilade.config.schema import Config
 from enfilade.config.units import address
 from enfilade.net.edge import run_edge
-from enfilade.observe.metrics import register_cache, register_connections, register_route
+from enfilade.observe.metrics import register_cache, register_connections, register_limit, register_route
 from enfilade.process.board import Board, Column
 from enfilade.process.control import Control
 from enfilade.process.plan import Sockets
@@ -66,6 +67,8 @@ class EdgePlan:
             shared,
             self.workers,
             {names: register_cache(board, *names) for names in caching_routes(config)},
+            share_limits(config, board, self.workers),
+            {names: register_limit(board, *names) for names in limited_routes(config)},
         )
 
     def _share_cache(self, config: Config, board: Board) -> SharedCache | None:

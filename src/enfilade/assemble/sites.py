@@ -9,15 +9,28 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import msgspec
 
 from enfilade.assemble.caching import rules_of
+from enfilade.assemble.limiting import limits_of
 from enfilade.cache.purge_request import METHOD as PURGE
 from enfilade.cache.purge_request import PurgeMethod
-from enfilade.config.schema import CacheRules, Compression, Config, Fixed, HeaderRules, Log, Redirect, Route, Site
+from enfilade.config.schema import (
+    CacheRules,
+    Compression,
+    Config,
+    Fixed,
+    HeaderRules,
+    Log,
+    RateLimit,
+    Redirect,
+    Route,
+    Site,
+)
 from enfilade.config.schema import Proxy as ProxyTable
 from enfilade.config.units import address
 from enfilade.exchange.chain import compile_chain, done_hooks
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter, Handler, Match, Meter
 from enfilade.exchange.exchange import Route as CompiledRoute
+from enfilade.exchange.key import parse_key
 from enfilade.exchange.response import Response
 from enfilade.filters import in_order
 from enfilade.filters.access_log import AccessLog
@@ -42,10 +55,10 @@ from enfilade.http.field_rules import FieldRules
 from enfilade.http.memory import remember
 from enfilade.http.reasons import reason
 from enfilade.http.request import Request
+from enfilade.limits.filter import Limit
 from enfilade.observe.log import LogSink
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import Found, Refused, Table, compile_routes
-from enfilade.upstream.key import parse_key
 from enfilade.upstream.split import Branch, Split, sample
 from enfilade.upstream.upstream import Upstream
 
@@ -69,6 +82,7 @@ class Parts(Protocol):
     def upstream(self, to: str | Sequence[str], balance: str | None) -> Upstream: ...
     def meter(self, site: str, pattern: str) -> Meter | None: ...
     def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache: ...
+    def limit(self, limits: Sequence[RateLimit], owner: tuple[str, str], pattern: str) -> Limit: ...
     def tls(self, site: str) -> object | None: ...
 
 
@@ -89,7 +103,7 @@ class CompiledSite:
         self.tls = parts.tls(name)
         self.verifies = site.verifies
         self._parts = parts
-        self._filters = filters_of(config, site, None, parts)
+        self._filters = in_order([*filters_of(config, site, None, parts), *limit_of(name, "", site, parts)])
         self.plain = None
         if site.redirects:
             self.plain = Match(self._route("", RedirectHandler(secure_address(config))), {}, "")
@@ -175,7 +189,7 @@ def secure_address(config: Config) -> str:
 def compile_route(site_name: str, pattern: str, config: Config, site: Site, parts: Parts) -> Target:
     """One line of a site."""
     route = site.routes[pattern]
-    filters = filters_of(config, site, route, parts)
+    filters = in_order([*filters_of(config, site, route, parts), *limit_of(site_name, pattern, site, parts)])
     meter = parts.meter(site_name, pattern)
 
     def compiled(filters: list[Filter], handler: Handler) -> CompiledRoute:
@@ -313,6 +327,14 @@ def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) ->
     if limit:
         filters.append(BodyLimit(limit))
     return in_order(filters)
+
+
+def limit_of(site_name: str, pattern: str, site: Site, parts: Parts) -> list[Filter]:
+    """The filter of what limits a route, or, for the pattern "", a site's requests that no route takes."""
+    route = site.routes.get(pattern)
+    limits = limits_of(site, route)
+    owner = site_name, pattern if route is not None and route.limit is not None else ""
+    return [parts.limit(limits, owner, pattern)] if limits else []
 
 
 def policies_of(site: Site, route: Route | None) -> Iterator[tuple[Policy, object, str]]:

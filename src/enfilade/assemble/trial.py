@@ -13,14 +13,18 @@ import msgspec
 from enfilade.assemble.balance import make_upstream
 from enfilade.assemble.caching import rules_of
 from enfilade.assemble.certificates import peer_context, read_context
+from enfilade.assemble.limiting import compile_limits, no_table
 from enfilade.assemble.sites import POLICIES, handler_of
 from enfilade.cache.reasons import Kind
+from enfilade.config.checks import limits_in
 from enfilade.config.errors import Path, dotted
 from enfilade.config.report import Report
-from enfilade.config.schema import CacheRules, Config, PeerTls, Policies, Route, Site, Tls
+from enfilade.config.schema import CacheRules, Config, PeerTls, Policies, RateLimit, Route, Site, Tls
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.exchange.exchange import Handler
 from enfilade.handlers.respond import Respond
+from enfilade.limits.filter import Limit
+from enfilade.limits.key import compile_key
 from enfilade.observe.log import LogSink
 from enfilade.upstream.upstream import Upstream
 
@@ -41,6 +45,10 @@ _INNER = {
 
 class NoMeter:
     def count(self, kind: Kind) -> None: ...
+
+
+class NoLimitMeter:
+    def count(self, shadow: bool) -> None: ...
 
 
 class NoTimer:
@@ -67,6 +75,9 @@ class NoWorker:
         from enfilade.assemble.stores import cache_filter, nowhere  # noqa: PLC0415
 
         return cache_filter(rules, nowhere(), NoMeter())
+
+    def limit(self, limits: Sequence[RateLimit], owner: tuple[str, str], pattern: str) -> Limit:
+        return Limit(compile_limits(limits, owner), no_table(), NoLimitMeter())
 
     def tls(self, site: str) -> None:
         return None
@@ -111,6 +122,9 @@ def _try_policies(table: Policies, path: Path, report: Report) -> None:
         value = getattr(table, policy.key)
         if value:
             _try(partial(policy.make, value, None, NoWorker()), table, path, policy.key, report)
+    for limit, where in limits_in(table, path):
+        if isinstance(limit, RateLimit):
+            _try(partial(compile_key, 0, limit.by), limit, where, "by", report)
 
 
 def _try_cache(site: Site, pattern: str, route: Route, path: Path, report: Report) -> None:

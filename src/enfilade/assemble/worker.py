@@ -18,13 +18,14 @@ from enfilade.assemble.apps import start_app
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.figures import all_metrics, full_status
+from enfilade.assemble.limiting import compile_limits
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
 from enfilade.assemble.upstream_rows import UpstreamRows
 from enfilade.assemble.upstreams import Upstreams
 from enfilade.cache.purge_request import purge_as_asked
 from enfilade.cache.purges import Purges
-from enfilade.config.schema import CacheRules, Config
+from enfilade.config.schema import CacheRules, Config, RateLimit
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Handler, Match, Meter, Route
@@ -33,17 +34,20 @@ from enfilade.handlers.app.running import RunningApp
 from enfilade.http.addresses import Networks
 from enfilade.http.ends import Ends
 from enfilade.http.request import Request
+from enfilade.limits.filter import Limit
+from enfilade.limits.table import Table
 from enfilade.net.context import ConnectionLimits
 from enfilade.net.edge import Edge, serving
 from enfilade.net.http import HttpConnection
 from enfilade.net.service import Service
 from enfilade.net.trusted import TrustedProxies
 from enfilade.observe.log import LogSink
-from enfilade.observe.metrics import CONTENT_TYPE, CacheMeter, ConnectionMeter, ConnectionRows, RouteMeter
+from enfilade.observe.metrics import CONTENT_TYPE, CacheMeter, ConnectionMeter, ConnectionRows, LimitMeter, RouteMeter
 from enfilade.process.app_rows import AppRows
 from enfilade.process.board import SUPERVISOR, Board, Column
 from enfilade.process.control import Control, Wish
 from enfilade.process.plan import Sockets, StartError
+from enfilade.process.shared import Shared
 from enfilade.process.status import is_worker, read_status
 from enfilade.upstream.upstream import Upstream
 from enfilade.wire.codec import DateStamp
@@ -77,6 +81,8 @@ class Prepared(NamedTuple):
     cache: SharedCache | None
     workers: int
     cache_rows: dict[tuple[str, str], int]
+    limits: Shared | None
+    limit_rows: dict[tuple[str, str], int]
 
 
 class EdgeWorker:
@@ -231,6 +237,13 @@ class EdgeWorker:
         return cache_filter(
             rules, self._stores, CacheMeter(self._column.cells, self._prepared.cache_rows[site, pattern])
         )
+
+    def limit(self, limits: Sequence[RateLimit], owner: tuple[str, str], pattern: str) -> Limit:
+        prepared = self._prepared
+        assert prepared.limits is not None, "some route has a limit"
+        table = Table(prepared.limits.cells, prepared.workers, self._control.slot)
+        meter = LimitMeter(self._column.cells, prepared.limit_rows[owner[0], pattern])
+        return Limit(compile_limits(limits, owner), table, meter)
 
     def tls(self, site: str) -> object | None:
         return self._prepared.certificates.of(site)

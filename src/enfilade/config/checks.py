@@ -27,6 +27,7 @@ from enfilade.config.schema import (
     Log,
     Policies,
     Proxy,
+    RateLimit,
     Route,
     Server,
     Site,
@@ -358,6 +359,19 @@ def _check_policies(table: Policies, path: Path, report: Report) -> None:
         _check_header_rules(table.headers, (*path, "headers"), report)
     if isinstance(table.compress, Compression):
         _check_compression(table.compress, (*path, "compress"), report)
+    for limit, where in limits_in(table, path):
+        if isinstance(limit, RateLimit):
+            limit, where = limit.rate, (*where, "rate")
+        _check_text(units.rate, limit, where, report)
+
+
+def limits_in(table: Policies, path: Path) -> Iterable[tuple[str | RateLimit, Path]]:
+    """The limits of a site or route at `path`, each with its own place."""
+    said = table.limit
+    if isinstance(said, list):
+        yield from ((one, (*path, "limit", i)) for i, one in enumerate(said))
+    elif said is not None:
+        yield said, (*path, "limit")
 
 
 def _check_compression(compression: Compression, path: Path, report: Report) -> None:

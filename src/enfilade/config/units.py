@@ -11,6 +11,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 _LOOPBACK = re.compile(r"localhost|::1|127(\.[0-9]+){3}")
 DURATION = rf"[0-9]+(\.[0-9]+)? ?({'|'.join(_SECONDS)})"
+RATE = "[1-9][0-9]{0,8}/[smhd]"
 SIZE = rf"[0-9]+ ?({'|'.join(_BYTES)})"
 
 
@@ -28,6 +29,14 @@ def size(text: str) -> int:
         raise ValueError(f'"{text}" is not a size; write "512B", "64KB", "16MB", "1GB" or a number of bytes')
     number, unit = re.findall(r"[0-9]+|[A-Z]+", text)
     return int(number) * _BYTES[unit]
+
+
+def rate(text: str) -> tuple[int, int]:
+    """How many in how many seconds: "10/s", "100/m", "1000/h", "5000/d"."""
+    if not re.fullmatch(RATE, text):
+        raise ValueError(f'"{text}" is not a rate; write "10/s", "100/m", "1000/h" or "5000/d"')
+    count, _, unit = text.partition("/")
+    return int(count), int(_SECONDS[unit])
 
 
 def octets(text: str) -> bytes:

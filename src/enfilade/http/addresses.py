@@ -27,6 +27,15 @@ def plain_ip(text: str) -> str | None:
     return str(found)
 
 
+def subscriber(text: str) -> str:
+    """What all addresses have in common that who has the address `text` can likely choose from: of IPv6 the network of 64 bits,
+    which is what one subscriber gets at least (RFC 6177); of IPv4 the address. Whatever is no address stays as it is."""
+    plain = plain_ip(text.partition("%")[0])
+    if plain is None or ":" not in plain:
+        return plain or text
+    return str(ip_network((plain, 64), strict=False))
+
+
 class Networks:
     """A set of networks: `address in networks`. Made of texts such as `10.0.0.0/8`, `::1` and `unix`. Raises ValueError."""
 

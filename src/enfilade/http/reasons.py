@@ -96,6 +96,7 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("websocket_version", 426, _C, "info", "Only version 13 of WebSocket is spoken here."),
     ("admin_refused", 403, _C, "notice", "The admin listener does not hear this request."),
     ("purge_refused", 401, _C, "notice", "Only who has the token may purge."),
+    ("rate_limited", 429, _C, "info", "Too many requests came in too short a time."),
     ("websocket_refused", 403, _A, "debug", "The application refused the WebSocket."),
     ("bad_frame", 0, _C, "info", "A WebSocket frame is malformed."),
     # -- applications

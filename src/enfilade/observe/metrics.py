@@ -146,6 +146,27 @@ def read_cache_results(board: Board) -> list[RouteResults]:
     return found
 
 
+# -- the rows of a route's limits: requests that were refused, and those that a limit in the shadow would have refused
+
+
+def register_limit(board: Board, site: str, pattern: str) -> int:
+    """The first row of a route's limits, for `LimitMeter`."""
+    return board.rows("limit", (("site", bound_label(site)), ("route", bound_label(pattern))), 2)
+
+
+class LimitMeter:
+    """Counts what the limits of one route refuse in this worker."""
+
+    __slots__ = ("_cells", "_first")
+
+    def __init__(self, cells: memoryview[int], first_row: int) -> None:
+        self._cells = cells
+        self._first = first_row
+
+    def count(self, shadow: bool) -> None:
+        self._cells[self._first + shadow] += 1
+
+
 # -- the rows of connections: opened and open by protocol, bytes, rejects by reason
 
 
@@ -253,6 +274,10 @@ FAMILIES = {
         "histogram", "Time from the complete head of a request to the end of its answer."
     ),
     "enfilade_response_body_bytes_total": _Family("counter", "Bytes of answers' bodies."),
+    "enfilade_rate_limited_total": _Family(
+        "counter",
+        "Requests that a limit refused; shadow: that it would have refused, had it not been told to watch only.",
+    ),
     "enfilade_cache_requests_total": _Family(
         "counter",
         "Requests to routes with a cache, by result: hit, stale, miss (the origin was asked), bypass (the cache was not).",
@@ -353,6 +378,11 @@ def _read_cache(block: Block, values: Sequence[int]) -> _Read:
         yield "enfilade_cache_requests_total", "", (*block.labels, ("result", result)), str(value)
 
 
+def _read_limit(block: Block, values: Sequence[int]) -> _Read:
+    for shadow, value in zip(("false", "true"), values, strict=True):
+        yield "enfilade_rate_limited_total", "", (*block.labels, ("shadow", shadow)), str(value)
+
+
 def _read_opened(block: Block, values: Sequence[int]) -> _Read:
     for protocol, value in zip(PROTOCOLS, values, strict=True):
         yield "enfilade_connections_opened_total", "", (("protocol", protocol),), str(value)
@@ -372,6 +402,7 @@ def _read_rejects(block: Block, values: Sequence[int]) -> _Read:
 _READERS = {
     "route": _read_route,
     "cache": _read_cache,
+    "limit": _read_limit,
     "opened": _read_opened,
     "open": _read_open,
     "rejects": _read_rejects,

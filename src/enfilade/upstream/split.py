@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from enfilade.exchange.exchange import Exchange
+from enfilade.exchange.key import Key, client_ip
 from enfilade.http.memory import remember
-from enfilade.upstream.key import Key, client_ip
 from enfilade.upstream.pick import Random
 from enfilade.upstream.rendezvous import arrival, spot
 

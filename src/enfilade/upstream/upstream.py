@@ -7,13 +7,13 @@ from math import inf
 from typing import NamedTuple
 
 from enfilade.exchange.call import Call
+from enfilade.exchange.key import Key
 from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason, Source, reason
 from enfilade.upstream.breaker import Breaker
 from enfilade.upstream.budget import IDEMPOTENT, RetryBudget, may_retry
 from enfilade.upstream.deaths import Deaths
 from enfilade.upstream.health import Health
-from enfilade.upstream.key import Key
 from enfilade.upstream.latency import Percentile
 from enfilade.upstream.later import Timer
 from enfilade.upstream.peer import Peer

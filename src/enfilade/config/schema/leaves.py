@@ -36,6 +36,7 @@ Size = Annotated[
 RedisUrl = Annotated[
     str, Meta(extra={"parse": units.redis_url, "says": 'the URL of a Redis, such as "redis://host:6379/0"'})
 ]
+Rate = Annotated[str, Meta(extra={"says": 'a rate such as "10/s", "100/m", "1000/h" or "5000/d"'})]
 Token = Annotated[str, Meta(min_length=1, extra={"says": "a text that is not empty"})]
 FilePath = Annotated[str, Meta(extra={"path": True})]
 Positive = Annotated[int, Meta(ge=1, extra={"says": "a whole number of at least 1"})]

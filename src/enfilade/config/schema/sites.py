@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from enfilade.config.schema.cache import CacheRules
-from enfilade.config.schema.leaves import Duration, FilePath, Size, Status, Table, Text
+from enfilade.config.schema.leaves import Duration, FilePath, Positive, Rate, Size, Status, Table, Text
 from enfilade.config.schema.server import Tls
 
 
@@ -70,6 +70,22 @@ class Compression(Table, frozen=True):
     ] = None
 
 
+class RateLimit(Table, frozen=True):
+    """A limit on how many requests may come. A rate alone is short for this table."""
+
+    rate: Annotated[Rate, Text('How many in how long, on average: `"10/s"`, `"100/m"`, `"1000/h"`, `"5000/d"`.')]
+    burst: Annotated[Positive | None, Text("So many may come at once. Without it, as many as `rate` names.")] = None
+    by: Annotated[
+        str | list[str],
+        Text(
+            "What is counted by itself: `address` (of IPv6, its /64), `header NAME`, `cookie NAME`, `route`; or a list, for "
+            "every mix of them; an empty list counts everything together."
+        ),
+    ] = "address"
+    fields: Annotated[bool, Text("Tell clients in `RateLimit-Policy` and `RateLimit` what is left.")] = True
+    shadow: Annotated[bool, Text("Refuse nothing; only count and log what would be refused.")] = False
+
+
 class Policies(Table, frozen=True):
     """What a site says for all its routes, and a route for itself instead."""
 
@@ -80,6 +96,13 @@ class Policies(Table, frozen=True):
     request_id: Annotated[
         bool | str | None,
         Text("Give each request an id and answer with it in `X-Request-Id`, or in the field named here."),
+    ] = None
+    limit: Annotated[
+        Rate | RateLimit | list[Rate | RateLimit] | None,
+        Text(
+            'How many requests may come: a rate such as `"100/m"` for each address, a table, or a list of them that all must let '
+            "a request through; an empty list: any number. What a site says counts for all its routes together."
+        ),
     ] = None
     cache: Annotated[
         bool | Duration | CacheRules | None,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from enfilade.exchange.key import parse_key
 from enfilade.testing.exchange import make_exchange
-from enfilade.upstream.key import parse_key
 
 X = make_exchange(
     target="/a%2Fb?tag=x%20y&utm=1&empty=",

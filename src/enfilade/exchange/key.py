@@ -1,4 +1,4 @@
-"""What tells clients, or requests, apart for hashing and splitting: the part of a request that a configuration names."""
+"""What tells clients, or requests, apart for hashing, splitting, limiting: the part of a request that a configuration names."""
 
 from __future__ import annotations
 

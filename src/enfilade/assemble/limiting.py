@@ -1,0 +1,55 @@
+"""Which routes are limited, and by which rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from enfilade.config.schema import Config, RateLimit, Route, Site
+from enfilade.config.units import rate
+from enfilade.limits.bucket import Bucket
+from enfilade.limits.filter import Rule
+from enfilade.limits.key import compile_key
+from enfilade.limits.table import Table, table_size
+from enfilade.process.board import Board
+from enfilade.process.shared import Shared
+
+_NANOSECONDS = 1_000_000_000
+
+
+def limits_of(site: Site, route: Route | None) -> list[RateLimit]:
+    """What limits this route, or (None) the site's requests that no route takes."""
+    said = site.limit if route is None or route.limit is None else route.limit
+    listed = said if isinstance(said, list) else [] if said is None else [said]
+    return [RateLimit(rate=one) if isinstance(one, str) else one for one in listed]
+
+
+def limited_routes(config: Config) -> Iterator[tuple[str, str]]:
+    """Site and pattern of each route with a limit; the pattern "" stands for requests that no route takes."""
+    for name, site in config.sites.items():
+        routes: dict[str, Route | None] = {**site.routes, "": None}
+        yield from ((name, pattern) for pattern, route in routes.items() if limits_of(site, route))
+
+
+def share_limits(config: Config, board: Board, workers: int) -> Shared | None:
+    """Memory of all workers, made before the fork; None where nothing is limited. Raises OSError."""
+    return board.shared("limits", table_size(workers)) if any(True for _ in limited_routes(config)) else None
+
+
+def no_table() -> Table:
+    """For limits that are compiled to be looked at."""
+    return Table(memoryview(bytearray(table_size(1, 1))).cast("q"), 1, 0)
+
+
+def compile_limits(limits: Sequence[RateLimit], owner: tuple[str, str]) -> list[Rule]:
+    """`owner`: who says so, a site and the pattern of a route or "": what several routes have of one owner is one limit.
+    ValueError for something to count by that there is not."""
+    rules: list[Rule] = []
+    for limit in limits:
+        count, seconds = rate(limit.rate)
+        bucket = Bucket(limit.burst or count, seconds * _NANOSECONDS // count)
+        # Of two with one rate, clients are told which is which, but not what they are counted by.
+        same = sum(rule.name.partition(" ")[0] == limit.rate for rule in rules)
+        name = f"{limit.rate} {same + 1}" if same else limit.rate
+        key = compile_key(hash((*owner, name, bucket, str(limit.by))), limit.by)
+        rules.append(Rule(name, key, bucket, limit.fields and not limit.shadow, limit.shadow))
+    return rules
