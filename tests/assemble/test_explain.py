@@ -19,6 +19,10 @@ headers = { X-A = "1" }
 [sites."*.a.example"]
 tls = "off"
 "GET /x" = { files = "." }
+[sites."limited.example"]
+limit = ["9/s", { rate = "5/m", by = ["address", "route"] }, { rate = "7/d", by = [] }]
+"/" = { respond = 204 }
+"/own" = { respond = 204, limit = "1/h", body_limit = 9 }
 [apps.main]
 target = "m:app"
 """
@@ -27,6 +31,17 @@ target = "m:app"
 @pytest.mark.parametrize(
     ("method", "url", "lines"),
     [
+        (
+            "GET", "http://limited.example/none",
+            ["site limited.example its name", "route 404 Not Found no pattern takes /none", "filter AccessLog the default",
+             "filter Limit the site says so: 9/s by address, 5/m by address and route, 7/d in all"],
+        ),
+        (
+            "GET", "http://limited.example/own",
+            ["site limited.example its name", "route /own the most specific of 2 patterns", "filter AccessLog the default",
+             "filter Limit the route says so: 1/h by address", "filter BodyLimit bodies of at most 9 bytes",
+             "handler Respond always 204"],
+        ),
         (
             "GET", "http://h/old/a%20b",
             ["site * the default site, as no other is called h",

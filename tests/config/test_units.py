@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from enfilade.config.units import Address, address, dns_server, duration, redis_url, size
+from enfilade.config.units import Address, address, dns_server, duration, rate, redis_url, size
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,22 @@ def test_duration(text: str, seconds: float) -> None:
 def test_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="not a duration"):
         duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("10/s", (10, 1)), ("100/m", (100, 60)), ("1/h", (1, 3600)), ("999999999/d", (999999999, 86400))],
+)
+def test_rate(text: str, found: tuple[int, int]) -> None:
+    assert rate(text) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["", "10", "0/s", "-1/s", "1.5/s", "10/ms", "10/S", "10 /s", "10/s ", "1000000000/s", "١/s"]
+)
+def test_no_rate(text: str) -> None:
+    with pytest.raises(ValueError, match="not a rate"):
+        rate(text)
 
 
 @pytest.mark.parametrize(("text", "count"), [("0B", 0), ("64KB", 65536), ("16 MB", 16 << 20), ("1GB", 1 << 30)])

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from tests.e2e.conftest import Server, Start
+from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import eventually, rejects
-from tests.e2e.processes import command, get, metrics, write
+from tests.e2e.processes import get, metrics, status, until, write
 
 WORKERS = 3
 CONFIG = """
@@ -110,13 +110,21 @@ def test_no_limit(server: Server, client: httpx.Client) -> None:
     assert "ratelimit" not in client.get("/free").headers
 
 
-def test_a_reload_keeps_what_was_counted_and_refuses_what_it_cannot_read(server: Server) -> None:
+def test_a_reload_keeps_what_was_counted_and_refuses_what_it_cannot_read(start: Start) -> None:
+    server = start(CONFIG.format(version=1))
     assert [get(server, "/kept")[0] for _ in range(3)] == [200] * 3
     write(server, CONFIG.format(version=2))
-    assert command(server, "reload").returncode == 0
+    server.signal(signal.SIGHUP)
+    until(lambda: status(server)["generation"] == 2)
     assert get(server, "/kept")[0] == 429
     write(server, CONFIG.format(version=2).replace('limit = "3/d"', 'limit = "3/day"'))
-    refused = server.process.send_signal
-    refused(signal.SIGHUP)
-    server.wait_for("expected a rate such as")
+    server.signal(signal.SIGHUP)
+    server.wait_for(r'limit: "3/day" is not a rate')
+    until(lambda: status(server)["reloads_refused"] == 1)
     assert get(server, "/kept")[0] == 429
+
+
+def test_a_limit_that_cannot_be_read_refuses_the_start(start: Start) -> None:
+    server = start(CONFIG.format(version=1).replace('limit = "3/d"', 'limit = "many"'), wait=False)
+    server.wait_for(r'enfilade.toml:17:\d+: .*limit: "many" is not a rate')
+    assert server.process.wait(PATIENCE) != 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from enfilade.http.addresses import MEMORY, Networks, plain_ip
+from enfilade.http.addresses import MEMORY, Networks, plain_ip, subscriber
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,23 @@ from enfilade.http.addresses import MEMORY, Networks, plain_ip
 )
 def test_an_address_has_one_form(text: str, plain: str | None) -> None:
     assert plain_ip(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:DB8::1", "2001:db8::/64"),
+        ("2001:db8:0:0:ffff:ffff:ffff:ffff", "2001:db8::/64"),
+        ("2001:db8:0:1::", "2001:db8:0:1::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("/run/socket", "/run/socket"),
+        ("", ""),
+    ],
+)
+def test_a_subscriber_has_a_network_of_ipv6(text: str, network: str) -> None:
+    assert subscriber(text) == network
 
 
 def test_networks_hold_their_addresses_in_any_form() -> None:

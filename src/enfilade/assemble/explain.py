@@ -89,7 +89,10 @@ def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
 def _limit(site: Site, route: Route | None) -> list[Step]:
     limits = limits_of(site, route)
     who = "the site says so" if route is None or route.limit is None else "the route says so"
-    said = [f"{limit.rate} by {limit.by or 'nothing'}" for limit in limits]
+    said = []
+    for limit in limits:
+        by = limit.by if isinstance(limit.by, str) else " and ".join(limit.by)
+        said.append(f"{limit.rate} by {by}" if by else f"{limit.rate} in all")
     return [Step("filter", "Limit", f"{who}: {', '.join(said)}")] if limits else []
 
 
