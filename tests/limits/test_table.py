@@ -69,6 +69,13 @@ def test_it_forgets_who_owes_least() -> None:
     assert not any(take(table, whose, 0) for whose in range(1, WAYS + 1) if whose != 3)
 
 
+def test_who_was_found_a_moment_ago_keeps_the_place() -> None:
+    """As where a request has two limits, and both are found before either is counted."""
+    (table,) = tables(1, sets=1)
+    for now in (1000, 2000):
+        assert len({table.find(now + i, BUCKET, now) for i in range(WAYS)}) == WAYS
+
+
 def test_the_memory_of_another_limit_is_no_debt_of_ours() -> None:
     (table,) = tables(1, sets=1)
     for whose in range(1, WAYS + 1):

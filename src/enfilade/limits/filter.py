@@ -45,7 +45,8 @@ class Limit(Filter):
     def __init__(
         self, rules: Sequence[Rule], table: Table, meter: Meter, clock: Callable[[], int] = time.monotonic_ns
     ) -> None:
-        self._rules = tuple(rules)
+        # With each, how it is told of in RateLimit: `r` are left, and it is `t` seconds until there is one more.
+        self._rules = [(rule, b'"%s";r=%%d;t=%%d' % rule.name.encode() if rule.told else b"") for rule in rules]
         self._table = table
         self._meter = meter
         self._clock = clock
@@ -55,15 +56,15 @@ class Limit(Filter):
     def on_request(self, x: Exchange) -> Response | None:
         table, now = self._table, self._clock()
         places, told, wait = [], [], 0
-        for rule in self._rules:
-            name, key, bucket, tell, shadow = rule
-            place = table.find(key(x), bucket, now)
+        for rule, member in self._rules:
+            bucket = rule.bucket
+            place = table.find(rule.key(x), bucket, now)
             free, more = bucket.look(table.debt(place, now))
-            if tell:
-                told.append((name, free, more))
+            if member:
+                told.append((member, free, more))
             if free:
                 places.append(place)
-            elif shadow:
+            elif rule.shadow:
                 self._note(rule, x, now)
             else:
                 wait = max(wait, more)
@@ -71,7 +72,9 @@ class Limit(Filter):
             for place in places:
                 table.count(place)
         if told:
-            x.keep(Limit, _left(told, 0 if wait else 1))
+            taken = 0 if wait else 1
+            left = [member % (free - taken if free else 0, _seconds(more)) for member, free, more in told]
+            x.keep(Limit, b", ".join(left))
         if not wait:
             return None
         self._meter.count(False)
@@ -86,20 +89,13 @@ class Limit(Filter):
         self._meter.count(True)
         if now >= self._silent_until:
             self._silent_until = now + LOG_EVERY
-            log.info("%s would refuse %s %s of %s", rule.name, x.request.method, x.request.path, x.ends.client_ip)
+            log.info("%s would refuse %s %s of %s", rule.name, x.request.method, x.request.target, x.ends.client_ip)
 
 
 def _policy(rule: Rule) -> bytes:
     """A member of RateLimit-Policy: `q` in `w` seconds."""
     size, interval = rule.bucket
     return f'"{rule.name}";q={size};w={_seconds(size * interval)}'.encode()
-
-
-def _left(told: Sequence[tuple[str, int, int]], taken: int) -> bytes:
-    """RateLimit, now that `taken` went through: `r` are left, and it is `t` seconds until there is one more."""
-    return ", ".join(
-        [f'"{name}";r={free - taken if free else 0};t={-(-more // _SECOND)}' for name, free, more in told]
-    ).encode()
 
 
 def _seconds(nanoseconds: int) -> int:

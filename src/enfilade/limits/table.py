@@ -50,11 +50,10 @@ class Table:
 
     def debt(self, place: int, now: int) -> int:
         """Nanoseconds that the bucket at `place` owes."""
+        total, full = self._read(place)
+        if full > now:
+            return full - now
         cells = self._cells
-        total = sum(cells[place + _COUNTS : place + self._width])
-        debt = cells[place + _SINCE] + (total - cells[place + _BASE]) * cells[place + _INTERVAL] - now
-        if debt > 0:
-            return debt
         # In this order: who looks in between sees a bucket that owes less, not one that owes what it never did.
         cells[place + _BASE] = total
         cells[place + _SINCE] = now
@@ -64,18 +63,18 @@ class Table:
         """One request was let through."""
         self._cells[place + self._mine] += 1
 
-    def _take(self, first: int, whose: int, bucket: Bucket, now: int) -> int:
-        width = self._width
-        place, least = first, -1
-        for candidate in range(first, first + WAYS * width, width):
-            debt = self.debt(candidate, now)
-            if least < 0 or debt < least:
-                place, least = candidate, debt
-            if not debt:
-                break
+    def _read(self, place: int) -> tuple[int, int]:
+        """The sum of what all workers counted, and when the bucket owes nothing any more."""
         cells = self._cells
+        total = sum(cells[place + _COUNTS : place + self._width])
+        return total, cells[place + _SINCE] + (total - cells[place + _BASE]) * cells[place + _INTERVAL]
+
+    def _take(self, first: int, whose: int, bucket: Bucket, now: int) -> int:
+        cells, width = self._cells, self._width
+        # Of those that owe nothing, who has not for longest: never one that was found a moment ago, and is to be counted now.
+        place = min(range(first, first + WAYS * width, width), key=lambda place: self._read(place)[1])
         cells[place + _INTERVAL] = bucket.interval
-        cells[place + _BASE] = sum(cells[place + _COUNTS : place + width])
+        cells[place + _BASE], _ = self._read(place)
         cells[place + _SINCE] = now
         cells[place + _WHOSE] = whose
         return place
