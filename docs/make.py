@@ -29,6 +29,7 @@ TITLES = {
     "Server": "[server]",
     "Limits": "[server.limits]",
     "ServerLog": "[server.log]",
+    "Firewall": "[firewall]",
     "Site": '[sites."HOST"]',
     "Tls": "tls = {...}",
     "ClientCertificates": "clients = {...}",

@@ -97,3 +97,30 @@ def test_what_stands_in_front_of_the_handler_is_in_the_order_of_the_chain() -> N
     text = TEXT.replace('[sites."*"]', '[sites."*"]\ncache = true\ncompress = true', 1)
     steps = [step.name for step in explain(config_of(text), "GET", "http://h/api/x")]
     assert steps[-4:] == ["BodyLimit", "Cache", "Compress", "app"]
+
+
+@pytest.mark.parametrize(
+    ("client", "lines"),
+    [
+        ("10.1.2.3", ["firewall refused deny has 10.0.0.0/8"]),
+        ("10.1.1.3", ["firewall let in allow has 10.1.1.0/24", "site"]),
+        ("192.0.2.1", ["firewall let in 192.0.2.1 is in neither list; the default", "site"]),
+    ],
+)
+def test_what_becomes_of_a_client_at_the_door(client: str, lines: list[str]) -> None:
+    config = config_of(TEXT + '[firewall]\ndeny = ["10.0.0.0/8"]\nallow = ["10.1.1.0/24"]\n')
+    steps = [" ".join(_words(step)) for step in explain(config, "GET", "http://h/", client)]
+    assert [step if step.startswith("firewall") else step.split()[0] for step in steps[:2]] == lines
+    with pytest.raises(ValueError, match="localhost"):
+        explain(config, "GET", "http://h/", "localhost")
+
+
+def test_behind_trusted_proxies_the_firewall_looks_at_requests_too() -> None:
+    wall = '[firewall]\ndeny = ["10.0.0.0/8"]\n'
+    for server, lines, shown in (
+        ("", wall, False),
+        ('trusted_proxies = ["::1"]', "", False),
+        ('trusted_proxies = ["::1"]', wall, True),
+    ):
+        config = config_of(TEXT.replace("[server]", f"[server]\n{server}") + lines)
+        assert ("Firewall" in [step.name for step in explain(config, "GET", "http://h/")]) is shown

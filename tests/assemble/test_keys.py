@@ -17,7 +17,7 @@ from tests.assemble.kit import FakeParts, ask, config_of, write_pem
 from enfilade.assemble.balance import check_of, make_upstream
 from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.engines import engine_limits
-from enfilade.assemble.plan import EdgePlan, listeners_of
+from enfilade.assemble.plan import EdgePlan, admitted_of, listeners_of
 from enfilade.assemble.sites import Sites, engine_body_limit
 from enfilade.assemble.stores import disk_of, open_stores, share_cache
 from enfilade.assemble.trial import NoTimer
@@ -49,6 +49,10 @@ def plan(config: Config) -> EdgePlan:
 
 def server(lines: str) -> str:
     return f'[server]\n{lines}\n[sites."*"]\n"/" = {{ respond = 200 }}\n'
+
+
+def walled(lines: str) -> str:
+    return server("") + f"[firewall]\n{lines}\n"
 
 
 def limits(lines: str) -> str:
@@ -280,7 +284,16 @@ def checked(name: str) -> Look:
     return lambda c: getattr(check_of(c.upstreams["u"]), name)
 
 
+def let_in(*addresses: str) -> Look:
+    """Which of them the firewall lets in."""
+    return lambda config: [address for address in addresses if address in (admitted_of(config) or ())]
+
+
 LOOKS: dict[str, tuple[str, Look, object]] = {
+    "Config.firewall": (walled('deny = ["192.0.2.1"]'), let_in("192.0.2.1", "::1"), ["::1"]),
+    "Firewall.deny": (walled('deny = ["file:HERE/denied.txt"]'), let_in("192.0.2.1", "192.0.3.1"), ["192.0.3.1"]),
+    "Firewall.allow": (walled('deny = ["0.0.0.0/0"]\nallow = ["192.0.2.0/24"]'), let_in("192.0.2.1", "192.0.3.1"), ["192.0.2.1"]),
+    "Firewall.default": (walled('default = "deny"\nallow = ["::1"]'), let_in("192.0.2.1", "::1"), ["::1"]),
     "Config.upstreams": (upstream(""), lambda c: list(c.upstreams), ["u"]),
     "Route.proxy": (route('proxy = "http://a:1"'), body, b"http://a:1 GET example.com /x"),
     "Route.balance": (
@@ -567,7 +580,7 @@ def test_every_key_does_something(key: str, tmp_path: Path) -> None:
         assert name in {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)}
         assert key.partition(".")[2] in text
         return
-    for name, text in (("a.txt", "text"), ("a.txt.gz", "gz"), ("index.html", "index")):
+    for name, text in (("a.txt", "text"), ("a.txt.gz", "gz"), ("denied.txt", "192.0.2.0/24"), ("index.html", "index")):
         (tmp_path / name).write_text(text)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)

@@ -15,9 +15,11 @@ from enfilade.filters.body_limit import BodyLimit
 from enfilade.filters.client_certificate import ClientCertificate
 from enfilade.filters.compress import Compress
 from enfilade.filters.decompress import Decompress
+from enfilade.filters.firewall import Firewall
 from enfilade.filters.headers import Headers
 from enfilade.filters.request_id import RequestId
 from enfilade.filters.timing import Timing
+from enfilade.http.addresses import Networks
 from enfilade.http.field_rules import FieldRules
 from enfilade.observe.log import LogSink
 
@@ -30,6 +32,7 @@ def test_any_order_gives_the_one_order() -> None:
         RequestId(),
         AccessLog(LogSink("/dev/null")),
         Headers(FieldRules()),
+        Firewall(Networks(())),
         ClientCertificate(),
         NoWorker().limit([RateLimit(rate="1/s")], ("", ""), ""),
         Decompress(),

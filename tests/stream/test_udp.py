@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.stream.kit import HERE, World, opened, run
 
+from enfilade.http.addresses import Networks
 from enfilade.stream.udp import DRAIN, UdpListener
 
 
@@ -178,5 +179,19 @@ def test_an_order_to_go_ends_sessions_at_once() -> None:
         for session in list(world.connections):
             session.dismiss()
         assert not world.connections and world.counts.open == 0
+
+    run(main)
+
+
+def test_whoever_the_firewall_denies_gets_no_session() -> None:
+    async def main() -> None:
+        url, echo = await server()
+        world = World(url)
+        listener = world.listen_udp(Networks((), ["127.0.0.9"], rest=True))
+        with client(world, "127.0.0.9") as denied, client(world) as other:
+            await asyncio.get_running_loop().sock_sendall(denied, b"hello")
+            assert await ask(other, b"hello") == b"a:hello"
+            assert len(listener.sessions) == 1 and len(echo.seen) == 1
+            assert world.meter.reasons == ["firewall_denied"]
 
     run(main)

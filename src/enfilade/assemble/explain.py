@@ -9,9 +9,12 @@ from enfilade.assemble.caching import rules_of
 from enfilade.assemble.limiting import limits_of
 from enfilade.assemble.sites import body_limit, filters_of, policies_of, secure_address
 from enfilade.assemble.trial import NoWorker
+from enfilade.config.networks import admitted, verdict
 from enfilade.config.schema import Config, Proxy, Route, Site
 from enfilade.filters import ORDER
 from enfilade.filters.body_limit import BodyLimit
+from enfilade.filters.client_certificate import ClientCertificate
+from enfilade.filters.firewall import Firewall
 from enfilade.http.uri import UriError, parse_authority, split_target
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import Found, Refused, compile_routes
@@ -26,8 +29,18 @@ class Step:
     reason: str
 
 
-def explain(config: Config, method: str, url: str) -> list[Step]:
-    """The steps of `method url` through `config`. Raises ValueError where `url` is none that a client could ask for."""
+def explain(config: Config, method: str, url: str, client: str | None = None) -> list[Step]:
+    """The steps of `method url` through `config`, and before them what becomes of a connection from `client` (an address, or
+    `unix`), if one is named. Raises ValueError where `url` is none that a client could ask for, or `client` is none."""
+    if client is None:
+        return _request(config, method, url)
+    let_in, why = verdict(config.firewall, client)
+    if not let_in:
+        return [Step("firewall", "refused", why)]
+    return [Step("firewall", "let in", why), *_request(config, method, url)]
+
+
+def _request(config: Config, method: str, url: str) -> list[Step]:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ValueError(f"{url!r} is not an address; write http://host/path or https://host/path")
@@ -81,7 +94,11 @@ def _route(config: Config, site: Site, method: str, path: str) -> list[Step]:
 def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
     why: dict[type, str] = {policy.filter: who for policy, _, who in policies_of(site, route)}
     why[BodyLimit] = f"bodies of at most {body_limit(config, site, route)} bytes"
-    compiled = filters_of(config, site, route, NoWorker())
+    why[Firewall] = "whom a trusted proxy names as the client is looked up, too"
+    why[ClientCertificate] = "tls.clients asks for certificates"
+    parts = NoWorker()
+    parts.admitted = None if config.firewall.is_open else admitted(config.firewall)
+    compiled = filters_of(config, site, route, parts)
     steps = [Step("filter", type(found).__name__, why[type(found)]) for found in compiled]
     return sorted([*steps, *_limit(site, route)], key=lambda step: ORDER.index(step.name))
 

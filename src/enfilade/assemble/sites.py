@@ -38,6 +38,7 @@ from enfilade.filters.body_limit import BodyLimit
 from enfilade.filters.client_certificate import ClientCertificate
 from enfilade.filters.compress import Compress
 from enfilade.filters.decompress import Decompress
+from enfilade.filters.firewall import Firewall
 from enfilade.filters.headers import Headers
 from enfilade.filters.request_id import RequestId
 from enfilade.filters.timing import Timing
@@ -50,6 +51,7 @@ from enfilade.handlers.proxy.split import Mirror, SplitHandler
 from enfilade.handlers.proxy.target import rewrite, strip
 from enfilade.handlers.redirect import Redirect as RedirectHandler
 from enfilade.handlers.respond import Respond
+from enfilade.http.addresses import Addresses
 from enfilade.http.codings import TYPES
 from enfilade.http.field_rules import FieldRules
 from enfilade.http.memory import remember
@@ -84,6 +86,8 @@ class Parts(Protocol):
     def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache: ...
     def limit(self, limits: Sequence[RateLimit], owner: tuple[str, str], pattern: str) -> Limit: ...
     def tls(self, site: str) -> object | None: ...
+    @property
+    def admitted(self) -> Addresses | None: ...
 
 
 class Target(NamedTuple):
@@ -323,6 +327,8 @@ def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) ->
     filters = [policy.make(value, route, parts) for policy, value, _ in policies_of(site, route)]
     if site.verifies:
         filters.append(ClientCertificate())
+    if parts.admitted is not None and config.server.trusted_proxies:
+        filters.append(Firewall(parts.admitted))
     limit = body_limit(config, site, route)
     if limit:
         filters.append(BodyLimit(limit))

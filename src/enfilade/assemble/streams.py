@@ -17,6 +17,7 @@ from enfilade.config import schema, units
 from enfilade.config.schema import Config, Stream, Tls, Upstream
 from enfilade.http.addresses import Networks
 from enfilade.net.edge import Edge, serving
+from enfilade.net.firewall import Admitted
 from enfilade.net.tls import context_for
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import ConnectionMeter, StreamMeter, StreamRows, register_stream
@@ -145,11 +146,13 @@ class Streams:
         meter: ConnectionMeter,
         sink: Callable[[str], LogSink],
         upstreams: Upstreams,
+        admitted: Admitted | None = None,
     ) -> None:
         self._config = config
         self._edge = edge
         self._column = column
         self._meter = meter
+        self._admitted = admitted
         self._senders = Networks(config.server.proxy_protocol)
         self._by_spec = {spec: stream for stream in prepared for spec in stream.listen}
         self._logs = {stream.name: _log(stream.stream.log, sink) for stream in prepared}
@@ -167,10 +170,11 @@ class Streams:
         prepared = self._by_spec[spec]
         service = self._services[prepared.name]
         if prepared.udp:
-            self._udp.append(UdpListener(service, sock))
+            self._udp.append(UdpListener(service, sock, self._admitted))
         else:
             tls = prepared.tls if prepared.listen[spec].protocol == "tls" else None
-            await self._edge.listen(sock, serving(service, partial(Relay, service), tls=tls, senders=self._senders))
+            make = serving(service, partial(Relay, service), tls=tls, senders=self._senders, admitted=self._admitted)
+            await self._edge.listen(sock, make)
 
     def stop(self) -> None:
         """Leave the clients of UDP to the next generation; connections live on until the drain ends."""

@@ -23,6 +23,7 @@ from enfilade.config.schema import CacheRules, Config, PeerTls, Policies, RateLi
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.exchange.exchange import Handler
 from enfilade.handlers.respond import Respond
+from enfilade.http.addresses import Addresses
 from enfilade.limits.filter import Limit
 from enfilade.limits.key import compile_key
 from enfilade.observe.log import LogSink
@@ -57,6 +58,8 @@ class NoTimer:
 
 class NoWorker:
     """The `Parts` of sites that are compiled to be looked at."""
+
+    admitted: Addresses | None = None
 
     def sink(self, to: str) -> LogSink:
         return LogSink("stderr")

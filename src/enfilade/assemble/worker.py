@@ -38,6 +38,7 @@ from enfilade.limits.filter import Limit
 from enfilade.limits.table import Table
 from enfilade.net.context import ConnectionLimits
 from enfilade.net.edge import Edge, serving
+from enfilade.net.firewall import Admitted
 from enfilade.net.http import HttpConnection
 from enfilade.net.service import Service
 from enfilade.net.trusted import TrustedProxies
@@ -83,6 +84,7 @@ class Prepared(NamedTuple):
     cache_rows: dict[tuple[str, str], int]
     limits: Shared | None
     limit_rows: dict[tuple[str, str], int]
+    admitted: Admitted | None
 
 
 class EdgeWorker:
@@ -110,6 +112,9 @@ class EdgeWorker:
         )
         self._edge = Edge(loop, self._date)
         self._edge.on_tick += [self._look_around, self._upstreams.sweep, self._app_links.tick]
+        self.admitted = prepared.admitted
+        if self.admitted is not None:
+            self._edge.on_tick.append(self.admitted.look)
         self._over = loop.create_future()
         server = prepared.config.server
         self._senders = Networks(server.proxy_protocol)
@@ -124,7 +129,14 @@ class EdgeWorker:
         await self._start_apps()
         sites = Sites(self._config, self)
         streams = Streams(
-            self._prepared.streams, self._config, self._edge, self._column, self._meter, self.sink, self._upstreams
+            self._prepared.streams,
+            self._config,
+            self._edge,
+            self._column,
+            self._meter,
+            self.sink,
+            self._upstreams,
+            self.admitted,
         )
         await self._upstreams.settle(SETTLE)
         if self._stores is not None:
@@ -274,8 +286,9 @@ class EdgeWorker:
             h2c=self._config.server.h2c and tls is None and name == "http",
             gone=self._upstreams.client_gone if self._upstreams.announcing else None,
         )
-        senders = None if name == "admin" else self._senders
-        await self._edge.listen(sock, serving(service, partial(HttpConnection, service), tls=tls, senders=senders))
+        senders, admitted = (None, None) if name == "admin" else (self._senders, self.admitted)
+        make = serving(service, partial(HttpConnection, service), tls=tls, senders=senders, admitted=admitted)
+        await self._edge.listen(sock, make)
 
     def _admin(self) -> Match:
         board, apps = self._prepared.board, self._config.isolated_apps

@@ -15,18 +15,20 @@ from enfilade.cli.common import config_file, config_option, fail, load_or_fail
 @click.argument("method")
 @click.argument("url")
 @config_option
+@click.option("--client", metavar="ADDRESS", help="Whom it comes from: what the firewall says of them.")
 @click.option("--json", "as_json", is_flag=True, help="The steps as a JSON list.")
-def explain(method: str, url: str, file: str | None, as_json: bool) -> None:
+def explain(method: str, url: str, file: str | None, client: str | None, as_json: bool) -> None:
     """Show which site and route a request would meet, and each filter and handler on its way. No request is made.
 
     \b
     Examples:
       enfilade explain GET https://shop.example.com/api/orders
+      enfilade explain GET https://shop.example.com/ --client 192.0.2.1
       enfilade explain POST http://localhost:8000/login -c enfilade.toml --json
     """
     config = load_or_fail(config_file(file), try_out)
     try:
-        steps = explain_request(config, method, url)
+        steps = explain_request(config, method, url, client)
     except ValueError as error:
         fail(str(error))
     if as_json:

@@ -15,6 +15,7 @@ import msgspec
 from enfilade.config.errors import Path, did_you_mean, dotted
 from enfilade.config.report import Report
 from enfilade.config.schema import HeaderRules, Site
+from enfilade.config.units import FILE
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -69,6 +70,8 @@ class Builder:
             if parse is not None and isinstance(value, str):
                 return parse(value)  # type: ignore[operator]
             made: object = msgspec.convert(value, hint)
+            if extra_of(hint, "files") and isinstance(made, list):
+                return [self._file(text) for text in made]
             return self._absolute(made) if extra_of(hint, "path") and isinstance(made, str) else made
         except msgspec.ValidationError:
             return self._refuse(hint, value, path)
@@ -76,6 +79,9 @@ class Builder:
             self._report(path, False, f"{dotted(path)}: {error}")
             self._report.misread(path)
             return REFUSED
+
+    def _file(self, text: str) -> str:
+        return FILE + self._absolute(text.removeprefix(FILE)) if text.startswith(FILE) else text
 
     def _absolute(self, path: str) -> str:
         if "\0" in path:

@@ -14,6 +14,9 @@ DURATION = rf"[0-9]+(\.[0-9]+)? ?({'|'.join(_SECONDS)})"
 RATE = "[1-9][0-9]{0,8}/[smhd]"
 SIZE = rf"[0-9]+ ?({'|'.join(_BYTES)})"
 
+FILE = "file:"
+"""What a path begins with where something else could stand, too."""
+
 
 def duration(text: str) -> float:
     """Seconds: "500ms", "10s", "2m", "1.5h", "1d"."""

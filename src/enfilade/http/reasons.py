@@ -94,6 +94,7 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("client_gone", 499, _C, "info", "The client went away before its answer was complete."),
     ("bad_websocket", 400, _C, "info", "The WebSocket handshake is malformed."),
     ("websocket_version", 426, _C, "info", "Only version 13 of WebSocket is spoken here."),
+    ("firewall_denied", 403, _C, "info", "The firewall lets nobody in from this address."),
     ("admin_refused", 403, _C, "notice", "The admin listener does not hear this request."),
     ("purge_refused", 401, _C, "notice", "Only who has the token may purge."),
     ("rate_limited", 429, _C, "info", "Too many requests came in too short a time."),

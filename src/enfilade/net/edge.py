@@ -16,6 +16,7 @@ from enfilade.http.addresses import Networks
 from enfilade.http.dates import format_date
 from enfilade.http.reasons import reason
 from enfilade.net.context import ConnectionContext, Served, Tracked
+from enfilade.net.firewall import Admitted, Gate
 from enfilade.net.proxy_header import ProxyHeader
 from enfilade.net.tls_transport import TlsTransport
 from enfilade.wire.codec import DateStamp
@@ -146,10 +147,14 @@ def serving(
     *,
     tls: ssl.SSLContext | None = None,
     senders: Networks | None = None,
+    admitted: Admitted | None = None,
 ) -> Callable[[], asyncio.Protocol]:
-    """Makes what stands in front of what `make` makes: TLS, and the PROXY protocol for `senders`."""
+    """Makes what stands in front of what `make` makes: TLS, the firewall that lets in `admitted`, and the PROXY protocol for
+    `senders`, whose clients it is that the firewall sees."""
     if tls is not None:
         make = partial(TlsTransport, service, tls, make)
+    if admitted is not None:
+        make = partial(Gate, service, admitted, make)
     if senders:
         make = partial(ProxyHeader, service, senders, make)
     return cast(Callable[[], asyncio.Protocol], make)

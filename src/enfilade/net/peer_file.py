@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Sequence
 
 from enfilade.net.discover import OnChange, Sleep
+from enfilade.net.watched import WatchedFiles
 from enfilade.upstream.addresses import Wanted
 
 log = logging.getLogger("enfilade.upstream")
 
 LOOK = 0.25
-"""Seconds between two looks at the file. It is read when two of them have seen the same, so that no half of it is taken for the
-whole while it is written."""
+"""Seconds between two looks at the file."""
 
 
 class PeerFile:
@@ -28,25 +27,14 @@ class PeerFile:
 
     async def watch(self, on_change: OnChange) -> None:
         """See `Source`."""
-        taken = seen = self._stamp()
+        file = WatchedFiles([self._path])
         peers = self._read(())
         on_change(peers)
         while True:
             await self._sleep(LOOK)
-            stamp = self._stamp()
-            if stamp == seen and stamp != taken:
-                taken = stamp
+            if file.changed():
                 peers = self._read(peers)
                 on_change(peers)
-            seen = stamp
-
-    def _stamp(self) -> tuple[int, int, int] | None:
-        """What tells one state of the file from another; a file that takes its name has another inode. None: there is none."""
-        try:
-            stat = os.stat(self._path)
-        except OSError:
-            return None
-        return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
     def _read(self, last: Sequence[Wanted]) -> Sequence[Wanted]:
         try:

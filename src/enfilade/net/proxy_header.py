@@ -68,7 +68,7 @@ class ProxyHeader(asyncio.Protocol):
         self._transport.set_protocol(cast(asyncio.Protocol, served))
         served.connection_made(transport)
         if self._draining:
-            served.drain()
+            cast(Served, self._transport.get_protocol()).drain()  # it may have stepped aside itself
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._service.connections.discard(self)

@@ -8,6 +8,7 @@ import logging
 import socket
 from typing import Any
 
+from enfilade.http.addresses import Addresses
 from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason, reason
 from enfilade.stream.service import CONNECT_FAILED, StreamService, reason_of
@@ -17,6 +18,7 @@ from enfilade.upstream.peer import Peer
 log = logging.getLogger("enfilade.stream")
 
 CONNECTION_LIMIT = reason("connection_limit")
+FIREWALL_DENIED = reason("firewall_denied")
 BATCH = 64
 """Datagrams that are read of one socket in a turn of the loop; the others are served in between."""
 LARGEST = 65535
@@ -40,15 +42,16 @@ def open_socket(address: Address) -> socket.socket:
 
 
 class UdpListener:
-    """One socket on which clients' datagrams come in, from now on."""
+    """One socket on which clients' datagrams come in, from now on. `admitted`: who may begin a session; None: everybody."""
 
-    def __init__(self, service: StreamService, sock: socket.socket) -> None:
+    def __init__(self, service: StreamService, sock: socket.socket, admitted: Addresses | None = None) -> None:
         assert service.upstream is not None, "datagrams carry no server name"
         self.service = service
         self.sock = sock
         self.address: tuple[str, int] = sock.getsockname()[:2]
         self.upstream = service.upstream
         self.sessions: dict[Any, Session] = {}
+        self._admitted = admitted
         self._most = service.max_connections or SESSIONS
         sock.setblocking(False)
         service.loop.add_reader(sock, self._readable)
@@ -69,6 +72,9 @@ class UdpListener:
                 session.pass_on(data)
 
     def _open(self, client: Any) -> Session | None:
+        if self._admitted is not None and client[0] not in self._admitted:
+            self.service.meter.rejected(FIREWALL_DENIED)
+            return None
         if len(self.sessions) >= self._most:
             next(iter(self.sessions.values())).abort(CONNECTION_LIMIT)
         tried: list[Peer] = []

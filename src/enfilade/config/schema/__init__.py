@@ -7,6 +7,7 @@ from typing import Annotated
 
 from enfilade.config.schema.apps import App, AppLimits, WorkerRange
 from enfilade.config.schema.cache import Cache, CacheRules, DiskStore
+from enfilade.config.schema.firewall import Firewall
 from enfilade.config.schema.leaves import Table, Text
 from enfilade.config.schema.server import ClientCertificates, Limits, Server, ServerLog, Tls
 from enfilade.config.schema.sites import (
@@ -52,6 +53,7 @@ __all__ = [
     "DiskStore",
     "Dns",
     "Ejection",
+    "Firewall",
     "Fixed",
     "HeaderRules",
     "Limits",
@@ -83,6 +85,7 @@ class Config(Table, frozen=True):
     """A whole configuration."""
 
     server: Annotated[Server, Text("The processes and what they listen on.")] = Server()
+    firewall: Annotated[Firewall, Text("Whom the listeners let in.")] = Firewall()
     sites: Annotated[
         dict[str, Site], Text('Sites by host name: `example.com`, `*.example.com`, or `"*"` for every other host.')
     ] = {}

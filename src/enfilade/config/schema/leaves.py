@@ -39,6 +39,8 @@ RedisUrl = Annotated[
 Rate = Annotated[str, Meta(extra={"says": 'a rate such as "10/s", "100/m", "1000/h" or "5000/d"'})]
 Token = Annotated[str, Meta(min_length=1, extra={"says": "a text that is not empty"})]
 FilePath = Annotated[str, Meta(extra={"path": True})]
+Files = Annotated[list[str], Meta(extra={"files": True, "says": "a list of texts"})]
+"""Texts; those that begin with `units.FILE` are paths."""
 Positive = Annotated[int, Meta(ge=1, extra={"says": "a whole number of at least 1"})]
 Count = Annotated[int, Meta(ge=0, extra={"says": "a whole number of at least 0"})]
 Workers = Annotated[int, Meta(ge=1, le=64, extra={"says": "a whole number from 1 to 64"})]

@@ -1,0 +1,67 @@
+"""The lists of the firewall: networks in the configuration, and in files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from enfilade.config.schema import Firewall
+from enfilade.config.units import FILE
+from enfilade.http.addresses import UNIX, Network, Networks, network, plain_address
+
+
+def admitted(firewall: Firewall) -> Networks:
+    """Everybody whom `firewall` lets in, as its files are now. Raises ValueError."""
+    return Networks(read_networks(firewall.allow), read_networks(firewall.deny), rest=firewall.default == "allow")
+
+
+def read_networks(entries: Iterable[str]) -> Iterator[Network]:
+    """What `entries` of a list name. Raises ValueError; within a file it begins with path and line."""
+    for entry in entries:
+        if entry.startswith(FILE):
+            yield from _read(entry.removeprefix(FILE))
+        else:
+            yield network(entry)
+
+
+def list_files(firewall: Firewall) -> list[str]:
+    """The paths of the files that `firewall` reads."""
+    return [entry.removeprefix(FILE) for entry in (*firewall.allow, *firewall.deny) if entry.startswith(FILE)]
+
+
+def _read(path: str) -> Iterator[Network]:
+    """A network a line; what follows a `#` is a comment."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, 1):
+                text = line.partition("#")[0].strip()
+                if text:
+                    try:
+                        yield network(text)
+                    except ValueError as error:
+                        raise ValueError(f"{path}:{number}: {error}") from None
+    except OSError as error:
+        cause = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise ValueError(f'"{path}" {cause}') from None
+
+
+def verdict(firewall: Firewall, client: str) -> tuple[bool, str]:
+    """Whether `client`, an address or `unix`, is let in, and what decides it. Raises ValueError where it is neither."""
+    one = network(client)
+    if one != UNIX:
+        plain_address(client)
+    sides = [(found, key) for key in ("deny", "allow") for found in read_networks(getattr(firewall, key))]
+    deciding = [(_size(found), key, found) for found, key in sides if _holds(found, one)]
+    if not deciding:
+        return firewall.default == "allow", f"{client} is in neither list; the default"
+    _, key, found = max(deciding, key=lambda side: (side[0], side[1] == "allow"))
+    return key == "allow", f"{key} has {found}"
+
+
+def _size(one: Network) -> int:
+    return 0 if isinstance(one, str) else one.prefixlen
+
+
+def _holds(outer: Network, inner: Network) -> bool:
+    if isinstance(outer, str) or isinstance(inner, str):
+        return outer == inner
+    return outer.version == inner.version and inner.network_address in outer

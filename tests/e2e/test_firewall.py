@@ -1,0 +1,179 @@
+"""The firewall, from end to end: real clients from several addresses of this machine."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import Server, Start
+from tests.e2e.kit import eventually
+from tests.e2e.test_streams import (
+    HERE,
+    address_of,
+    connect,
+    curl,
+    haproxy,
+    line,
+    metric,
+    named,
+    tcp_peer,
+    udp_peer,
+)
+
+DENIED, FRIEND = "127.0.0.9", "127.0.0.8"
+SITE = '[sites."*"]\nlog = { to = "access.log" }\n"/" = { respond = "hello" }\n'
+WALL = f'[firewall]\ndeny = ["{DENIED}"]\n'
+
+
+def said(url: str, client: str, *arguments: str) -> str:
+    """What curl gets from there; what is wrong, if nothing."""
+    done = curl("--interface", client, *arguments, url)
+    return done.stdout or f"{done.returncode}"
+
+
+def refusals(server: Server) -> float:
+    return metric(server, 'enfilade_rejects_total{reason="firewall_denied",source="client"}')
+
+
+RESET = ("7", "35", "56")
+"""curl's exit codes for a connection that is reset: before it looks, in the TLS handshake, and where an answer is read."""
+
+
+def is_reset(address: tuple[str, int]) -> bool:
+    """Whether a connection from DENIED is, before it has sent a byte."""
+    try:
+        with socket.create_connection(address, timeout=20, source_address=(DENIED, 0)) as sock:
+            sock.recv(1)
+            return False
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_whoever_is_denied_is_reset_and_all_others_are_served(start: Start, scheme: str) -> None:
+    server = start(
+        f'[server]\n{scheme} = "{HERE}:0"\nadmin = "{HERE}:0"\nworkers = 1\n{WALL}'
+        + (SITE.replace("log =", 'tls = "internal"\nlog =') if scheme == "https" else SITE)
+    )
+    url = server.url(scheme)
+    assert said(url, FRIEND, "-k") == "hello"
+    assert said(url, DENIED, "-k") in RESET
+    assert is_reset(server.address(scheme))
+    assert refusals(server) == 2
+    assert metric(server, 'enfilade_rejects_total{reason="tls_error",source="client"}') == 0
+    host, port = address_of_admin(server)
+    done = curl("--interface", DENIED, f"http://{host}:{port}/status")
+    assert json.loads(done.stdout)["workers"], "the admin listener is no part of it"
+
+
+def address_of_admin(server: Server) -> tuple[str, int]:
+    host, _, port = server.wait_for(r"admin on http://").rpartition("//")[2].rpartition(":")
+    return host, int(port)
+
+
+def test_a_file_is_taken_up_without_a_reload_and_a_broken_one_changes_nothing(start: Start) -> None:
+    server = start(
+        f'[server]\nhttp = "{HERE}:0"\nworkers = 2\n[firewall]\ndeny = ["file:lists/denied.txt"]\nallow = ["{FRIEND}"]\n{SITE}',
+        files={"lists/denied.txt": f"# nobody but a friend\n127.0.0.8/31 # {DENIED}, too\n"},
+    )
+    url = server.url()
+    assert said(url, FRIEND) == "hello"
+    assert said(url, DENIED) in RESET
+    denied = server.directory / "lists" / "denied.txt"
+
+    def write(text: str) -> None:
+        (denied.parent / "new").write_text(text)
+        (denied.parent / "new").rename(denied)
+
+    write("")
+    eventually(lambda: all(said(url, DENIED) == "hello" for _ in range(8)), "both workers let it in")
+    write(f"{HERE}\n{DENIED}/8\n")
+    server.wait_for(r"the firewall stays as it was: .*/lists/denied\.txt:2: ")
+    assert said(url, HERE) == "hello" == said(url, DENIED)
+    write(f"{DENIED}\n")
+    eventually(lambda: all(said(url, DENIED) in RESET for _ in range(8)), "both workers refuse it")
+
+
+def test_a_list_that_cannot_be_read_refuses_the_start_and_a_reload(start: Start) -> None:
+    broken = start(f'[server]\nhttp = "{HERE}:0"\n[firewall]\ndeny = ["file:none.txt"]\n{SITE}', wait=False)
+    broken.wait_for(r'enfilade\.toml:4:9: firewall\.deny\[0\]: ".*/none\.txt" does not exist')
+    assert broken.process.wait(20) == 1
+    server = start(f'[server]\nhttp = "{HERE}:0"\nworkers = 1\n{WALL}{SITE}')
+    (server.directory / "enfilade.toml").write_text(
+        f'[server]\nhttp = "{HERE}:0"\nworkers = 1\n[firewall]\ndeny = ["10.0.0.1/8"]\n{SITE}'
+    )
+    server.signal(signal.SIGHUP)
+    server.wait_for(r"firewall\.deny\[0\]")
+    assert said(server.url(), DENIED) in RESET and said(server.url(), FRIEND) == "hello"
+
+
+def test_it_holds_for_streams_over_tcp_and_udp(start: Start) -> None:
+    with tcp_peer(named(b"a")) as tcp, udp_peer(b"a") as udp:
+        server = start(
+            f'[server]\nadmin = "{HERE}:0"\nworkers = 1\n{WALL}[streams.db]\nlisten = "tcp://{HERE}:0"\nto = "tcp://{HERE}:{tcp}"\n'
+            f'[streams.dns]\nlisten = "udp://{HERE}:0"\nto = "udp://{HERE}:{udp}"\n',
+            wait=False,
+        )
+        with connect(server, "db") as sock:
+            assert line(sock) == b"a\n"
+        assert is_reset(address_of(server, "db"))
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as denied,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
+        ):
+            denied.bind((DENIED, 0))
+            denied.sendto(b"x", address_of(server, "dns"))
+            other.settimeout(20)
+            other.sendto(b"x", address_of(server, "dns"))
+            assert other.recv(100) == b"a:x"
+            eventually(lambda: refusals(server) == 2)
+            denied.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                denied.recv(100)
+
+
+def test_whoever_comes_by_a_unix_socket_is_called_unix(start: Start) -> None:
+    config = (
+        f'[server]\nhttp = ["{HERE}:0", "unix:web.sock"]\nworkers = 1\n'
+        f'[firewall]\nallow = ["127.0.0.0/8", "NAME"]\ndefault = "deny"\n{SITE}'
+    )
+    server = start(config.replace("NAME", "::1"))
+    path = str(server.directory / "web.sock")
+    assert said(server.url(), DENIED) == "hello"
+    assert curl("--unix-socket", path, "http://a/").stdout == ""
+    (server.directory / "enfilade.toml").write_text(config.replace("NAME", "unix"))
+    server.signal(signal.SIGHUP)
+    server.wait_for("reloaded")
+    eventually(lambda: curl("--unix-socket", path, "http://a/").stdout == "hello")
+
+
+def test_behind_haproxy_it_is_the_introduced_client_that_counts(start: Start, tmp_path: Path) -> None:
+    server = start(f'[server]\nhttp = "{HERE}:0"\nworkers = 1\nproxy_protocol = ["{HERE}"]\n{WALL}{SITE}')
+    with haproxy(tmp_path, server.address()[1], "send-proxy-v2") as port:
+        url = f"http://{HERE}:{port}/"
+        assert said(url, FRIEND) == "hello"
+        assert said(url, DENIED) in ("52", *RESET), "HAProxy passes the end on in its own way"
+
+
+def test_behind_a_trusted_proxy_the_client_of_the_request_counts(start: Start) -> None:
+    server = start(
+        f'[server]\nhttp = "{HERE}:0"\nadmin = "{HERE}:0"\nworkers = 1\ntrusted_proxies = ["{HERE}"]\n'
+        f'[firewall]\ndeny = ["203.0.113.0/24"]\n{SITE}'
+    )
+    url = server.url()
+    forwarded = ("-H", "X-Forwarded-For: 203.0.113.9", "-w", "%{http_code}")
+    assert said(url, HERE, *forwarded).endswith("403")
+    assert server.logged("access.log", lambda text: text.startswith("203.0.113.9 ") and " 403 " in text)
+    eventually(lambda: refusals(server) == 1)
+    assert said(url, FRIEND, *forwarded) == "hello200", "a stranger's word counts for nothing"
+    assert said(url, HERE, "-H", "X-Forwarded-For: 198.51.100.1", "-w", "%{http_code}") == "hello200"
+
+
+def test_explain_says_what_an_address_gets(start: Start) -> None:
+    files = {"enfilade.toml": f'[server]\nhttp = "{HERE}:0"\n{WALL}{SITE}'}
+    explain = start("", "explain", "GET", "http://a/", "--client", DENIED, files=files, wait=False)
+    explain.process.wait(20)
+    assert explain.wait_for("firewall").split() == ["firewall", "refused", "deny", "has", f"{DENIED}/32"]

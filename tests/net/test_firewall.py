@@ -1,0 +1,141 @@
+"""The gate in front of connections, between a fake socket and a fake server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.net.test_proxy_header import HEADER, Server, World
+
+from enfilade.http.addresses import Networks
+from enfilade.net.edge import serving
+from enfilade.net.firewall import Admitted
+
+RESET = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def admitted(*denied: str) -> Admitted:
+    return Admitted(lambda: Networks((), denied, rest=True), ())
+
+
+class Door(World):
+    """`senders` are those who introduce others."""
+
+    def __init__(self, firewall: Admitted | None, senders: str = "198.51.100.0/24") -> None:
+        super().__init__(senders)
+        make = serving(self, lambda: self.server, senders=Networks([senders]), admitted=firewall)  # type: ignore[arg-type]
+        self.front: Any = make()
+        self.socket.set_protocol(self.front)
+
+
+def test_whoever_is_denied_is_reset_and_counted_before_there_is_a_server() -> None:
+    door = Door(admitted("192.0.2.0/24"))
+    door.connect()
+    assert door.socket.aborted and door.socket.options == [RESET]
+    assert door.meter.reasons == ["firewall_denied"]
+    assert door.server.ends is None and not door.connections
+
+
+def test_all_others_are_served_as_without_it() -> None:
+    door = Door(admitted("203.0.113.0/24"))
+    door.connect()
+    door.socket.comes(b"GET /")
+    assert (door.server.got, door.meter.reasons, door.socket.protocol) == (b"GET /", [], door.server)
+
+
+@pytest.mark.parametrize(("denied", "served"), [("203.0.113.9", False), ("192.0.2.1", True)])
+def test_behind_the_proxy_protocol_the_introduced_client_counts(denied: str, served: bool) -> None:
+    door = Door(admitted(denied), "192.0.2.0/24")
+    door.connect()
+    assert not door.socket.closed, "the balancer itself is asked for its header"
+    door.socket.comes(HEADER + b"GET /")
+    assert door.server.got == (b"GET /" if served else b"")
+    assert door.socket.aborted is not served
+    assert door.meter.reasons == ([] if served else ["firewall_denied"])
+
+
+@pytest.mark.parametrize(("denied", "drained"), [("10.0.0.0/8", True), ("203.0.113.9", False)])
+def test_a_drain_finds_whoever_serves_behind_it(denied: str, drained: bool) -> None:
+    door = Door(admitted(denied), "192.0.2.0/24")
+    door.connect()
+    door.front.drain()
+    door.socket.comes(HEADER)
+    assert door.server.drained is drained
+
+
+def test_without_a_firewall_there_is_no_gate() -> None:
+    server = Server()
+    make: Callable[[], Any] = lambda: server  # noqa: E731
+    assert serving(None, make) is make  # type: ignore[arg-type,comparison-overlap]
+
+
+# -- lists that change
+
+
+class List:
+    """A file with one denied network a line, and what is made of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.writes = 0
+        self.reads = 0
+        self.write("192.0.2.1")
+        self.admitted = Admitted(self.read, [str(path)])
+
+    def write(self, text: str) -> None:
+        self.path.write_text(text)
+        self.writes += 1
+        os.utime(self.path, ns=(self.writes, self.writes))
+
+    def read(self) -> Networks:
+        self.reads += 1
+        return Networks((), self.path.read_text().split(), rest=True)
+
+    async def looks(self) -> None:
+        """Three, with what they set going."""
+        for now in range(3):
+            self.admitted.look(now)
+            if self.admitted._reading is not None:
+                await asyncio.wait([self.admitted._reading])
+                await asyncio.sleep(0)  # callbacks come in the order in which they were added
+
+
+def test_a_list_that_changes_is_taken_up(tmp_path: Path) -> None:
+    async def main() -> None:
+        made = List(tmp_path / "denied")
+        assert "192.0.2.1" not in made.admitted
+        await made.looks()
+        assert made.reads == 1, "it is not read for nothing"
+        made.write("192.0.2.2")
+        await made.looks()
+        assert "192.0.2.1" in made.admitted and "192.0.2.2" not in made.admitted
+        assert made.reads == 2
+
+    asyncio.run(main())
+
+
+def test_one_that_cannot_be_read_changes_nothing_and_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        made = List(tmp_path / "denied")
+        made.write("192.0.2.2 nonsense")
+        with caplog.at_level(logging.ERROR):
+            await made.looks()
+            await made.looks()
+        assert "192.0.2.1" not in made.admitted and "192.0.2.2" in made.admitted
+        assert [(r.levelname, r.message[:41]) for r in caplog.records] == [
+            ("ERROR", 'the firewall stays as it was: "nonsense" '),
+        ]
+        made.write("192.0.2.2")
+        await made.looks()
+        assert "192.0.2.2" not in made.admitted, "and it goes on when it is mended"
+
+    asyncio.run(main())
