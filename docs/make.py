@@ -16,6 +16,7 @@ from typing import Any
 from enfilade.cache.reasons import CACHE_REASONS, Kind
 from enfilade.config.jsonschema import json_schema
 from enfilade.http.reasons import REASONS, Source
+from enfilade.http.security_fields import ROWS as SECURITY_FIELDS
 from enfilade.wire.http1.states import READING_RULES, WRITING_RULES
 from enfilade.wire.http2.states import DRAIN_MOVES, FRAME_RULES, MOVES, VERDICTS, Drain, Frame, State, Step, Verdict
 from enfilade.wire.link import states as link_states
@@ -39,6 +40,10 @@ TITLES = {
     "Log": "log = {...}",
     "HeaderRules": "headers = {...}",
     "RateLimit": "limit = {...}",
+    "SecurityHeaders": "security_headers = {...}",
+    "Cors": "cors = {...}",
+    "Csrf": "csrf = {...}",
+    "BasicAuth": "basic_auth = {...}",
     "CacheRules": "cache = {...} of sites and routes",
     "Compression": "compress = {...}",
     "Proxy": "proxy = {...}",
@@ -329,12 +334,27 @@ def _cache_reasons() -> str:
     return "\n".join(rows) + "\n"
 
 
-_TABLES = {"reasons": _reasons, "limits": _limits, "upstream": _upstream, "cache": _cache_reasons}
+def _security_fields() -> str:
+    rows = ['| field | `true` | `"strict"` | |', "| --- | --- | --- | --- |"]
+    for row in SECURITY_FIELDS:
+        values = [f"`{value}`" if value else "" for value in (row.standard, row.strict)]
+        rows.append(f"| `{row.name}` | {' | '.join(values)} | {row.why} |")
+    return "\n".join(rows) + "\n"
+
+
+_TABLES = {
+    "reasons": _reasons,
+    "limits": _limits,
+    "upstream": _upstream,
+    "cache": _cache_reasons,
+    "security_fields": _security_fields,
+}
 
 
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "cache.md": lambda: _with_tables("cache.md"),
+    "filters.md": lambda: _with_tables("filters.md"),
     "proxy.md": lambda: _with_tables("proxy.md"),
     "security.md": lambda: _with_tables("security.md"),
     "states/http1.md": http1,

@@ -18,7 +18,7 @@ from enfilade.assemble.balance import check_of, make_upstream
 from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.engines import engine_limits
 from enfilade.assemble.plan import EdgePlan, admitted_of, listeners_of
-from enfilade.assemble.sites import Sites, engine_body_limit
+from enfilade.assemble.sites import Sites, engine_body_limit, user_files
 from enfilade.assemble.stores import disk_of, open_stores, share_cache
 from enfilade.assemble.trial import NoTimer
 from enfilade.assemble.upstreams import call_limits, equip, references
@@ -39,6 +39,7 @@ from enfilade.upstream.upstream import Upstream
 from enfilade.wire.http1.limits import Http1Limits
 from enfilade.wire.http2.limits import Http2Limits
 
+USERS = f"ada:$scrypt$ln=14,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA${'A' * 43}\n"
 ROOT = Path(__file__).parent.parent
 Look = Callable[[Config], object]
 
@@ -89,6 +90,20 @@ def body(config: Config) -> object:
 
 def field(name: bytes, target: str = "/x") -> Look:
     return lambda config: ask(config, "GET", target)[0].fields.get(name)
+
+
+def preflight(name: bytes) -> Look:
+    """A field `Access-Control-NAME` of the answer to a preflight request from https://a.b."""
+    asked = [(b"origin", b"https://a.b"), (b"access-control-request-method", b"PUT")]
+    return lambda config: ask(config, "OPTIONS", "/", fields=asked)[0].fields.get(b"access-control-" + name)
+
+
+def on_status(target: str) -> Look:
+    return lambda config: ask(config, "GET", target)[0].status
+
+
+def posted_from(origin: bytes) -> Look:
+    return lambda config: ask(config, "POST", "/", fields=[(b"origin", origin)])[0].status
 
 
 def coded(lines: str) -> str:
@@ -404,6 +419,37 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     "Site.routes": (site(""), lambda c: ask(c, "GET", "/")[0].body, b"x"),
     "Policies.log": (site("log = false"), hooks, 0),
     "Policies.headers": (site('headers = { X-A = "1" }'), field(b"x-a", "/"), b"1"),
+    "Policies.security_headers": (
+        site('security_headers = "strict"'), field(b"x-frame-options", "/"), b"DENY",
+    ),
+    "SecurityHeaders.preset": (
+        site('security_headers = { preset = "strict" }'), field(b"x-frame-options", "/"), b"DENY",
+    ),
+    "SecurityHeaders.set": (
+        site('security_headers = { set = { X-Frame-Options = "DENY" } }'), field(b"x-frame-options", "/"), b"DENY",
+    ),
+    "SecurityHeaders.leave_out": (
+        site('security_headers = { leave_out = ["X-Frame-Options"] }'), field(b"x-frame-options", "/"), None,
+    ),
+    "Policies.cors": (site('cors = { origins = ["*"] }'), field(b"access-control-allow-origin", "/"), b"*"),
+    "Cors.origins": (site('cors = { origins = ["https://a.b"] }'), field(b"vary", "/"), b"origin"),
+    "Cors.methods": (site('cors = { origins = ["*"], methods = ["PUT"] }'), preflight(b"allow-methods"), b"PUT"),
+    "Cors.headers": (site('cors = { origins = ["*"], headers = ["X-A"] }'), preflight(b"allow-headers"), b"X-A"),
+    "Cors.max_age": (site('cors = { origins = ["*"], max_age = "1m" }'), preflight(b"max-age"), b"60"),
+    "Cors.expose": (
+        site('cors = { origins = ["*"], expose = ["X-A"] }'), field(b"access-control-expose-headers", "/"), b"X-A",
+    ),
+    "Cors.credentials": (
+        site('cors = { origins = ["https://a.b"], credentials = true }'), preflight(b"allow-credentials"), b"true",
+    ),
+    "Policies.csrf": (site("csrf = true"), posted_from(b"https://evil.b"), 403),
+    "Csrf.origins": (site('csrf = { origins = ["https://a.b"] }'), posted_from(b"https://a.b"), 405),
+    "Policies.basic_auth": (site('basic_auth = { file = "HERE/users" }'), on_status("/"), 401),
+    "BasicAuth.file": (site('basic_auth = { file = "HERE/users" }'), lambda c: [Path(f).name for f in user_files(c)], ["users"]),
+    "BasicAuth.realm": (
+        site('basic_auth = { file = "HERE/users", realm = "r" }'), field(b"www-authenticate", "/"),
+        b'Basic realm="r", charset="UTF-8"',
+    ),
     "Policies.request_id": (
         site('request_id = "X-Id"'), lambda c: b"x-id" in ask(c, "GET", "/")[0].fields, True
     ),
@@ -580,7 +626,13 @@ def test_every_key_does_something(key: str, tmp_path: Path) -> None:
         assert name in {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)}
         assert key.partition(".")[2] in text
         return
-    for name, text in (("a.txt", "text"), ("a.txt.gz", "gz"), ("denied.txt", "192.0.2.0/24"), ("index.html", "index")):
+    for name, text in (
+        ("a.txt", "text"),
+        ("a.txt.gz", "gz"),
+        ("denied.txt", "192.0.2.0/24"),
+        ("index.html", "index"),
+        ("users", USERS),
+    ):
         (tmp_path / name).write_text(text)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)

@@ -11,16 +11,22 @@ from enfilade.config.schema import CacheRules, RateLimit
 from enfilade.exchange.exchange import Filter
 from enfilade.filters import ORDER, in_order
 from enfilade.filters.access_log import AccessLog
+from enfilade.filters.basic_auth import BasicAuth, Users
 from enfilade.filters.body_limit import BodyLimit
 from enfilade.filters.client_certificate import ClientCertificate
 from enfilade.filters.compress import Compress
+from enfilade.filters.cors import Cors
+from enfilade.filters.csrf import Csrf
 from enfilade.filters.decompress import Decompress
 from enfilade.filters.firewall import Firewall
 from enfilade.filters.headers import Headers
 from enfilade.filters.request_id import RequestId
+from enfilade.filters.security_headers import SecurityHeaders
 from enfilade.filters.timing import Timing
 from enfilade.http.addresses import Networks
 from enfilade.http.field_rules import FieldRules
+from enfilade.http.origins import Origins
+from enfilade.http.passwords import Password
 from enfilade.observe.log import LogSink
 
 DOCS = Path(__file__).parents[2] / "docs" / "filters.md"
@@ -33,8 +39,12 @@ def test_any_order_gives_the_one_order() -> None:
         AccessLog(LogSink("/dev/null")),
         Headers(FieldRules()),
         Firewall(Networks(())),
+        SecurityHeaders({}),
         ClientCertificate(),
         NoWorker().limit([RateLimit(rate="1/s")], ("", ""), ""),
+        Cors(None),
+        Csrf(Origins(())),
+        BasicAuth(Users({"a": Password(15, 8, 1, b"", b"")}), ""),
         Decompress(),
         BodyLimit(1),
         cache_filter(CacheRules(), nowhere(), NoMeter()),

@@ -13,13 +13,15 @@ from enfilade.assemble.caching import caching_routes
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.limiting import limited_routes, share_limits
-from enfilade.assemble.sites import route_names
+from enfilade.assemble.sites import route_names, user_files
 from enfilade.assemble.streams import prepare_streams, register_destinations, stream_listeners
 from enfilade.assemble.upstreams import register_upstreams
 from enfilade.assemble.worker import EdgeWorker, Prepared
 from enfilade.config.networks import admitted, list_files
 from enfilade.config.schema import Config
 from enfilade.config.units import address
+from enfilade.config.users import read_users
+from enfilade.filters.basic_auth import Users
 from enfilade.net.edge import run_edge
 from enfilade.net.firewall import Admitted
 from enfilade.observe.metrics import register_cache, register_connections, register_limit, register_route
@@ -73,6 +75,7 @@ class EdgePlan:
             share_limits(config, board, self.workers),
             {names: register_limit(board, *names) for names in limited_routes(config)},
             admitted_of(config),
+            {file: Users(read_users(file)) for file in user_files(config)},
         )
 
     def _share_cache(self, config: Config, board: Board) -> SharedCache | None:

@@ -13,15 +13,19 @@ from enfilade.assemble.limiting import limits_of
 from enfilade.cache.purge_request import METHOD as PURGE
 from enfilade.cache.purge_request import PurgeMethod
 from enfilade.config.schema import (
+    BasicAuth,
     CacheRules,
     Compression,
     Config,
+    Cors,
+    Csrf,
     Fixed,
     HeaderRules,
     Log,
     RateLimit,
     Redirect,
     Route,
+    SecurityHeaders,
     Site,
 )
 from enfilade.config.schema import Proxy as ProxyTable
@@ -34,13 +38,18 @@ from enfilade.exchange.key import parse_key
 from enfilade.exchange.response import Response
 from enfilade.filters import in_order
 from enfilade.filters.access_log import AccessLog
+from enfilade.filters.basic_auth import BasicAuth as BasicAuthFilter
+from enfilade.filters.basic_auth import Users
 from enfilade.filters.body_limit import BodyLimit
 from enfilade.filters.client_certificate import ClientCertificate
 from enfilade.filters.compress import Compress
+from enfilade.filters.cors import Cors as CorsFilter
+from enfilade.filters.csrf import Csrf as CsrfFilter
 from enfilade.filters.decompress import Decompress
 from enfilade.filters.firewall import Firewall
 from enfilade.filters.headers import Headers
 from enfilade.filters.request_id import RequestId
+from enfilade.filters.security_headers import SecurityHeaders as SecurityHeadersFilter
 from enfilade.filters.timing import Timing
 from enfilade.handlers.files import Files
 from enfilade.handlers.methods import answer_server_method, refuse_method
@@ -55,8 +64,10 @@ from enfilade.http.addresses import Addresses
 from enfilade.http.codings import TYPES
 from enfilade.http.field_rules import FieldRules
 from enfilade.http.memory import remember
+from enfilade.http.origins import Origins
 from enfilade.http.reasons import reason
 from enfilade.http.request import Request
+from enfilade.http.security_fields import PRESETS
 from enfilade.limits.filter import Limit
 from enfilade.observe.log import LogSink
 from enfilade.route.hosts import compile_hosts
@@ -85,6 +96,7 @@ class Parts(Protocol):
     def meter(self, site: str, pattern: str) -> Meter | None: ...
     def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache: ...
     def limit(self, limits: Sequence[RateLimit], owner: tuple[str, str], pattern: str) -> Limit: ...
+    def users(self, file: str) -> Users: ...
     def tls(self, site: str) -> object | None: ...
     @property
     def admitted(self) -> Addresses | None: ...
@@ -294,6 +306,32 @@ def _headers(value: object, route: Route | None, parts: Parts) -> Filter:
     return Headers(FieldRules(value.set, value.add, value.remove))
 
 
+def _security_headers(value: object, route: Route | None, parts: Parts) -> Filter:
+    table = (
+        value
+        if isinstance(value, SecurityHeaders)
+        else SecurityHeaders(preset="standard" if value is True else "strict")
+    )
+    left_out = {name.lower() for name in table.leave_out}
+    fields = {name: text for name, text in PRESETS[table.preset].items() if name not in left_out}
+    return SecurityHeadersFilter(fields | {name.lower(): text for name, text in table.set.items()})
+
+
+def _cors(value: object, route: Route | None, parts: Parts) -> Filter:
+    assert isinstance(value, Cors)
+    origins = None if value.origins == ["*"] else Origins(value.origins)
+    return CorsFilter(origins, value.methods, value.headers, value.expose, value.credentials, int(value.max_age))
+
+
+def _csrf(value: object, route: Route | None, parts: Parts) -> Filter:
+    return CsrfFilter(Origins(value.origins if isinstance(value, Csrf) else ()))
+
+
+def _basic_auth(value: object, route: Route | None, parts: Parts) -> Filter:
+    assert isinstance(value, BasicAuth)
+    return BasicAuthFilter(parts.users(value.file), value.realm)
+
+
 def _compress(value: object, route: Route | None, parts: Parts) -> Filter:
     said = value if isinstance(value, Compression) else Compression()
     return Compress(said.codings, said.minimum, TYPES if said.types is None else said.types)
@@ -317,6 +355,10 @@ POLICIES = (
     Policy("log", AccessLog, _access_log, True),
     Policy("timing", Timing, _timing),
     Policy("headers", Headers, _headers),
+    Policy("security_headers", SecurityHeadersFilter, _security_headers),
+    Policy("cors", CorsFilter, _cors),
+    Policy("csrf", CsrfFilter, _csrf),
+    Policy("basic_auth", BasicAuthFilter, _basic_auth),
     Policy("decompress", Decompress, _decompress),
     Policy("compress", Compress, _compress),
 )
@@ -354,6 +396,12 @@ def policies_of(site: Site, route: Route | None) -> Iterator[tuple[Policy, objec
         value, who = next((found for found in said if found[0] is not None), (None, ""))
         if value:
             yield policy, value, who
+
+
+def user_files(config: Config) -> set[str]:
+    """The files of users that some site or route names."""
+    tables = [table for site in config.sites.values() for table in (site, *site.routes.values())]
+    return {table.basic_auth.file for table in tables if isinstance(table.basic_auth, BasicAuth)}
 
 
 def _first_log(config: Config) -> object:

@@ -21,7 +21,9 @@ from enfilade.config.errors import Path, dotted
 from enfilade.config.report import Report
 from enfilade.config.schema import CacheRules, Config, PeerTls, Policies, RateLimit, Route, Site, Tls
 from enfilade.config.schema import Upstream as UpstreamTable
+from enfilade.config.users import read_users
 from enfilade.exchange.exchange import Handler
+from enfilade.filters.basic_auth import Users
 from enfilade.handlers.respond import Respond
 from enfilade.http.addresses import Addresses
 from enfilade.limits.filter import Limit
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 _ACTIONS = ("proxy", "redirect", "respond")
 _INNER = {
+    "basic_auth": "file",
     "check": "status",
     "sticky": "secret",
     "log": "format",
@@ -81,6 +84,9 @@ class NoWorker:
 
     def limit(self, limits: Sequence[RateLimit], owner: tuple[str, str], pattern: str) -> Limit:
         return Limit(compile_limits(limits, owner), no_table(), NoLimitMeter())
+
+    def users(self, file: str) -> Users:
+        return Users(read_users(file))
 
     def tls(self, site: str) -> None:
         return None

@@ -29,6 +29,7 @@ from enfilade.config.schema import CacheRules, Config, RateLimit
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Handler, Match, Meter, Route
+from enfilade.filters.basic_auth import Users
 from enfilade.handlers.admin import Admin
 from enfilade.handlers.app.running import RunningApp
 from enfilade.http.addresses import Networks
@@ -85,6 +86,7 @@ class Prepared(NamedTuple):
     limits: Shared | None
     limit_rows: dict[tuple[str, str], int]
     admitted: Admitted | None
+    users: dict[str, Users]
 
 
 class EdgeWorker:
@@ -256,6 +258,9 @@ class EdgeWorker:
         table = Table(prepared.limits.cells, prepared.workers, self._control.slot)
         meter = LimitMeter(self._column.cells, prepared.limit_rows[owner[0], pattern])
         return Limit(compile_limits(limits, owner), table, meter)
+
+    def users(self, file: str) -> Users:
+        return self._prepared.users[file]
 
     def tls(self, site: str) -> object | None:
         return self._prepared.certificates.of(site)

@@ -22,6 +22,8 @@ from enfilade.config.schema import (
     Check,
     Compression,
     Config,
+    Cors,
+    Csrf,
     Discover,
     Firewall,
     Fixed,
@@ -31,6 +33,7 @@ from enfilade.config.schema import (
     Proxy,
     RateLimit,
     Route,
+    SecurityHeaders,
     Server,
     Site,
     StreamLog,
@@ -42,6 +45,9 @@ from enfilade.config.stream_checks import check_stream, listens
 from enfilade.http.addresses import Networks
 from enfilade.http.codings import CODINGS, media_pattern
 from enfilade.http.field_texts import field_name, field_value
+from enfilade.http.grammar import is_token
+from enfilade.http.origins import origin_pattern
+from enfilade.http.security_fields import PRESETS
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import RouteError, compile_routes
 from enfilade.upstream.addresses import parse_address
@@ -245,6 +251,9 @@ def _check_route(route: Route, path: Path, config: Config, report: Report) -> No
     if isinstance(route.mount, str) and (not route.mount.startswith("/") or route.mount.endswith("/")):
         text = f'{dotted((*path, "mount"))}: "{route.mount}" is not a prefix'
         report((*path, "mount"), False, text, 'it starts with "/" and does not end with it, as in "/api"')
+    if route.cors and not str(path[-1]).startswith("/"):
+        text = f"{dotted((*path, 'cors'))}: browsers ask with OPTIONS first, which this pattern does not take"
+        report((*path, "cors"), True, text, "say it for the site, or for a pattern without a method")
     _check_policies(route, path, report)
 
 
@@ -373,6 +382,19 @@ def _check_policies(table: Policies, path: Path, report: Report) -> None:
         _check_new_file(table.log.to, (*path, "log", "to"), report)
     if table.headers is not None:
         _check_header_rules(table.headers, (*path, "headers"), report)
+    if isinstance(table.security_headers, SecurityHeaders):
+        _check_security_headers(table.security_headers, (*path, "security_headers"), report)
+    if table.cors is True:
+        text = f"{dotted((*path, 'cors'))} does not say whose scripts may read the answers"
+        report((*path, "cors"), False, text, 'write cors = { origins = ["https://app.example.com"] }')
+    if isinstance(table.cors, Cors):
+        _check_cors(table.cors, (*path, "cors"), report)
+    if table.basic_auth is True:
+        text = f"{dotted((*path, 'basic_auth'))} does not say who may come in"
+        report((*path, "basic_auth"), False, text, 'write basic_auth = { file = "users" }')
+        report.misread((*path, "basic_auth"))
+    if isinstance(table.csrf, Csrf):
+        _check_csrf(table.csrf, (*path, "csrf"), report)
     if isinstance(table.compress, Compression):
         _check_compression(table.compress, (*path, "compress"), report)
     for limit, where in limits_in(table, path):
@@ -404,12 +426,61 @@ def _check_compression(compression: Compression, path: Path, report: Report) -> 
         _check_text(media_pattern, text, (*path, "types", i), report)
 
 
+def _check_security_headers(table: SecurityHeaders, path: Path, report: Report) -> None:
+    _check_fields(table.set, (*path, "set"), report)
+    preset = PRESETS[table.preset]
+    for i, name in enumerate(table.leave_out):
+        if name.lower() not in preset:
+            text = f'{dotted((*path, "leave_out", i))}: the preset "{table.preset}" has no field "{name}"'
+            report((*path, "leave_out", i), False, text, did_you_mean(name.lower(), preset))
+
+
+def _check_cors(cors: Cors, path: Path, report: Report) -> None:
+    everybody = cors.origins == ["*"]
+    if not cors.origins and report.complete(path):
+        report(path, True, f"{dotted(path)} has no origins", 'write origins = ["https://app.example.com"]')
+    for i, text in enumerate(() if everybody else cors.origins):
+        if text == "*":
+            where = (*path, "origins", i)
+            report(where, False, f'{dotted(where)}: "*" is everybody, so it stands alone')
+        else:
+            _check_text(origin_pattern, text, (*path, "origins", i), report)
+    for key, parse in (("methods", _method), ("headers", field_name), ("expose", field_name)):
+        for i, text in enumerate(getattr(cors, key)):
+            where = (*path, key, i)
+            if text != "*":
+                _check_text(parse, text, where, report)
+            elif cors.credentials:
+                report(where, False, f'{dotted(where)}: with credentials, "*" is not any to browsers; name each')
+    if cors.credentials and (everybody or "null" in cors.origins):
+        where = (*path, "credentials")
+        who = '"*" is everybody' if everybody else 'anybody can be "null"'
+        report(where, False, f"{dotted(where)}: {who}, and would read what is for one user", "name the origins")
+
+
+def _check_csrf(csrf: Csrf, path: Path, report: Report) -> None:
+    for i, text in enumerate(csrf.origins):
+        where = (*path, "origins", i)
+        if text == "null":
+            report(where, False, f'{dotted(where)}: any page can be "null"', "csrf = false where that is meant")
+        else:
+            _check_text(origin_pattern, text, where, report)
+
+
+def _method(text: str) -> None:
+    if not (is_token(text.encode("utf-8", "replace")) and text == text.upper()):
+        raise ValueError(f'"{text}" is not a method; methods are written in capitals')
+
+
+def _check_fields(fields: Mapping[str, str], path: Path, report: Report) -> None:
+    for name, value in fields.items():
+        _check_text(field_name, name, (*path, name), report, at_key=True)
+        _check_text(field_value, value, (*path, name), report)
+
+
 def _check_header_rules(rules: HeaderRules, path: Path, report: Report) -> None:
-    for rule, fields in (("set", rules.set), ("add", rules.add)):
-        for name, value in fields.items():
-            where = (*path, rule, name)
-            _check_text(field_name, name, where, report, at_key=True)
-            _check_text(field_value, value, where, report)
+    _check_fields(rules.set, (*path, "set"), report)
+    _check_fields(rules.add, (*path, "add"), report)
     for i, name in enumerate(rules.remove):
         _check_text(field_name, name, (*path, "remove", i), report)
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from enfilade.http.fields import Fields
+from enfilade.http.negotiate import vary_by
 
 CODINGS: dict[str, str | None] = {"zstd": "zstandard", "br": "brotli", "gzip": None}
 """The codings that are spoken here, best first, each with the module that it needs beyond the standard library."""
@@ -64,7 +65,7 @@ def may_be_coded(fields: Fields) -> bool:
 
 def varied(fields: Fields) -> Fields:
     """`fields` of an answer that depends on Accept-Encoding (section 12.5.5)."""
-    vary = _vary(fields)
+    vary = vary_by(b"accept-encoding", fields.get(b"vary"))
     if vary == fields.get(b"vary"):
         return fields
     return fields.setting((b"vary", vary)) if b"vary" in fields else fields.adding((b"vary", vary))
@@ -73,19 +74,11 @@ def varied(fields: Fields) -> Fields:
 def coded(fields: Fields, coding: bytes) -> Fields:
     """`fields` of an answer as they are once its body is in `coding`, its length not known yet."""
     pairs = [pair for pair in fields.pairs if pair[0] not in _GONE]
-    pairs += [(b"content-encoding", coding), (b"vary", _vary(fields))]
+    pairs += [(b"content-encoding", coding), (b"vary", vary_by(b"accept-encoding", fields.get(b"vary")))]
     etag = fields.get(b"etag")
     if etag is not None:
         pairs.append((b"etag", coded_tag(etag, coding)))
     return Fields(pairs)
-
-
-def _vary(fields: Fields) -> bytes:
-    vary = fields.get(b"vary")
-    if vary is None:
-        return b"accept-encoding"
-    names = [name.strip(b" \t") for name in vary.lower().split(b",")]
-    return vary if b"*" in names or b"accept-encoding" in names else vary + b", accept-encoding"
 
 
 def coded_tag(etag: bytes, coding: bytes) -> bytes:

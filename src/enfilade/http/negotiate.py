@@ -9,6 +9,14 @@ MAX_PREFERENCES = 64
 """Members of an Accept or Accept-Encoding list that are looked at."""
 
 
+def vary_by(name: bytes, vary: bytes | None) -> bytes:
+    """The Vary field of an answer that depends on the request's field `name` (section 12.5.5); `vary`: what it is without."""
+    if vary is None:
+        return name
+    names = [known.strip(b" \t") for known in vary.lower().split(b",")]
+    return vary if b"*" in names or name in names else vary + b", " + name
+
+
 def parse_weights(value: bytes) -> list[tuple[bytes, int]]:
     """The members of a list with their weights (section 12.4.2) in thousandths, in order; names in lower case.
     Parameters but `q` stay out; a weight that is malformed counts as 0."""

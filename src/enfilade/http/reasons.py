@@ -100,6 +100,12 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("rate_limited", 429, _C, "info", "Too many requests came in too short a time."),
     ("websocket_refused", 403, _A, "debug", "The application refused the WebSocket."),
     ("bad_frame", 0, _C, "info", "A WebSocket frame is malformed."),
+    # -- pages of other origins (fetch.spec.whatwg.org)
+    ("origin_refused", 403, _C, "info", "Scripts of this origin may not read what is here."),
+    ("cross_origin", 403, _C, "info", "A page of another origin has sent this request."),
+    # -- passwords (RFC 7617)
+    ("password_wanted", 401, _C, "info", "A name and its password are asked for here."),
+    ("passwords_busy", 503, _S, "warning", "Too many passwords are being checked."),
     # -- applications
     ("application_raised", 500, _A, "error", "The application raised an exception."),
     ("application_silent", 500, _A, "error", "The application ended without an answer."),

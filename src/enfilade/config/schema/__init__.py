@@ -11,8 +11,11 @@ from enfilade.config.schema.firewall import Firewall
 from enfilade.config.schema.leaves import Table, Text
 from enfilade.config.schema.server import ClientCertificates, Limits, Server, ServerLog, Tls
 from enfilade.config.schema.sites import (
+    BasicAuth,
     Branch,
     Compression,
+    Cors,
+    Csrf,
     Fixed,
     HeaderRules,
     Log,
@@ -22,6 +25,7 @@ from enfilade.config.schema.sites import (
     RateLimit,
     Redirect,
     Route,
+    SecurityHeaders,
     Site,
 )
 from enfilade.config.schema.streams import Stream, StreamLog
@@ -41,6 +45,7 @@ from enfilade.config.schema.upstreams import (
 __all__ = [
     "App",
     "AppLimits",
+    "BasicAuth",
     "Branch",
     "Breaker",
     "Cache",
@@ -49,6 +54,8 @@ __all__ = [
     "ClientCertificates",
     "Compression",
     "Config",
+    "Cors",
+    "Csrf",
     "Discover",
     "DiskStore",
     "Dns",
@@ -67,6 +74,7 @@ __all__ = [
     "Redirect",
     "Redis",
     "Route",
+    "SecurityHeaders",
     "Server",
     "ServerLog",
     "Site",

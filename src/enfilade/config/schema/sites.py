@@ -86,12 +86,89 @@ class RateLimit(Table, frozen=True):
     shadow: Annotated[bool, Text("Refuse nothing; only count and log what would be refused.")] = False
 
 
+class SecurityHeaders(Table, frozen=True):
+    """Header fields that tell browsers to be careful, for answers that do not have them themselves. `true` is short for this
+    table as it is, `"strict"` for one with that preset."""
+
+    preset: Annotated[Literal["standard", "strict"], Text("Which fields, with which values: see docs/filters.md.")] = (
+        "standard"
+    )
+    set: Annotated[dict[str, str], Text("Fields with another value than the preset's, or that it does not have.")] = {}
+    leave_out: Annotated[list[str], Text("Fields of the preset that are not sent.")] = []
+
+
+class Cors(Table, frozen=True):
+    """Whose scripts may read the answers (cross-origin resource sharing). Preflight requests are answered by the server."""
+
+    origins: Annotated[
+        list[str],
+        Text(
+            'The origins, as browsers write them: `"https://app.example.com"`, `"https://*.example.com"` for all hosts below; '
+            '`"*"` alone for everybody. `"null"` stands for sandboxed frames and local files.'
+        ),
+    ] = []
+    methods: Annotated[tuple[str, ...], Text('The methods they may use; `"*"`: any.')] = ("GET", "HEAD", "POST")
+    headers: Annotated[
+        tuple[str, ...],
+        Text('Header fields their requests may have; `"*"`: any but Authorization, which is named or not sent.'),
+    ] = ("Content-Type",)
+    expose: Annotated[list[str], Text("Header fields of the answers that they may read beyond the usual ones.")] = []
+    credentials: Annotated[
+        bool, Text("Whether requests may carry cookies and be read nevertheless. Not for everybody.")
+    ] = False
+    max_age: Annotated[Duration, Text("For how long a browser need not ask again; most take at most two hours.")] = (
+        600.0
+    )
+
+
+class Csrf(Table, frozen=True):
+    """Requests that change something come from pages of this origin (cross-site request forgery). `true` is short for this
+    table as it is."""
+
+    origins: Annotated[
+        list[str],
+        Text('Other origins whose pages may send them, too: `"https://app.example.com"`, `"https://*.example.com"`.'),
+    ] = []
+
+
+class BasicAuth(Table, frozen=True):
+    """Who may come in: whoever has a name and a password (RFC 7617)."""
+
+    file: Annotated[
+        FilePath,
+        Text("Users, one a line as `enfilade password USER` prints it. Read at the start and at each reload."),
+    ]
+    realm: Annotated[str, Text("What browsers show when they ask for the password.")] = "restricted"
+
+
 class Policies(Table, frozen=True):
     """What a site says for all its routes, and a route for itself instead."""
 
     log: Annotated[bool | Log | None, Text("The access log: `true` (as without it), `false`, or a table.")] = None
     headers: Annotated[
         HeaderRules | None, Text("Header fields of answers. A route's rules replace those of its site.")
+    ] = None
+    security_headers: Annotated[
+        bool | Literal["strict"] | SecurityHeaders | None,
+        Text(
+            "Tell browsers to be careful, where the answer says nothing itself: `true`, without what could break a usual site; "
+            '`"strict"`; or a table.'
+        ),
+    ] = None
+    cors: Annotated[
+        bool | Cors | None,
+        Text("Whose scripts may read the answers: a table, or `false`. For a site, or a route that takes all methods."),
+    ] = None
+    csrf: Annotated[
+        bool | Csrf | None,
+        Text(
+            "Refuse requests that pages of other origins have browsers send, but for GET, HEAD, OPTIONS and TRACE: `true`, or a "
+            "table."
+        ),
+    ] = None
+    basic_auth: Annotated[
+        bool | BasicAuth | None,
+        Text("Let in only who has a password: a table, or `false`. Only over TLS is it a secret."),
     ] = None
     request_id: Annotated[
         bool | str | None,
