@@ -10,7 +10,8 @@ from tests.filters.kit import exchange
 from enfilade.exchange.chain import compile_chain
 from enfilade.exchange.exchange import Exchange
 from enfilade.exchange.response import Response
-from enfilade.filters.cors import MEMORY, Cors
+from enfilade.filters.cors import Cors
+from enfilade.filters.remade import MEMORY
 from enfilade.http.fields import Fields
 from enfilade.http.origins import Origins
 
@@ -100,7 +101,7 @@ def test_the_same_fields_for_the_same_origin_give_the_same_fields_and_the_memory
     for i in range(3 * MEMORY):
         origin = b"https://a%d.example" % i
         assert run(cors, exchange((b"origin", origin)), given).fields.get(ALLOW) == origin
-    assert len(cors._memory) <= MEMORY
+    assert len(cors._remade.memory) <= MEMORY
 
 
 def test_a_handler_that_waits_is_answered_alike() -> None:

@@ -6,7 +6,8 @@ import pytest
 from tests.filters.kit import exchange
 
 from enfilade.exchange.response import Response
-from enfilade.filters.headers import MEMORY, Headers
+from enfilade.filters.headers import Headers
+from enfilade.filters.remade import MEMORY
 from enfilade.http.field_rules import FieldRules
 from enfilade.http.fields import Fields
 
@@ -32,7 +33,7 @@ def test_the_memory_is_bounded() -> None:
     for i in range(3 * MEMORY):
         r = f.on_response(exchange(), Response(200, Fields([(b"n", b"%d" % i)])))
         assert r.fields.get(b"n") == b"%d" % i
-    assert len(f._memory) <= MEMORY
+    assert len(f._remade.memory) <= MEMORY
 
 
 def test_names_and_values_that_cannot_be_sent_are_refused() -> None:

@@ -87,8 +87,7 @@ def _route(config: Config, site: Site, method: str, path: str) -> list[Step]:
     why = f"the most specific of {len(site.routes)} patterns" if len(site.routes) > 1 else "the only pattern"
     if found.params:
         why += "; " + ", ".join(f"{name} = {value!r}" for name, value in found.params.items())
-    filters = sorted([*_filters(config, site, route), *_cache(site, route)], key=lambda step: ORDER.index(step.name))
-    return [Step("route", found.target, why), *filters, _handler(config, route, found.mount)]
+    return [Step("route", found.target, why), *_filters(config, site, route), _handler(config, route, found.mount)]
 
 
 def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
@@ -100,7 +99,10 @@ def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
     parts.admitted = None if config.firewall.is_open else admitted(config.firewall)
     compiled = filters_of(config, site, route, parts)
     steps = [Step("filter", type(found).__name__, why[type(found)]) for found in compiled]
-    return sorted([*steps, *_limit(site, route)], key=lambda step: ORDER.index(step.name))
+    steps += _limit(site, route)
+    if route is not None:
+        steps += _cache(site, route)
+    return sorted(steps, key=lambda step: ORDER.index(step.name))
 
 
 def _limit(site: Site, route: Route | None) -> list[Step]:

@@ -20,7 +20,7 @@ from enfilade.http.fields import Fields
 
 Buffer = bytes | memoryview
 
-MAGIC = b"Enf1"
+MAGIC = b"Enf2"
 """Another form gets another number; then what was stored in this one counts as not there."""
 _PREFIX = struct.Struct("<4sIIIQI")
 PREFIX_SIZE = _PREFIX.size

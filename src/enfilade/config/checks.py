@@ -119,22 +119,6 @@ def _check_server(config: Config, report: Report) -> None:
     for key in ("proxy_protocol", "trusted_proxies"):
         for i, text in enumerate(getattr(server, key)):
             _check_text(lambda text: Networks([text]), text, ("server", key, i), report)
-    for name, site in config.sites.items():
-        path = ("sites", name, "http")
-        if site.http == "redirect" and not site.over_tls:
-            report(
-                path,
-                False,
-                f"{dotted(path)}: this site is not served over TLS",
-                'give it tls = {...} or tls = "internal"',
-            )
-        if site.http == "serve" and site.verifies:
-            report(
-                path,
-                False,
-                f"{dotted(path)}: over plain HTTP nobody shows the certificate that tls.clients asks for",
-                "",
-            )
     with_tls = [name for name, site in config.sites.items() if site.over_tls]
     if server.https and config.sites and not with_tls and _know_sites(config, report):
         report(
@@ -195,6 +179,12 @@ def _check_site(site: Site, path: Path, config: Config, report: Report) -> None:
     if isinstance(site.tls, Tls):
         _check_pem(site.tls.certificate, "CERTIFICATE", (*path, "tls", "certificate"), report)
         _check_pem(site.tls.key, "PRIVATE KEY", (*path, "tls", "key"), report)
+    if site.http == "redirect" and not site.over_tls:
+        text = f"{dotted((*path, 'http'))}: this site is not served over TLS"
+        report((*path, "http"), False, text, 'give it tls = {...} or tls = "internal"')
+    if site.http == "serve" and site.verifies:
+        text = f"{dotted((*path, 'http'))}: over plain HTTP nobody shows the certificate that tls.clients asks for"
+        report((*path, "http"), False, text, "")
     _check_policies(site, path, report)
     if not site.routes and report.complete(path):
         report(path, True, f"{dotted(path)} has no routes", 'write one as "/*" = { files = "DIRECTORY" }')

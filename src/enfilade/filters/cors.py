@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter
 from enfilade.exchange.response import Response
+from enfilade.filters.remade import Remade
 from enfilade.http.fields import Fields, Pair
-from enfilade.http.memory import remember
 from enfilade.http.negotiate import vary_by
 from enfilade.http.origins import Origins
 from enfilade.http.reasons import reason
 
-MEMORY = 1024
-"""How many handlers' Fields are remembered, each for one origin, with what became of them."""
 _REFUSED = reason("origin_refused")
 _OWN = (b"access-control-allow-origin", b"access-control-allow-credentials", b"access-control-expose-headers")
 
@@ -43,8 +41,7 @@ class Cors(Filter):
         # What stands in every answer is added to this one as well, on its way out.
         pairs = [*_listed(b"access-control-allow-methods", methods), *_listed(b"access-control-allow-headers", headers)]
         self._preflight = Response(204, Fields([*pairs, (b"access-control-max-age", b"%d" % max_age)]))
-        # By identity, as an equal Fields costs its length to find; the first of the two keeps its id from being used again.
-        self._memory: dict[tuple[int, bytes | None], tuple[Fields, Fields]] = {}
+        self._remade: Remade[bytes | None] = Remade(self._apply)
 
     def on_request(self, x: Exchange) -> Response | None:
         if x.request.method != "OPTIONS":
@@ -55,9 +52,7 @@ class Cors(Filter):
         return self._preflight if self._reader(x) is not None else error_response(_REFUSED, x)
 
     def on_response(self, x: Exchange, r: Response) -> Response:
-        reader = self._reader(x)
-        known = self._memory.get((id(r.fields), reader))
-        return r.with_fields(self._apply(r.fields, reader) if known is None else known[1])
+        return r.with_fields(self._remade(r.fields, self._reader(x)))
 
     def _reader(self, x: Exchange) -> bytes | None:
         """Who may read the answer: `*`, or the origin that asks; None: nobody of another origin."""
@@ -72,7 +67,6 @@ class Cors(Filter):
             made = made.adding((_OWN[0], reader), *self._said)
         if self._origins is not None:
             made = made.setting((b"vary", vary_by(b"origin", made.get(b"vary"))))
-        remember(self._memory, (id(fields), reader), (fields, made), MEMORY)
         return made
 
 

@@ -213,7 +213,7 @@ class Connection(asyncio.Protocol):
             delivered = self.written - backlog
             if delivered - self._delivered < max(1, limits.min_rate * waited):
                 # The kernel too lets go of what it would keep for this client for minutes.
-                self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                close_by_reset(self.transport)
                 self.abort(self.slow_reader)
             self._delivered, self._delivered_at = delivered, now
 
@@ -254,18 +254,31 @@ class Connection(asyncio.Protocol):
         return f"<{type(self).__name__} {self.ends.client} {len(self.open)} open>"
 
 
-def ends_of(transport: asyncio.Transport, unix_path: str | None) -> Ends:
-    """Who is at the two ends of `transport`; `unix_path` is where we listen if that is a Unix socket."""
-    tls = transport.get_extra_info("ssl_object")
-    client: tuple[str, int | None]
-    server: tuple[str, int | None]
+def close_by_reset(transport: asyncio.Transport) -> None:
+    """From now on, the end of `transport` is a reset, and the kernel keeps nothing for the peer."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+
+def client_of(transport: asyncio.Transport, unix_path: str | None) -> tuple[str, int | None]:
+    """Who is at the other end of `transport`; `unix_path` is where we listen if that is a Unix socket."""
     introduced = transport.get_extra_info("introduced")  # by a header of the PROXY protocol
     if introduced is not None:
-        client, server = introduced
+        client: tuple[str, int | None] = introduced[0]
+        return client
+    return ("", None) if unix_path is not None else _address(transport.get_extra_info("peername"))
+
+
+def ends_of(transport: asyncio.Transport, unix_path: str | None) -> Ends:
+    """Who is at the two ends of `transport`; see `client_of`."""
+    tls = transport.get_extra_info("ssl_object")
+    client = client_of(transport, unix_path)
+    server: tuple[str, int | None]
+    introduced = transport.get_extra_info("introduced")
+    if introduced is not None:
+        server = introduced[1]
     elif unix_path is not None:
-        client, server = ("", None), (unix_path, None)
+        server = unix_path, None
     else:
-        client = _address(transport.get_extra_info("peername"))
         server = _address(transport.get_extra_info("sockname"))
     if tls is None:
         return Ends(client, server)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable, Sequence
 from typing import cast
 
 from enfilade.http.addresses import Networks
 from enfilade.http.reasons import reason
-from enfilade.net.connection import RESET, ends_of
+from enfilade.net.connection import client_of, close_by_reset
 from enfilade.net.context import ConnectionContext, Served
 from enfilade.net.watched import WatchedFiles
 
@@ -61,13 +60,13 @@ class Gate(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)
-        if ends_of(transport, self._context.unix_path).client_ip in self._admitted:
+        if client_of(transport, self._context.unix_path)[0] in self._admitted:
             served = self._make()
             transport.set_protocol(cast(asyncio.Protocol, served))
             served.connection_made(transport)
         else:
             self._context.meter.rejected(FIREWALL_DENIED)
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            close_by_reset(transport)
             transport.abort()
 
     def drain(self) -> None:

@@ -69,9 +69,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._incoming.write(data)
-        app = self._app or self._shake_hands(data)
+        app = self._app
         if app is None:
-            return
+            self._heard += data
+            app = self._shake_hands()
+            if app is None:
+                return
         records: list[bytes] = []
         ended = False
         try:
@@ -91,8 +94,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if ended:
             self.eof_received()
 
-    def _shake_hands(self, data: bytes) -> Served | None:
-        self._heard += data
+    def _shake_hands(self) -> Served | None:
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -115,12 +117,11 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def _begin_again(self, context: ssl.SSLContext) -> Served | None:
         """See `tls.listener_context`. Nothing was sent yet."""
-        heard, name = bytes(self._heard), self._tls.sni  # type: ignore[attr-defined]
-        self._heard.clear()
+        name = self._tls.sni  # type: ignore[attr-defined]
         self._begin(context)
         self._tls.sni = name  # type: ignore[attr-defined]
-        self._incoming.write(heard)
-        return self._shake_hands(heard)
+        self._incoming.write(self._heard)
+        return self._shake_hands()
 
     def _fail(self) -> None:
         """What came is no TLS that we speak: an alert, if OpenSSL has one to say, and the end."""
