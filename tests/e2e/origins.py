@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
+import httpx
 from tests.e2e.apps.origin import PIECE, piece
 from tests.e2e.conftest import PATIENCE, Server
 from tests.e2e.peers import Process, free_port
@@ -19,6 +21,19 @@ _names = map("name{}".format, itertools.count())
 def a_name() -> str:
     """Nobody has asked for it."""
     return next(_names)
+
+
+def said(response: httpx.Response) -> str:
+    return response.headers["cache-status"]
+
+
+@contextmanager
+def speaking(server: Server, version: str) -> Iterator[httpx.Client]:
+    """A client of `server` over `http1`, or over TLS and `http2`."""
+    http2 = version == "http2"
+    url = server.url("https" if http2 else "http")
+    with httpx.Client(base_url=url, http2=http2, verify=False, timeout=PATIENCE) as made:
+        yield made
 
 
 class Origin(Process):

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import eventually
-from tests.e2e.origins import APPS, Origin, ask, pattern
+from tests.e2e.origins import APPS, Origin, ask, pattern, said, speaking
 from tests.e2e.processes import command, metrics
 
 pytest_plugins = ["tests.e2e.origin_fixtures"]
@@ -57,14 +57,8 @@ def server(start_once: Start, origin: Origin) -> Server:
 
 @pytest.fixture(params=["http1", "http2"])
 def client(server: Server, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
-    http2 = request.param == "http2"
-    url = server.url("https" if http2 else "http")
-    with httpx.Client(base_url=url, http2=http2, verify=False, timeout=PATIENCE) as made:
+    with speaking(server, request.param) as made:
         yield made
-
-
-def said(response: httpx.Response) -> str:
-    return response.headers["cache-status"]
 
 
 # -- used again

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import connected, eventually
-from tests.e2e.origins import APPS, Origin, ask, pattern
+from tests.e2e.origins import APPS, Origin, ask, pattern, said, speaking
 from tests.e2e.processes import metrics
 
 from enfilade.cache import claims
@@ -53,14 +53,8 @@ def alone(start_once: Start, origin: Origin) -> Server:
 
 @pytest.fixture(params=["http1", "http2"])
 def client(alone: Server, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
-    http2 = request.param == "http2"
-    url = alone.url("https" if http2 else "http")
-    with httpx.Client(base_url=url, http2=http2, verify=False, timeout=PATIENCE) as made:
+    with speaking(alone, request.param) as made:
         yield made
-
-
-def said(response: httpx.Response) -> str:
-    return response.headers["cache-status"]
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from enfilade.assemble.upstreams import register_upstreams
 from enfilade.assemble.worker import EdgeWorker, Prepared
 from enfilade.config.networks import admitted, list_files
 from enfilade.config.schema import Config
-from enfilade.config.units import address
+from enfilade.config.units import address, texts
 from enfilade.config.users import read_users
 from enfilade.filters.basic_auth import Users
 from enfilade.net.edge import run_edge
@@ -100,7 +100,7 @@ def listeners_of(config: Config) -> Iterator[ListenSpec]:
     """What to listen on."""
     server = config.server
     for name, addresses in (("http", server.http), ("https", server.https)):
-        for text in [addresses] if isinstance(addresses, str) else addresses:
+        for text in texts(addresses):
             yield ListenSpec(name, *address(text))
     for name, stream in config.streams.items():
         yield from (spec for spec, _ in stream_listeners(name, stream))

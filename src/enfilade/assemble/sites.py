@@ -29,7 +29,7 @@ from enfilade.config.schema import (
     Site,
 )
 from enfilade.config.schema import Proxy as ProxyTable
-from enfilade.config.units import address
+from enfilade.config.units import address, texts
 from enfilade.exchange.chain import compile_chain, done_hooks
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter, Handler, Match, Meter
@@ -195,8 +195,7 @@ class Sites:
 
 def secure_address(config: Config) -> str:
     """Where plain HTTP is redirected to: the first address that serves TLS."""
-    said = config.server.https
-    found = [address(text) for text in ([said] if isinstance(said, str) else said)]
+    found = [address(text) for text in texts(config.server.https)]
     ports = [a.port for a in found if a.kind == "tcp"]
     port = f":{ports[0]}" if ports and ports[0] not in (0, 443) else ""
     return f"https://{{host}}{port}{{path}}?{{query}}"

@@ -102,7 +102,7 @@ def _destination(config: Config, where: str, stream: Stream, to: str | list[str]
         name, called, table = (to if as_it_is else where), to, config.upstreams[to]
     else:
         name = called = where
-        table = Upstream(peers=list(_texts(to)), balance=DEFAULTS[udp].balance, tls=stream.peer_tls)
+        table = Upstream(peers=list(units.texts(to)), balance=DEFAULTS[udp].balance, tls=stream.peer_tls)
     return Destination(name, msgspec.structs.replace(table, **own), Sources(called, "udp" if udp else "tcp"))
 
 
@@ -113,12 +113,12 @@ def _only_for(config: Config, name: str, udp: bool) -> bool:
 
 
 def _is_udp(stream: Stream) -> bool:
-    return any(units.stream_address(text).protocol == "udp" for text in _texts(stream.listen))
+    return any(units.stream_address(text).protocol == "udp" for text in units.texts(stream.listen))
 
 
 def stream_listeners(name: str, stream: Stream) -> Iterator[tuple[ListenSpec, units.StreamAddress]]:
     """What `stream` listens on, and what is spoken there."""
-    for text in _texts(stream.listen):
+    for text in units.texts(stream.listen):
         found = units.stream_address(text)
         yield ListenSpec(f"streams.{name}", found.kind, found.address.host, found.address.port), found
 
@@ -128,10 +128,6 @@ def _server_tls(tls: Tls | str | None) -> ssl.SSLContext | None:
     if tls is None:
         return None
     return read_context(tls, ()) if isinstance(tls, Tls) else context_for(internal(), ())
-
-
-def _texts(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
 
 
 class Streams:

@@ -11,6 +11,7 @@ from enfilade.assemble.trial import try_out
 from enfilade.cli.common import config_file, config_option, fail
 from enfilade.config import Config, ConfigError, Route, Stream, load
 from enfilade.config.checks import ACTIONS
+from enfilade.config.units import texts
 
 
 @click.command()
@@ -38,7 +39,7 @@ def check(file: str | None, as_json: bool) -> None:
 def summary(config: Config) -> str:
     """What `config` serves, and where, a route a line."""
     lines = [
-        f"  {key} {', '.join([value] if isinstance(value, str) else value)}"
+        f"  {key} {', '.join(texts(value))}"
         for key, value in (("http", config.server.http), ("https", config.server.https), ("admin", config.server.admin))
         if value
     ]
@@ -51,7 +52,7 @@ def summary(config: Config) -> str:
 
 def describe_stream(stream: Stream) -> str:
     """Where `stream` listens, and where it goes."""
-    listen, to = ([value] if isinstance(value, str) else value for value in (stream.listen, stream.to))
+    listen, to = (texts(value) for value in (stream.listen, stream.to))
     return f"{', '.join(listen)} to {', '.join(to) if to else 'the server that TLS clients ask for'}"
 
 

@@ -34,6 +34,11 @@ def size(text: str) -> int:
     return int(number) * _BYTES[unit]
 
 
+def texts(value: str | list[str]) -> list[str]:
+    """What stands alone or in a list."""
+    return [value] if isinstance(value, str) else value
+
+
 def rate(text: str) -> tuple[int, int]:
     """How many in how many seconds: "10/s", "100/m", "1000/h", "5000/d"."""
     if not re.fullmatch(RATE, text):
