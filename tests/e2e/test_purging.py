@@ -15,14 +15,15 @@ from tests.e2e.processes import command, metrics, status, until, write
 
 ASGI = """
 import itertools
+import os
 from enfilade.app import purge, tag
-count = itertools.count(1)
+count = map(f"{os.getpid()}{{:06}}".format, itertools.count(1))  # two workers count each by itself
 
 async def app(scope, receive, send):
     if scope["type"] != "http":
         raise NotImplementedError
     await receive()
-    path, body = scope["path"], b"%d" % next(count)
+    path, body = scope["path"], next(count).encode()
     if scope["method"] == "POST":
         purge(scope["query_string"].decode(), soft=path == "/soft")
     else:
@@ -33,8 +34,9 @@ async def app(scope, receive, send):
 """
 WSGI = """
 import itertools
+import os
 from enfilade.app import purge, tag
-count = itertools.count(1)
+count = map(f"{os.getpid()}{{:06}}".format, itertools.count(1))  # two workers count each by itself
 
 def app(environ, start_response):
     if environ["REQUEST_METHOD"] == "POST":
@@ -42,7 +44,7 @@ def app(environ, start_response):
     else:
         tag("every", environ["PATH_INFO"].strip("/").replace("/", "."))
     start_response("200 OK", [("cache-control", "max-age=3600")])
-    return [b"%d" % next(count)]
+    return [next(count).encode()]
 """
 CONFIG = """
 [server]
