@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
+import threading
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,3 +111,17 @@ def ask(config: Config, method: str, target: str, **options: Any) -> tuple[Respo
 
 async def _await(answer: Awaitable[Response]) -> Response:
     return await answer
+
+
+def presented(context: ssl.SSLContext, name: str | None) -> list[str]:
+    """The names of the certificate that a client which asks for `name` gets."""
+    ours, theirs = socket.socketpair()
+    thread = threading.Thread(target=lambda: context.wrap_socket(theirs, server_side=True).close())
+    thread.start()
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    with client.wrap_socket(ours, server_hostname=name) as sock:
+        der = sock.getpeercert(binary_form=True)
+    thread.join()
+    assert der is not None
+    return names_in(ssl.DER_cert_to_PEM_cert(der).encode())

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
-import threading
 from pathlib import Path
 
-from tests.assemble.kit import config_of, names_in, write_pem
+from tests.assemble.kit import config_of, presented, write_pem
 
 from enfilade.assemble.certificates import Certificates
 
@@ -30,29 +28,15 @@ tls = "off"
 """
 
 
-def presented(context: ssl.SSLContext, name: str | None) -> list[str]:
-    """The names of the certificate that a client which asks for `name` gets."""
-    ours, theirs = socket.socketpair()
-    thread = threading.Thread(target=lambda: context.wrap_socket(theirs, server_side=True).close())
-    thread.start()
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
-    with client.wrap_socket(ours, server_hostname=name) as sock:
-        der = sock.getpeercert(binary_form=True)
-    thread.join()
-    assert der is not None
-    return names_in(ssl.DER_cert_to_PEM_cert(der).encode())
-
-
 def test_the_name_chooses_the_certificate(tmp_path: Path) -> None:
     write_pem(tmp_path, "a", "a.example", "*.a.example")
     made = Certificates(config_of(TEXT, tmp_path))
     assert made.of("a.example") is made.of("*.a.example") is not None, "one certificate, one context"
     assert made.of("plain.example") is None
     assert made.listener is not None
-    assert presented(made.listener, "x.a.example") == ["a.example", "*.a.example"]
-    assert "b.example" in presented(made.listener, "b.example")
-    assert presented(made.listener, None) == ["a.example", "*.a.example"], (
+    assert presented(made.listener.now(), "x.a.example") == ["a.example", "*.a.example"]
+    assert "b.example" in presented(made.listener.now(), "b.example")
+    assert presented(made.listener.now(), None) == ["a.example", "*.a.example"], (
         "the first one's, as there is no default site"
     )
 

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 import pytest
-from tests.assemble.kit import FakeParts, ask, config_of, write_pem
+from tests.assemble.kit import FakeParts, ask, config_of, presented, write_pem
 
 from enfilade.assemble.balance import check_of, make_upstream
 from enfilade.assemble.certificates import peer_context
@@ -649,4 +649,4 @@ def test_a_certificate_from_files_is_the_sites(tmp_path: Path) -> None:
     write_pem(tmp_path, "a", "a.example")
     text = '[server]\nhttps = ":1"\n' + site('tls = { certificate = "a.pem", key = "a.key" }')
     prepared: Any = plan(config_of(text, tmp_path))._prepared
-    assert prepared.certificates.of("*") is prepared.certificates.listener
+    assert presented(prepared.certificates.listener.now(), "x.example") == ["a.example"]

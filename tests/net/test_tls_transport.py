@@ -70,7 +70,7 @@ class World:
         self.meter = Meter()
         self.reasons = self.meter.reasons
         self.app, self.socket = App(), Socket()
-        self.tls = TlsTransport(self, ours, lambda: self.app)  # type: ignore[arg-type]
+        self.tls = TlsTransport(self, lambda: ours, lambda: self.app)  # type: ignore[arg-type]
         self.tls.connection_made(self.socket)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -257,16 +257,16 @@ def test_without_a_time_out_it_may_last() -> None:
 def test_one_too_many_gets_no_handshake() -> None:
     world = World()
     world.full, socket = True, Socket()
-    TlsTransport(world, CONTEXT, lambda: world.app).connection_made(socket)  # type: ignore[arg-type]
+    TlsTransport(world, lambda: CONTEXT, lambda: world.app).connection_made(socket)  # type: ignore[arg-type]
     assert socket.aborted and not socket.pieces and world.connections == {world.tls}
     assert world.reasons == ["connection_limit"]
 
 
 @pytest.mark.parametrize("cut", [0, 1, 7])
-@pytest.mark.parametrize("asking", ["the site", "the listener"])
+@pytest.mark.parametrize("asking", ["the site", "the default site"])
 def test_where_clients_are_asked_the_handshake_is_begun_with_the_sites_own_context(cut: int, asking: str) -> None:
     clients = Clients(CERTIFICATE.chain, b"", required=False)
-    other = context_for(CERTIFICATE, clients=clients if asking == "the listener" else None)
+    other = context_for(CERTIFICATE, clients=clients if asking == "the default site" else None)
     site = context_for(CERTIFICATE, clients=clients if asking == "the site" else None)
     world = World(ours=listener_context(other, {"localhost": site}.get)).shake_hands(cut)
     world.says(b"GET /", cut=cut)

@@ -15,6 +15,7 @@ from enfilade.assemble.balance import make_kind
 from enfilade.config.schema import Upstream
 from enfilade.http.addresses import Addresses
 from enfilade.net.edge import EdgeLoop, serving
+from enfilade.net.tls import ListenerContexts
 from enfilade.route.hosts import compile_hosts
 from enfilade.stream.log import Record
 from enfilade.stream.relay import Relay
@@ -102,7 +103,8 @@ class World:
         return peer
 
     async def listen(self, tls: ssl.SSLContext | None = None) -> None:
-        server = await self.loop.create_server(serving(self.service, partial(Relay, self.service), tls=tls), HERE, 0)
+        make = serving(self.service, partial(Relay, self.service), tls=tls and ListenerContexts(tls))
+        server = await self.loop.create_server(make, HERE, 0)
         opened.append(server.close)
         self.address = server.sockets[0].getsockname()[:2]
 

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 from enfilade.config.schema import Config, PeerTls, Tls
 from enfilade.net.dialer import client_tls
-from enfilade.net.tls import ALPN, Certificate, Clients, context_for, listener_context
+from enfilade.net.tls import ALPN, Certificate, Clients, ListenerContexts, context_for
 from enfilade.route.hosts import compile_hosts
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Certificates:
-    """`of(site)`: its context, None if it is not served over TLS; sites with the same table share one. `listener`: the
-    context for listeners, which chooses by SNI. Raises OSError or ssl.SSLError for certificates that cannot be used."""
+    """`of(site)`: its context, None if it is not served over TLS; sites with the same table share one. `listener`: with
+    which contexts handshakes begin; they choose by SNI. Raises OSError or ssl.SSLError for certificates that cannot be used."""
 
     def __init__(self, config: Config) -> None:
         self._shared: dict[object, ssl.SSLContext] = {}
@@ -32,10 +32,10 @@ class Certificates:
             self._shared[tls] = context
         return context
 
-    def _listener(self) -> ssl.SSLContext:
+    def _listener(self) -> ListenerContexts:
         # Who names no site in the handshake gets the default site's certificate, or the first one's.
         default = self._by_site.get("*") or next(iter(self._by_site.values()))
-        return listener_context(default, compile_hosts(self._by_site).find)
+        return ListenerContexts(default, compile_hosts(self._by_site).find)
 
 
 def read_context(tls: Tls, alpn: Sequence[str] = ALPN) -> ssl.SSLContext:

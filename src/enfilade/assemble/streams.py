@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import NamedTuple
@@ -18,7 +17,7 @@ from enfilade.config.schema import Config, Stream, Tls, Upstream
 from enfilade.http.addresses import Networks
 from enfilade.net.edge import Edge, serving
 from enfilade.net.firewall import Admitted
-from enfilade.net.tls import context_for
+from enfilade.net.tls import ListenerContexts, context_for
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import ConnectionMeter, StreamMeter, StreamRows, register_stream
 from enfilade.process.board import Board, Column
@@ -62,7 +61,7 @@ class PreparedStream(NamedTuple):
     name: str
     stream: Stream
     listen: Mapping[ListenSpec, units.StreamAddress]
-    tls: ssl.SSLContext | None
+    tls: ListenerContexts | None
     rows: StreamRows
     destinations: Mapping[str, Destination]
 
@@ -123,11 +122,11 @@ def stream_listeners(name: str, stream: Stream) -> Iterator[tuple[ListenSpec, un
         yield ListenSpec(f"streams.{name}", found.kind, found.address.host, found.address.port), found
 
 
-def _server_tls(tls: Tls | str | None) -> ssl.SSLContext | None:
+def _server_tls(tls: Tls | str | None) -> ListenerContexts | None:
     """Without ALPN: what is spoken inside is no affair of ours."""
     if tls is None:
         return None
-    return read_context(tls, ()) if isinstance(tls, Tls) else context_for(internal(), ())
+    return ListenerContexts(read_context(tls, ()) if isinstance(tls, Tls) else context_for(internal(), ()))
 
 
 class Streams:

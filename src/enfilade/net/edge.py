@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -18,6 +17,7 @@ from enfilade.http.reasons import reason
 from enfilade.net.context import ConnectionContext, Served, Tracked
 from enfilade.net.firewall import Admitted, Gate
 from enfilade.net.proxy_header import ProxyHeader
+from enfilade.net.tls import ListenerContexts
 from enfilade.net.tls_transport import TlsTransport
 from enfilade.wire.codec import DateStamp
 
@@ -145,14 +145,14 @@ def serving(
     service: ConnectionContext,
     make: Callable[[], Served],
     *,
-    tls: ssl.SSLContext | None = None,
+    tls: ListenerContexts | None = None,
     senders: Networks | None = None,
     admitted: Admitted | None = None,
 ) -> Callable[[], asyncio.Protocol]:
     """Makes what stands in front of what `make` makes: TLS, the firewall that lets in `admitted`, and the PROXY protocol for
     `senders`, whose clients it is that the firewall sees."""
     if tls is not None:
-        make = partial(TlsTransport, service, tls, make)
+        make = partial(TlsTransport, service, tls.now, make)
     if admitted is not None:
         make = partial(Gate, service, admitted, make)
     if senders:

@@ -1,16 +1,20 @@
-"""TLS contexts for listeners: one per certificate, chosen by SNI. Made in the supervisor, before the fork, so that a session
-ticket given out by one worker resumes in any other."""
+"""TLS contexts: those with which handshakes begin, which have the keys of session tickets, and one per certificate, chosen by
+SNI. Made in the supervisor, before the fork, so that a ticket given out by one worker resumes in any other."""
 
 from __future__ import annotations
 
 import os
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 # TLS 1.2 suites with forward secrecy and AEAD only (Mozilla's "intermediate", less DHE); TLS 1.3 chooses its own.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 ALPN = ["h2", "http/1.1"]
+TICKET_KEYS = 32
+TICKET_KEYS_LAST = 86400.0
+"""Seconds that tickets are given out with the same keys. All TICKET_KEYS are made before the fork; the last of them stay."""
 
 
 class Clients(NamedTuple):
@@ -38,15 +42,20 @@ def context_for(certificate: Certificate, alpn: Sequence[str] = ALPN, clients: C
 
     Raises ssl.SSLError where certificate and key do not belong together or cannot be read, or what `clients` says.
     """
+    context = _server_context(alpn)
+    _load(certificate.name, certificate.key.rstrip() + b"\n" + certificate.chain, context.load_cert_chain)
+    if clients is not None:
+        _verify(context, clients)
+    return context
+
+
+def _server_context(alpn: Sequence[str]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     if alpn:
         context.set_alpn_protocols(alpn)
-    _load(certificate.name, certificate.key.rstrip() + b"\n" + certificate.chain, context.load_cert_chain)
-    if clients is not None:
-        _verify(context, clients)
     return context
 
 
@@ -75,7 +84,8 @@ def _load(name: str, pem: bytes, load: Callable[[str], None]) -> None:
 
 
 def listener_context(default: ssl.SSLContext, by_host: Callable[[str], ssl.SSLContext | None]) -> ssl.SSLContext:
-    """`default`, made to answer each handshake with the context of the name that the client asks for (RFC 6066 section 3).
+    """With which handshakes begin: it has no certificate, but answers each with the context of the name that the client asks for
+    (RFC 6066 section 3), `default` where that is nobody's.
 
     The name is kept on the connection's SSLObject as `sni`, for the check of Host against it.
 
@@ -87,14 +97,35 @@ def listener_context(default: ssl.SSLContext, by_host: Callable[[str], ssl.SSLCo
     def choose(tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
         host = (name or "").lower()
         tls.sni = host  # type: ignore[attr-defined]
-        chosen = by_host(host)
-        if chosen is None or chosen is default:
-            return None
-        if chosen.verify_mode is ssl.CERT_NONE is default.verify_mode:
+        chosen = by_host(host) or default
+        if chosen.verify_mode is ssl.CERT_NONE:
             tls.context = chosen
             return None
         tls.begin_again = chosen  # type: ignore[attr-defined]
         return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
-    default.sni_callback = choose
-    return default
+    context = _server_context(ALPN)
+    context.sni_callback = choose
+    return context
+
+
+class ListenerContexts:
+    """`now()`: the context with which a handshake begins (see `listener_context`), another one each TICKET_KEYS_LAST seconds, in
+    all workers at the same time. Each has keys of its own for tickets; with a ticket of an older one the handshake is a full one
+    (RFC 8446 section 4.6.1)."""
+
+    def __init__(
+        self,
+        default: ssl.SSLContext,
+        by_host: Callable[[str], ssl.SSLContext | None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._contexts = [listener_context(default, by_host) for _ in range(TICKET_KEYS)]
+        self._clock = clock
+        self._until = clock() + TICKET_KEYS_LAST
+
+    def now(self) -> ssl.SSLContext:
+        while self._clock() >= self._until and len(self._contexts) > 1:
+            del self._contexts[0]
+            self._until += TICKET_KEYS_LAST
+        return self._contexts[0]

@@ -44,11 +44,13 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     """Nothing of what has come was meant for a server yet."""
     idle = True
 
-    def __init__(self, service: ConnectionContext, context: ssl.SSLContext, make: Callable[[], Served]) -> None:
+    def __init__(
+        self, service: ConnectionContext, begin_with: Callable[[], ssl.SSLContext], make: Callable[[], Served]
+    ) -> None:
         self._service = service
         self._make = make
         self._heard = bytearray()  # in the handshake: it may have to begin again
-        self._begin(context)
+        self._begin(begin_with())
         self._app: Served | None = None
         self._draining = False
         self._due = 0.0
