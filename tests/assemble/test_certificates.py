@@ -5,9 +5,12 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+import pytest
 from tests.assemble.kit import config_of, presented, write_pem
 
 from enfilade.assemble.certificates import Certificates
+from enfilade.assemble.streams import prepare_streams
+from enfilade.process.board import Board
 
 TEXT = """
 [server]
@@ -52,3 +55,31 @@ def test_one_certificate_with_other_clients_is_another_context(tmp_path: Path) -
     closed, opened = made.of("a.example"), made.of("*.a.example")
     assert closed is not None and opened is not None
     assert closed.verify_mode is ssl.CERT_REQUIRED and opened.verify_mode is ssl.CERT_NONE
+
+
+@pytest.mark.parametrize(("lines", "spoken"), [("", "TLSv1.2"), ('tls_minimum = "1.3"', "nothing")])
+def test_the_oldest_version_holds_for_sites_and_streams(lines: str, spoken: str) -> None:
+    text = TEXT.replace('tls = { certificate = "a.pem", key = "a.key" }', 'tls = "internal"')
+    stream = '[streams.s]\nlisten = "tls://:1"\nto = "tcp://a:2"\ntls = "internal"\n'
+    config = config_of(text.replace("[server]", f"[server]\n{lines}") + stream)
+    prepared = prepare_streams(config, Board(rows=8192, columns=2))[0]
+    for contexts in (Certificates(config).listener, prepared.tls):
+        assert contexts is not None
+        assert version(contexts.now(), ssl.TLSVersion.TLSv1_2) == spoken
+        assert version(contexts.now(), ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
+
+
+def version(context: ssl.SSLContext, newest: ssl.TLSVersion) -> str:
+    """What is spoken with a client that knows nothing newer."""
+    to_us, to_them = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode, client.maximum_version = False, ssl.CERT_NONE, newest
+    us, them = context.wrap_bio(to_us, to_them, server_side=True), client.wrap_bio(to_them, to_us)
+    for end in (them, us, them, us, them):
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            return "nothing"
+    return them.version() or ""

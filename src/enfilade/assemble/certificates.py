@@ -20,7 +20,7 @@ class Certificates:
     def __init__(self, config: Config) -> None:
         self._shared: dict[object, ssl.SSLContext] = {}
         self._by_site = {name: self._context(site.tls, config) for name, site in config.sites.items() if site.over_tls}
-        self.listener = self._listener() if self._by_site else None
+        self.listener = self._listener(config) if self._by_site else None
 
     def of(self, site: str) -> ssl.SSLContext | None:
         return self._by_site.get(site)
@@ -32,10 +32,14 @@ class Certificates:
             self._shared[tls] = context
         return context
 
-    def _listener(self) -> ListenerContexts:
+    def _listener(self, config: Config) -> ListenerContexts:
         # Who names no site in the handshake gets the default site's certificate, or the first one's.
         default = self._by_site.get("*") or next(iter(self._by_site.values()))
-        return ListenerContexts(default, compile_hosts(self._by_site).find)
+        return ListenerContexts(default, compile_hosts(self._by_site).find, tls_minimum(config))
+
+
+def tls_minimum(config: Config) -> ssl.TLSVersion:
+    return {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[config.server.tls_minimum]
 
 
 def read_context(tls: Tls, alpn: Sequence[str] = ALPN) -> ssl.SSLContext:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from enfilade.assemble.certificates import internal, peer_context, read_context
+from enfilade.assemble.certificates import internal, peer_context, read_context, tls_minimum
 from enfilade.assemble.upstream_rows import UpstreamRows, register_upstream
 from enfilade.assemble.upstreams import Sources, Upstreams, references
 from enfilade.config import schema, units
@@ -74,7 +74,11 @@ def prepare_streams(config: Config, board: Board) -> list[PreparedStream]:
     """In the supervisor, before the fork. Raises OSError, ssl.SSLError or BoardFull."""
     prepared = []
     for name, stream in config.streams.items():
-        listen, tls, rows = dict(stream_listeners(name, stream)), _server_tls(stream.tls), register_stream(board, name)
+        listen, tls, rows = (
+            dict(stream_listeners(name, stream)),
+            _server_tls(config, stream.tls),
+            register_stream(board, name),
+        )
         prepared.append(PreparedStream(name, stream, listen, tls, rows, destinations(config, name, stream)))
     return prepared
 
@@ -122,11 +126,12 @@ def stream_listeners(name: str, stream: Stream) -> Iterator[tuple[ListenSpec, un
         yield ListenSpec(f"streams.{name}", found.kind, found.address.host, found.address.port), found
 
 
-def _server_tls(tls: Tls | str | None) -> ListenerContexts | None:
+def _server_tls(config: Config, tls: Tls | str | None) -> ListenerContexts | None:
     """Without ALPN: what is spoken inside is no affair of ours."""
     if tls is None:
         return None
-    return ListenerContexts(read_context(tls, ()) if isinstance(tls, Tls) else context_for(internal(), ()))
+    context = read_context(tls, ()) if isinstance(tls, Tls) else context_for(internal(), ())
+    return ListenerContexts(context, minimum=tls_minimum(config))
 
 
 class Streams:

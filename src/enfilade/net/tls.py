@@ -83,9 +83,13 @@ def _load(name: str, pem: bytes, load: Callable[[str], None]) -> None:
         os.close(fd)
 
 
-def listener_context(default: ssl.SSLContext, by_host: Callable[[str], ssl.SSLContext | None]) -> ssl.SSLContext:
+def listener_context(
+    default: ssl.SSLContext,
+    by_host: Callable[[str], ssl.SSLContext | None],
+    minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+) -> ssl.SSLContext:
     """With which handshakes begin: it has no certificate, but answers each with the context of the name that the client asks for
-    (RFC 6066 section 3), `default` where that is nobody's.
+    (RFC 6066 section 3), `default` where that is nobody's. `minimum`: the oldest version that is spoken.
 
     The name is kept on the connection's SSLObject as `sni`, for the check of Host against it.
 
@@ -105,6 +109,7 @@ def listener_context(default: ssl.SSLContext, by_host: Callable[[str], ssl.SSLCo
         return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
     context = _server_context(ALPN)
+    context.minimum_version = minimum
     context.sni_callback = choose
     return context
 
@@ -118,9 +123,10 @@ class ListenerContexts:
         self,
         default: ssl.SSLContext,
         by_host: Callable[[str], ssl.SSLContext | None] = lambda _: None,
+        minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._contexts = [listener_context(default, by_host) for _ in range(TICKET_KEYS)]
+        self._contexts = [listener_context(default, by_host, minimum) for _ in range(TICKET_KEYS)]
         self._clock = clock
         self._until = clock() + TICKET_KEYS_LAST
 

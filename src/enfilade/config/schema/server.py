@@ -79,6 +79,9 @@ class Server(Table, frozen=True):
     https: Annotated[str | list[str], Text("Where to listen with TLS; addresses as in `http`.")] = msgspec.field(
         default_factory=list
     )
+    tls_minimum: Annotated[
+        Literal["1.2", "1.3"], Text("The oldest version of TLS that is spoken, by streams with `tls` too.")
+    ] = "1.2"
     h2c: Annotated[bool, Text("HTTP/2 by prior knowledge on `http` addresses.")] = False
     proxy_protocol: Annotated[
         list[str],
