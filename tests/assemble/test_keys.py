@@ -414,6 +414,13 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     "Limits.body_timeout": (limits("body_timeout = 2"), both("body_timeout"), (2.0, 2.0)),
     "Limits.idle_timeout": (limits("idle_timeout = 3"), both("idle_timeout"), (3.0, 3.0)),
     "Limits.min_rate": (limits("min_rate = 5"), both("min_rate"), (5, 5)),
+    "Limits.trailers": (limits("trailers = 4"), lambda c: engine_limits(Http1Limits, c).trailers, 4),
+    "Limits.chunk_extensions": (
+        limits("chunk_extensions = 4"), lambda c: engine_limits(Http1Limits, c).chunk_extensions, 4,
+    ),
+    "Limits.continuations": (limits("continuations = 4"), lambda c: engine_limits(Http2Limits, c).continuations, 4),
+    "Limits.flood_budget": (limits("flood_budget = 4"), lambda c: engine_limits(Http2Limits, c).flood_budget, 4),
+    "Limits.flood_refill": (limits("flood_refill = 4"), lambda c: engine_limits(Http2Limits, c).flood_refill, 4),
     "Limits.streams": (limits("streams = 4"), lambda c: engine_limits(Http2Limits, c).streams, 4),
     "Site.tls": (site('tls = "off"'), lambda c: c.sites["*"].over_tls, False),
     "Site.routes": (site(""), lambda c: ask(c, "GET", "/")[0].body, b"x"),

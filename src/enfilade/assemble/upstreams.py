@@ -319,6 +319,6 @@ def _http2_client(timeout: float) -> Callable[[], ClientCodec]:
     # up those beside it, and peers may do more often what would be a flood from a stranger: gRPC pings and resets a lot.
     limits = Http2Limits(
         settings_timeout=timeout or inf, idle_timeout=inf, body_timeout=inf, min_rate=0, connection_window=32 << 20,
-        budget=100_000, refill=33_000,
+        flood_budget=100_000, flood_refill=33_000,
     )  # fmt: skip
     return partial(Http2Client, limits)

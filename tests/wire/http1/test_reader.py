@@ -91,7 +91,7 @@ def test_failures_2_trailers_are_validated(trailer: bytes) -> None:
     assert behind_head(CHUNKED + b"0\r\n" + trailer + b"\r\n\r\n")[-1][:2] == ("rejected", "bad_trailer")
 
 
-SMALL = Http1Limits(chunk_line=16, extensions=40, trailers=40, fields=3, body=20)
+SMALL = Http1Limits(chunk_line=16, chunk_extensions=40, trailers=40, fields=3, body=20)
 
 
 @pytest.mark.parametrize(

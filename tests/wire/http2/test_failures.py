@@ -196,13 +196,13 @@ FLOODS = {
 
 @pytest.mark.parametrize("kind", FLOODS)
 def test_f09_floods_end_the_connection(kind: str) -> None:
-    engine = server(Http2Limits(budget=500.0))
+    engine = server(Http2Limits(flood_budget=500.0))
     engine.feed(headers(1, POST, end=False), 0.0)
     assert 40 < flood(engine, FLOODS[kind], 600) <= 500
 
 
 def test_f09_an_honest_client_never_runs_out() -> None:
-    engine = server(Http2Limits(budget=500.0))
+    engine = server(Http2Limits(flood_budget=500.0))
     for i in range(3000):
         now = i / 30
         stream = 2 * i + 1

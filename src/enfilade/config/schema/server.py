@@ -54,6 +54,14 @@ class Limits(Table, frozen=True):
         Count, Text("Connections of one worker at once; beyond: 503, over TLS closed; 0: no limit.")
     ] = 0
     streams: Annotated[Positive, Text("HTTP/2 streams of one connection at once.")] = 128
+    trailers: Annotated[Size, Text("Trailer fields of a request in chunks, together; beyond: 400.")] = 8192
+    chunk_extensions: Annotated[Size, Text("Extensions of all chunks of a request together; beyond: 400.")] = 16384
+    continuations: Annotated[Count, Text("CONTINUATION frames of an HTTP/2 head; beyond: the connection ends.")] = 16
+    flood_budget: Annotated[
+        Positive,
+        Text("Points that floods of one HTTP/2 connection may cost at once (see docs/security.md); beyond: it ends."),
+    ] = 10_000
+    flood_refill: Annotated[Count, Text("Points a second that come back.")] = 330
 
 
 class ServerLog(Table, frozen=True):

@@ -10,8 +10,8 @@ class Http1Limits:
     """
 
     __slots__ = (
-        "body", "body_timeout", "chunk_line", "extensions", "fields", "head", "head_timeout", "idle_timeout", "min_rate",
-        "request_line", "trailers",
+        "body", "body_timeout", "chunk_extensions", "chunk_line", "fields", "head", "head_timeout", "idle_timeout",
+        "min_rate", "request_line", "trailers",
     )  # fmt: skip
 
     def __init__(
@@ -22,7 +22,7 @@ class Http1Limits:
         fields: int = 100,  # Apache: LimitRequestFields 100
         body: int = 16 * 1024 * 1024,  # nginx: 1 MiB; Kestrel: 28.6 MiB
         chunk_line: int = 1024,  # one size with its extensions; h11 caps it by its buffer, 16 KiB
-        extensions: int = 16384,  # of all chunks together: node and Go since CVE-2024-22019 and CVE-2023-39326
+        chunk_extensions: int = 16384,  # of all chunks together: node and Go since CVE-2024-22019 and CVE-2023-39326
         trailers: int = 8192,  # Tomcat: maxTrailerSize 8192
         head_timeout: float = 10.0,  # IIS and Kestrel: 30; Apache: 20; nginx: 60
         body_timeout: float = 30.0,  # nginx: 60; Apache: 20
@@ -34,7 +34,7 @@ class Http1Limits:
         self.fields = fields
         self.body = body
         self.chunk_line = chunk_line
-        self.extensions = extensions
+        self.chunk_extensions = chunk_extensions
         self.trailers = trailers
         self.head_timeout = head_timeout
         self.body_timeout = body_timeout

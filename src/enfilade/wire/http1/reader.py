@@ -107,7 +107,7 @@ class ChunkedReader:
             return self._fail(_BAD_CHUNK)
         size, extensions = match.groups()
         self._extensions += len(extensions)
-        if self._extensions > self._limits.extensions:
+        if self._extensions > self._limits.chunk_extensions:
             return self._fail(_BAD_CHUNK)
         self._chunk = int(size, 16)
         self._total += self._chunk

@@ -7,8 +7,8 @@ class Http2Limits:
     """Sizes in bytes, times in seconds. One object for all connections."""
 
     __slots__ = (
-        "body", "body_timeout", "budget", "connection_window", "continuations", "fields", "head", "head_timeout",
-        "idle_timeout", "min_rate", "refill", "request_line", "settings_timeout", "stream_window", "streams",
+        "body", "body_timeout", "connection_window", "continuations", "fields", "flood_budget", "flood_refill", "head",
+        "head_timeout", "idle_timeout", "min_rate", "request_line", "settings_timeout", "stream_window", "streams",
         "write_timeout",
     )  # fmt: skip
 
@@ -23,8 +23,8 @@ class Http2Limits:
         stream_window: int = 256 * 1024,  # Go x/net/http2 1 MB, nginx 64 KB: an upload of 256 KB a round trip
         connection_window: int = 1024 * 1024,  # Go x/net/http2
         continuations: int = 16,  # nghttp2 allows 8 (CVE-2024-28182), Envoy's header limit comes to about 4
-        budget: float = 10_000,  # with the COSTS below: nghttp2's stream reset burst of 1000 ...
-        refill: float = 330,  # ... and its 33 a second
+        flood_budget: float = 10_000,  # with the COSTS below: nghttp2's stream reset burst of 1000 ...
+        flood_refill: float = 330,  # ... and its 33 a second
         head_timeout: float = 10.0,  # Caddy and HAProxy examples; Apache reqtimeout header=20
         settings_timeout: float = 10.0,  # Go x/net/http2 firstSettingsTimeout 2 s, hyper 10 s
         body_timeout: float = 30.0,  # gunicorn; nginx client_body_timeout 60
@@ -40,8 +40,8 @@ class Http2Limits:
         self.stream_window = stream_window
         self.connection_window = connection_window
         self.continuations = continuations
-        self.budget = budget
-        self.refill = refill
+        self.flood_budget = flood_budget
+        self.flood_refill = flood_refill
         self.head_timeout = head_timeout
         self.settings_timeout = settings_timeout
         self.body_timeout = body_timeout
@@ -75,8 +75,8 @@ class Budget:
     __slots__ = ("_at", "_full", "_left", "_refill")
 
     def __init__(self, limits: Http2Limits) -> None:
-        self._full = self._left = limits.budget
-        self._refill = limits.refill
+        self._full = self._left = limits.flood_budget
+        self._refill = limits.flood_refill
         self._at = 0.0
 
     def spend(self, cost: int, now: float) -> bool:
