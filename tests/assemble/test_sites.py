@@ -186,9 +186,13 @@ def test_what_plain_http_gets(tmp_path: Path, https: str, tls: str, http: str, l
             'http = "serve"\ntls = { certificate = "a.pem", key = "a.key", clients = { authority = "a.pem" } }',
             "over plain HTTP nobody shows the certificate",
         ),
+        (
+            'tls = { certificate = "a.pem", key = "a.key" }\n"/x" = { respond = 200, client_certificate = true }',
+            "this site asks nobody for one",
+        ),
     ],
 )
-def test_what_plain_http_cannot_get(tmp_path: Path, lines: str, why: str) -> None:
+def test_what_tls_does_not_allow(tmp_path: Path, lines: str, why: str) -> None:
     write_pem(tmp_path, "a", "a.example")
     with pytest.raises(ConfigError, match=why):
         config_of(f'[server]\nhttps = ":443"\n[sites."*"]\n{lines}\n"/*" = {{ respond = "here" }}\n', tmp_path)

@@ -26,6 +26,7 @@ tls = { certificate = "closed.test.pem", key = "closed.test.key", clients = { au
 [sites."asking.test"]
 tls = { certificate = "open.test.pem", key = "open.test.key", clients = { authority = "ca.pem", required = false } }
 "/*" = { app = "app" }
+"/inner" = { app = "app", client_certificate = true }
 [apps.app]
 target = "app:app"
 """
@@ -78,12 +79,12 @@ def server(start_once: Start, papers: Path) -> Server:
     return start_once(CONFIG, files={"app.py": APP, **texts})
 
 
-def curl(server: Server, papers: Path, site: str, who: str | None, *options: str) -> tuple[int, str]:
+def curl(server: Server, papers: Path, site: str, who: str | None, *options: str, path: str = "/") -> tuple[int, str]:
     """The exit code of curl (56: the server refused in the handshake) and the answer."""
     host, port = server.address("https")
     shown = [] if who is None else ["--cert", f"{who}.pem", "--key", f"{who}.key"]
     ran = subprocess.run(
-        ["curl", "-sk", "--max-time", "20", "--resolve", f"{site}:{port}:{host}", *shown, *options, f"https://{site}:{port}/"],
+        ["curl", "-sk", "--max-time", "20", "--resolve", f"{site}:{port}:{host}", *shown, *options, f"https://{site}:{port}{path}"],
         cwd=papers, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return ran.returncode, ran.stdout
@@ -113,6 +114,11 @@ def test_where_none_is_required_only_a_good_one_is_told(server: Server, papers: 
     assert curl(server, papers, "asking.test", None, *forged) == (0, "nobody")
     assert curl(server, papers, "asking.test", "alice", *forged) == (0, field_of(papers, "alice"))
     assert curl(server, papers, "asking.test", "mallory")[1] == ""
+
+
+def test_a_route_may_require_what_its_site_does_not(server: Server, papers: Path) -> None:
+    assert curl(server, papers, "asking.test", "alice", path="/inner") == (0, field_of(papers, "alice"))
+    assert "403 Forbidden" in curl(server, papers, "asking.test", None, path="/inner")[1]
 
 
 def test_other_sites_ask_nobody(server: Server, papers: Path) -> None:

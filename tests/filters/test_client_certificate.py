@@ -24,6 +24,14 @@ def test_the_certificate_is_a_byte_sequence() -> None:
     assert b64decode(value[1:-1]) == b"\x30\x82DER"
 
 
+def test_where_one_is_required_who_has_none_is_refused() -> None:
+    x = exchange()
+    answer = ClientCertificate(required=True).on_request(x)
+    assert answer is not None and answer.status == 403
+    x.ends = Ends(("192.0.2.1", 5), ("192.0.2.2", 443), "https", certificate=b"DER")
+    assert ClientCertificate(required=True).on_request(x) is None
+
+
 @pytest.mark.parametrize("certificate", [None, b"DER"])
 @pytest.mark.parametrize("name", [b"client-cert", b"client-cert-chain"])
 def test_what_a_client_says_is_removed(name: bytes, certificate: bytes | None) -> None:

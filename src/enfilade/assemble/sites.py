@@ -367,7 +367,7 @@ def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) ->
     """The filters of a route, or of a site's requests that no route takes, in their fixed order."""
     filters = [policy.make(value, route, parts) for policy, value, _ in policies_of(site, route)]
     if site.verifies:
-        filters.append(ClientCertificate())
+        filters.append(ClientCertificate(required=route is not None and route.client_certificate))
     if parts.admitted is not None and config.server.trusted_proxies:
         filters.append(Firewall(parts.admitted))
     limit = body_limit(config, site, route)

@@ -190,6 +190,9 @@ def _check_site(site: Site, path: Path, config: Config, report: Report) -> None:
         report(path, True, f"{dotted(path)} has no routes", 'write one as "/*" = { files = "DIRECTORY" }')
     _check_together(list(site.routes), _compile_patterns, path, report)
     for pattern, route in site.routes.items():
+        if route.client_certificate and not site.verifies:
+            where = (*path, pattern, "client_certificate")
+            report(where, False, f"{dotted(where)}: this site asks nobody for one", "give its tls the table clients")
         _check_route(route, (*path, pattern), config, report)
 
 

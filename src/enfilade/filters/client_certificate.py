@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from base64 import b64encode
 
+from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter
+from enfilade.exchange.response import Response
 from enfilade.http.fields import Fields
+from enfilade.http.reasons import reason
 
 FIELD = b"client-cert"
+_CERTIFICATE_WANTED = reason("certificate_wanted")
 _CHAIN = b"client-cert-chain"
 
 
 class ClientCertificate(Filter):
     """Sets Client-Cert on requests to the verified certificate of their connection. What the client itself says there is removed,
-    so that nobody can pretend (section 4)."""
+    so that nobody can pretend (section 4). `required`: who has shown none is refused."""
 
-    def on_request(self, x: Exchange) -> None:
+    def __init__(self, required: bool = False) -> None:
+        self._required = required
+
+    def on_request(self, x: Exchange) -> Response | None:
+        if self._required and x.ends.certificate is None:
+            return error_response(_CERTIFICATE_WANTED, x)
         fields = x.request.fields
         if FIELD in fields or _CHAIN in fields:
             fields = fields.without(FIELD, _CHAIN)
         x.request = x.request.with_fields(_telling(fields, x.ends.certificate))
+        return None
 
 
 def _telling(fields: Fields, certificate: bytes | None) -> Fields:

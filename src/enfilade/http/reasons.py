@@ -103,7 +103,8 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     # -- pages of other origins (fetch.spec.whatwg.org)
     ("origin_refused", 403, _C, "info", "Scripts of this origin may not read what is here."),
     ("cross_origin", 403, _C, "info", "A page of another origin has sent this request."),
-    # -- passwords (RFC 7617)
+    # -- who may come in
+    ("certificate_wanted", 403, _C, "info", "A certificate of the client is asked for here."),
     ("password_wanted", 401, _C, "info", "A name and its password are asked for here."),
     ("passwords_busy", 503, _S, "warning", "Too many passwords are being checked."),
     # -- applications

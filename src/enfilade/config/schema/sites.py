@@ -298,6 +298,9 @@ class Route(Policies, frozen=True):
     precompressed: Annotated[
         bool, Text("Only with `files`: serve `x.zst`, `x.br` or `x.gz` beside `x` to clients that accept it.")
     ] = True
+    client_certificate: Annotated[
+        bool, Text("Refuse (403) who has shown no certificate; for sites whose `tls.clients` do not require one.")
+    ] = False
     body_limit: Annotated[Size | None, Text("Longest request body here, instead of `server.limits.body`.")] = None
 
 
