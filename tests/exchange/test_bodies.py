@@ -51,6 +51,18 @@ def test_the_writer_waits_at_the_limit_and_goes_on_below_it() -> None:
     asyncio.run(scenario())
 
 
+def test_a_reader_that_waits_is_told_that_somebody_else_ended_its_reading() -> None:
+    async def scenario() -> None:
+        s = Stream()
+        reading = asyncio.ensure_future(s.read())
+        await asyncio.sleep(0)
+        s.cancel(GONE)
+        with pytest.raises(BodyAborted):
+            await reading
+
+    asyncio.run(scenario())
+
+
 def test_a_writer_that_is_cancelled_cancels_no_other() -> None:
     async def scenario() -> None:
         s = Stream(limit=2)

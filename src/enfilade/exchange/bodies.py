@@ -168,6 +168,7 @@ class Stream:
         if not self.ended and self.failure is None:
             self.failure = reason
         self._release()
+        self._resolve()  # where it is not the reader itself that ends its reading
         if dropped and self.on_taken is not None:
             self.on_taken(dropped)
 
@@ -176,7 +177,11 @@ class Stream:
     def _wake(self) -> None:
         if self.on_data is not None:
             self.on_data()
-        elif self._data is not None and not self._data.done():
+        else:
+            self._resolve()
+
+    def _resolve(self) -> None:
+        if self._data is not None and not self._data.done():
             self._data.set_result(None)
 
     def _release(self) -> None:
