@@ -287,10 +287,33 @@ def _reasons() -> str:
     return "\n".join(rows) + "\n"
 
 
+WHY = {
+    "request_line": "What nginx and Apache take. What is longer is data that belongs into a body.",
+    "head": "Single sign-on has been seen to need 40 KB. HAProxy and node take 16 KB, Apache 800.",
+    "fields": "What Apache takes. A browser sends about 20.",
+    "body": "Pictures pass, films do not: raise it on the route that wants them. nginx: 1 MB, Caddy: no limit.",
+    "head_timeout": "A slow phone needs a second or two; a slow-head attack needs for ever. Apache: 20 s, nginx: 60.",
+    "body_timeout": "What gunicorn gives. It counts silence, not the whole upload: that is what `min_rate` looks after.",
+    "idle_timeout": "What nginx gives: longer than a person reads a page, shorter than a load balancer forgets.",
+    "write_timeout": "A client that takes nothing for so long is gone or means harm; one that is slow takes something.",
+    "min_rate": "What Kestrel asks for, the speed of a modem of 1988: no healthy client is slower, slow attacks have to be.",
+    "request_timeout": "Off: exports, long polling and server-sent events have no natural end. Set it where nothing takes long.",
+    "connections": "Off: what a machine can hold depends on its memory and `ulimit -n`.",
+    "streams": "What nginx allows: a page with all its parts. Beyond, clients wait.",
+    "trailers": "What Tomcat allows. gRPC sends two or three short ones.",
+    "chunk_extensions": "Nobody uses them but attackers; node and Go allow the same since CVE-2024-22019 and CVE-2023-39326.",
+    "continuations": "64 KB fit into four frames. nghttp2 allows 8 since CVE-2024-28182.",
+    "flood_budget": "1,000 resets at once, as nghttp2 allows: a browser that leaves a page resets a hundred.",
+    "flood_refill": "33 resets a second, as nghttp2 allows.",
+}
+"""The reason of each default: docs/security.md has them all."""
+
+
 def _limits() -> str:
     table = json_schema()["$defs"]["Limits"]
-    rows = ["| `server.limits` | default | |", "| --- | --- | --- |"]
-    rows += [f"| `{key}` | {field['default']} | {field['description']} |" for key, field in table["properties"].items()]
+    rows = ["| `server.limits` | default | | why |", "| --- | --- | --- | --- |"]
+    for key, field in table["properties"].items():
+        rows.append(f"| `{key}` | {field['default']} | {field['description']} | {WHY[key]} |")
     return "\n".join(rows) + "\n"
 
 
