@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enfilade.http import uri
-from enfilade.http.uri import UriError, normalise_path, parse_authority, split_target
+from enfilade.http.uri import UriError, normalise_path, parse_authority, parse_url, split_target
 
 
 @pytest.mark.parametrize(
@@ -155,3 +155,26 @@ def test_failures_8_what_is_no_host_is_refused(raw: bytes) -> None:
     with pytest.raises(UriError) as refused:
         parse_authority(raw)
     assert refused.value.reason.name == "bad_host"
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "again"),
+    [
+        ("https://id.example", "id.example", 443, "https://id.example/"),
+        ("HTTP://ID.example:8080/a/../b%7e?x=1#y", "id.example", 8080, "http://id.example:8080/b~"),
+        ("https://[2001:db8::1]/", "2001:db8::1", 443, "https://[2001:db8::1]/"),
+        ("https://[2001:db8::1]:8443?x", "2001:db8::1", 8443, "https://[2001:db8::1]:8443/"),
+    ],
+)
+def test_urls_to_fetch(text: str, host: str, port: int, again: str) -> None:
+    url = parse_url(text)
+    assert (url.host, url.port, str(url)) == (host, port, again)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "id.example", "ftp://x/", "https:///x", "https://me:pw@x/", "https://x/%zz", "https://é/", "//x/"]
+)  # fmt: skip
+def test_what_is_no_url_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        parse_url(text)
+    assert "pw" not in str(refused.value)

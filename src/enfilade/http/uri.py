@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address
+from typing import NamedTuple
 
 from enfilade.http.memory import remember
 from enfilade.http.reasons import Reason, reason
@@ -136,3 +137,42 @@ def _ipv6(text: str) -> str:
     except ValueError:
         raise UriError(_BAD_HOST) from None
     return text
+
+
+class Url(NamedTuple):
+    """Where something can be fetched. `host`, without brackets, and `port` are to be connected to; for the rest see `Request`."""
+
+    scheme: str
+    authority: str
+    host: str
+    port: int
+    path: str
+    raw_path: bytes
+    query: bytes
+
+    def __str__(self) -> str:
+        """Without the query, which may be a secret."""
+        return f"{self.scheme}://{self.authority}{self.raw_path.decode()}"
+
+
+_PORTS = {"http": 80, "https": 443}
+_URL = re.compile(r"(https?)://([^/?#]+)(/[^?#]*)?(\?[^#]*)?(?:#.*)?", re.IGNORECASE).fullmatch
+
+
+def parse_url(text: str) -> Url:
+    """The absolute URL `text`, of http or https, less its fragment. Raises ValueError with a text for people, which
+    does not repeat it: it may have credentials in it, which are refused."""
+    found = _URL(text)
+    if found is None or not text.isascii():
+        raise ValueError('this is not a URL; write "https://host/path"')
+    scheme, where, path, query = found.groups()
+    if "@" in where:
+        raise ValueError("this URL has credentials in it: whoever sees it would know them")
+    try:
+        authority, host = parse_authority(where.encode())
+        decoded, raw_path, asked = split_target(((path or "/") + (query or "")).encode())
+    except UriError as error:
+        raise ValueError(f"this is not a URL: {error}") from None
+    scheme = scheme.lower()
+    port = authority.rpartition("]")[2].rpartition(":")
+    return Url(scheme, authority, host, int(port[2]) if port[1] else _PORTS[scheme], decoded, raw_path, asked)
