@@ -66,6 +66,7 @@ TITLES = {
     "DiskStore": "disk = {...}",
     "Stream": "[streams.NAME]",
     "StreamLog": "log = {...} of a stream",
+    "Pki": "[pki]",
 }
 INTRO = """\
 # Configuration

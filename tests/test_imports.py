@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "limits": {"http", "exchange"},
     "observe": {"http", "exchange"},
     "config": {"http", "route", "upstream"},
+    "pki": set(),
     "net": {"http", "wire", "exchange", "observe", "upstream"},
     "app": {"cache", "handlers"},
     "appworker": {"app", "cache", "exchange", "handlers", "http", "net", "observe", "process", "wire"},
@@ -35,14 +36,19 @@ LATE: dict[str, set[str]] = {
     "assemble/apps.py": {"enfilade.wire.websocket.handshake.Negotiator"},  # the WebSocket library: 35 ms
     # only where something is cached: 15 ms
     "assemble/plan.py": {"enfilade.assemble.stores.share_cache"},
-    "assemble/trial.py": {"enfilade.assemble.stores.cache_filter", "enfilade.assemble.stores.nowhere"},
+    "assemble/trial.py": {
+        "enfilade.assemble.internal.look_at_root",
+        "enfilade.assemble.stores.cache_filter",
+        "enfilade.assemble.stores.nowhere",
+    },
     "assemble/worker.py": {
         "enfilade.assemble.cache_view.view_cache",
         "enfilade.assemble.stores.cache_filter",
         "enfilade.assemble.stores.open_stores",
     },
     "process/shared.py": {"tempfile.TemporaryFile"},  # only where the system has no memfd: 4 ms
-    "assemble/certificates.py": {"enfilade.net.selfsigned.self_signed"},  # X.509: 60 ms
+    # X.509: 60 ms
+    "assemble/certificates.py": {"enfilade.assemble.internal.InternalCertificates"},
     # the tables of HTTP/2 and HPACK: 10 ms
     "assemble/engines.py": {"enfilade.wire.http2.Http2Limits", "enfilade.wire.http2.Http2Server"},
     # only for peers that may speak HTTP/2: 10 ms

@@ -115,6 +115,10 @@ async def _await(answer: Awaitable[Response]) -> Response:
 
 def presented(context: ssl.SSLContext, name: str | None) -> list[str]:
     """The names of the certificate that a client which asks for `name` gets."""
+    return names_in(ssl.DER_cert_to_PEM_cert(presented_der(context, name)).encode())
+
+
+def presented_der(context: ssl.SSLContext, name: str | None = None) -> bytes:
     ours, theirs = socket.socketpair()
     thread = threading.Thread(target=lambda: context.wrap_socket(theirs, server_side=True).close())
     thread.start()
@@ -124,4 +128,4 @@ def presented(context: ssl.SSLContext, name: str | None) -> list[str]:
         der = sock.getpeercert(binary_form=True)
     thread.join()
     assert der is not None
-    return names_in(ssl.DER_cert_to_PEM_cert(der).encode())
+    return der

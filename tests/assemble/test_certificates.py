@@ -62,7 +62,7 @@ def test_the_oldest_version_holds_for_sites_and_streams(lines: str, spoken: str)
     text = TEXT.replace('tls = { certificate = "a.pem", key = "a.key" }', 'tls = "internal"')
     stream = '[streams.s]\nlisten = "tls://:1"\nto = "tcp://a:2"\ntls = "internal"\n'
     config = config_of(text.replace("[server]", f"[server]\n{lines}") + stream)
-    prepared = prepare_streams(config, Board(rows=8192, columns=2))[0]
+    prepared = prepare_streams(config, Board(rows=8192, columns=2), Certificates(config))[0]
     for contexts in (Certificates(config).listener, prepared.tls):
         assert contexts is not None
         assert version(contexts.now(), ssl.TLSVersion.TLSv1_2) == spoken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import os
 import ssl
 import sys
 from collections.abc import Callable, Sequence
@@ -40,6 +41,7 @@ from enfilade.wire.http1.limits import Http1Limits
 from enfilade.wire.http2.limits import Http2Limits
 
 USERS = f"ada:$scrypt$ln=14,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA${'A' * 43}\n"
+KEPT = ["intermediate.key", "intermediate.pem", "root.key", "root.pem"]
 ROOT = Path(__file__).parent.parent
 Look = Callable[[Config], object]
 
@@ -54,6 +56,10 @@ def server(lines: str) -> str:
 
 def walled(lines: str) -> str:
     return server("") + f"[firewall]\n{lines}\n"
+
+
+def internal(lines: str) -> str:
+    return site("") + f'[pki]\nroot = "HERE/ca"\n{lines}\n'
 
 
 def limits(lines: str) -> str:
@@ -486,6 +492,9 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     ),
     "CacheRules.min_uses": (cached("ttl = 9, min_uses = 2"), hits("/x", "/x", "/x"), [False, False, True]),
     "CacheRules.jitter": (cached("jitter = 0.5"), lambda c: keeper(c)._jitter, 0.5),
+    "Config.pki": (internal(""), lambda c: sorted(os.listdir(plan(c) and c.pki.root)), KEPT),
+    "Pki.root": (internal(""), lambda c: sorted(os.listdir(plan(c) and c.pki.root)), KEPT),
+    "Pki.lifetime": (internal("lifetime = 7200"), lambda c: plan(c)._prepared.certificates.internal._lifetime.seconds, 7200),
     "Config.cache": (cached("") + '[cache]\nmemory = "2MB"\n', lambda c: plan(c)._prepared.cache.memory.size, 2 << 20),
     "Cache.memory": (cached("") + '[cache]\nmemory = "2MB"\n', lambda c: plan(c)._prepared.cache.memory.size, 2 << 20),
     "Policies.compress": (coded("compress = true"), field_for(b"gzip", b"content-encoding"), b"gzip"),

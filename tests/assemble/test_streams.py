@@ -12,6 +12,7 @@ from tests.assemble.kit import config_of
 from tests.net.dns_server import dns_server
 from tests.net.kit import Meter
 
+from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.plan import listeners_of
 from enfilade.assemble.streams import PreparedStream, Streams, destinations, prepare_streams, register_destinations
 from enfilade.assemble.upstreams import Upstreams
@@ -29,7 +30,7 @@ async def make_service(text: str) -> StreamService:
     """The service of the only stream in `text`, once its peers are known."""
     config = config_of(text)
     board = Board(columns=2)
-    prepared = prepare_streams(config, board)
+    prepared = prepare_streams(config, board, Certificates(config))
     edge = Edge(asyncio.get_running_loop(), DateStamp())
     meter: Any = Meter()
     column, rows = board.claim(), register_destinations(prepared, board)
@@ -201,6 +202,6 @@ def test_health_and_checks_are_those_of_the_upstream() -> None:
 
 def test_tls_that_ends_here_speaks_no_protocol_of_the_web() -> None:
     config = config_of('[streams.x]\nlisten = "tls://:1"\ntls = "internal"\nto = "tcp://10.0.0.1:1"\n')
-    (prepared,) = prepare_streams(config, Board(rows=512, columns=2))
+    (prepared,) = prepare_streams(config, Board(rows=512, columns=2), Certificates(config))
     assert isinstance(prepared, PreparedStream) and prepared.tls is not None
     assert [(s.name, s.kind, s.port) for s in listeners_of(config)] == [("streams.x", "tcp", 1)]

@@ -4,38 +4,54 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from enfilade.config.schema import Config, PeerTls, Tls
 from enfilade.net.dialer import client_tls
 from enfilade.net.tls import ALPN, Certificate, Clients, ListenerContexts, context_for
 from enfilade.route.hosts import compile_hosts
 
-LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+if TYPE_CHECKING:
+    from enfilade.assemble.internal import InternalCertificates
 
 
 class Certificates:
     """`of(site)`: its context, None if it is not served over TLS; sites with the same table share one. `listener`: with
-    which contexts handshakes begin; they choose by SNI. Raises OSError or ssl.SSLError for certificates that cannot be used."""
+    which contexts handshakes begin; they choose by SNI. `internal`: what our own authority signs, if there is one. Raises
+    OSError, ValueError or ssl.SSLError for certificates that cannot be used."""
 
     def __init__(self, config: Config) -> None:
+        self.internal = internal_certificates(config)
         self._shared: dict[object, ssl.SSLContext] = {}
-        self._by_site = {name: self._context(site.tls, config) for name, site in config.sites.items() if site.over_tls}
-        self.listener = self._listener(config) if self._by_site else None
+        self._by_site = {name: self._context(site.tls) for name, site in config.sites.items() if site.over_tls}
+        self._minimum = tls_minimum(config)
+        self.listener = self._listener() if self._by_site else None
 
     def of(self, site: str) -> ssl.SSLContext | None:
         return self._by_site.get(site)
 
-    def _context(self, tls: object, config: Config) -> ssl.SSLContext:
+    def of_stream(self, tls: Tls | str | None) -> ListenerContexts | None:
+        """Without ALPN: what is spoken inside is no affair of ours."""
+        if tls is None:
+            return None
+        context = read_context(tls, ()) if isinstance(tls, Tls) else self._internal().context(alpn=())
+        return ListenerContexts(context, minimum=self._minimum)
+
+    def _context(self, tls: object) -> ssl.SSLContext:
         context = self._shared.get(tls)
         if context is None:
-            context = read_context(tls) if isinstance(tls, Tls) else context_for(internal(_names(config)))
+            context = read_context(tls) if isinstance(tls, Tls) else self._internal().context()
             self._shared[tls] = context
         return context
 
-    def _listener(self, config: Config) -> ListenerContexts:
+    def _internal(self) -> InternalCertificates:
+        assert self.internal is not None, "something is internal"
+        return self.internal
+
+    def _listener(self) -> ListenerContexts:
         # Who names no site in the handshake gets the default site's certificate, or the first one's.
         default = self._by_site.get("*") or next(iter(self._by_site.values()))
-        return ListenerContexts(default, compile_hosts(self._by_site).find, tls_minimum(config))
+        return ListenerContexts(default, compile_hosts(self._by_site).find, self._minimum)
 
 
 def tls_minimum(config: Config) -> ssl.TLSVersion:
@@ -65,13 +81,12 @@ def peer_context(tls: PeerTls, protocols: tuple[str, ...]) -> ssl.SSLContext:
     )
 
 
-def _names(config: Config) -> list[str]:
-    return [name for name, site in config.sites.items() if site.tls == "internal" and name != "*"]
-
-
-def internal(names: Sequence[str] = ()) -> Certificate:
-    """A certificate for `names` and for this machine, made here and now."""
+def internal_certificates(config: Config) -> InternalCertificates | None:
+    """Those of our own authority; None where nothing needs it. Raises OSError or ValueError."""
+    said = [site.tls for site in config.sites.values()] + [stream.tls for stream in config.streams.values()]
+    if config.pki.root is None and "internal" not in said:
+        return None
     # Importing the X.509 library costs 60 ms, which only those pay who need a certificate made.
-    from enfilade.net.selfsigned import self_signed  # noqa: PLC0415
+    from enfilade.assemble.internal import InternalCertificates  # noqa: PLC0415
 
-    return self_signed([*names, *LOCAL_NAMES])
+    return InternalCertificates(config)

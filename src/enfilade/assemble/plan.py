@@ -40,7 +40,8 @@ ADMIN_SOCKET_MODE = 0o600
 
 
 class EdgePlan:
-    """Raises OSError, ssl.SSLError, LookupError or BoardFull where the configuration cannot be run: the start is refused."""
+    """Raises OSError, ssl.SSLError, ValueError, LookupError or BoardFull where the configuration cannot be run: the start is
+    refused."""
 
     def __init__(self, config: Config, board: Board) -> None:
         server = config.server
@@ -58,7 +59,7 @@ class EdgePlan:
             for app in config.apps.values():
                 negotiator(app.websocket_message_limit)
         certificates = Certificates(config)
-        streams = prepare_streams(config, board)
+        streams = prepare_streams(config, board, certificates)
         self._prepared = Prepared(
             config,
             board,

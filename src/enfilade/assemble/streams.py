@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from enfilade.assemble.certificates import internal, peer_context, read_context, tls_minimum
+from enfilade.assemble.certificates import Certificates, peer_context
 from enfilade.assemble.upstream_rows import UpstreamRows, register_upstream
 from enfilade.assemble.upstreams import Sources, Upstreams, references
 from enfilade.config import schema, units
-from enfilade.config.schema import Config, Stream, Tls, Upstream
+from enfilade.config.schema import Config, Stream, Upstream
 from enfilade.http.addresses import Networks
 from enfilade.net.edge import Edge, serving
 from enfilade.net.firewall import Admitted
-from enfilade.net.tls import ListenerContexts, context_for
+from enfilade.net.tls import ListenerContexts
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import ConnectionMeter, StreamMeter, StreamRows, register_stream
 from enfilade.process.board import Board, Column
@@ -70,15 +70,12 @@ class PreparedStream(NamedTuple):
         return _is_udp(self.stream)
 
 
-def prepare_streams(config: Config, board: Board) -> list[PreparedStream]:
+def prepare_streams(config: Config, board: Board, certificates: Certificates) -> list[PreparedStream]:
     """In the supervisor, before the fork. Raises OSError, ssl.SSLError or BoardFull."""
     prepared = []
     for name, stream in config.streams.items():
-        listen, tls, rows = (
-            dict(stream_listeners(name, stream)),
-            _server_tls(config, stream.tls),
-            register_stream(board, name),
-        )
+        listen, tls = dict(stream_listeners(name, stream)), certificates.of_stream(stream.tls)
+        rows = register_stream(board, name)
         prepared.append(PreparedStream(name, stream, listen, tls, rows, destinations(config, name, stream)))
     return prepared
 
@@ -124,14 +121,6 @@ def stream_listeners(name: str, stream: Stream) -> Iterator[tuple[ListenSpec, un
     for text in units.texts(stream.listen):
         found = units.stream_address(text)
         yield ListenSpec(f"streams.{name}", found.kind, found.address.host, found.address.port), found
-
-
-def _server_tls(config: Config, tls: Tls | str | None) -> ListenerContexts | None:
-    """Without ALPN: what is spoken inside is no affair of ours."""
-    if tls is None:
-        return None
-    context = read_context(tls, ()) if isinstance(tls, Tls) else context_for(internal(), ())
-    return ListenerContexts(context, minimum=tls_minimum(config))
 
 
 class Streams:

@@ -96,6 +96,8 @@ def try_out(config: Config, report: Report) -> None:
     """Report what cannot be made of those parts of `config` that are good by themselves (config/checks.py)."""
     for name, upstream in config.upstreams.items():
         _try_upstream(name, upstream, report)
+    if config.pki.root is not None:
+        _try(partial(_try_root, config), config.pki, ("pki",), "root", report)
     for name, site in config.sites.items():
         path = ("sites", name)
         if isinstance(site.tls, Tls):
@@ -105,6 +107,12 @@ def try_out(config: Config, report: Report) -> None:
             _try_policies(route, (*path, pattern), report)
             _try_cache(site, pattern, route, path, report)
             _try_action(pattern, route, (*path, pattern), report)
+
+
+def _try_root(config: Config) -> None:
+    from enfilade.assemble.internal import look_at_root  # noqa: PLC0415
+
+    look_at_root(config)
 
 
 def _try_upstream(name: str, table: UpstreamTable, report: Report) -> None:

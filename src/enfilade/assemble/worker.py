@@ -117,6 +117,8 @@ class EdgeWorker:
         self.admitted = prepared.admitted
         if self.admitted is not None:
             self._edge.on_tick.append(self.admitted.look)
+        if prepared.certificates.internal is not None:
+            self._edge.on_tick.append(prepared.certificates.internal.look)
         self._over = loop.create_future()
         server = prepared.config.server
         self._senders = Networks(server.proxy_protocol)

@@ -15,6 +15,7 @@ from enfilade.config.build import STREAMS
 from enfilade.config.errors import Path, did_you_mean, dotted
 from enfilade.config.networks import read_networks
 from enfilade.config.peers import read_peers
+from enfilade.config.pki_checks import check_pki
 from enfilade.config.report import Report
 from enfilade.config.schema import (
     App,
@@ -96,6 +97,7 @@ def check(config: Config, report: Report) -> None:
     _check_cache(config.cache, report)
     _check_environment(config.apps, report)
     _check_streams(config, report)
+    check_pki(config.pki, report)
 
 
 def _check_server(config: Config, report: Report) -> None:

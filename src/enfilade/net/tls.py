@@ -43,7 +43,7 @@ def context_for(certificate: Certificate, alpn: Sequence[str] = ALPN, clients: C
     Raises ssl.SSLError where certificate and key do not belong together or cannot be read, or what `clients` says.
     """
     context = _server_context(alpn)
-    _load(certificate.name, certificate.key.rstrip() + b"\n" + certificate.chain, context.load_cert_chain)
+    present(context, certificate)
     if clients is not None:
         _verify(context, clients)
     return context
@@ -57,6 +57,12 @@ def _server_context(alpn: Sequence[str]) -> ssl.SSLContext:
     if alpn:
         context.set_alpn_protocols(alpn)
     return context
+
+
+def present(context: ssl.SSLContext, certificate: Certificate) -> None:
+    """Show `certificate` from the next handshake on: connections that are open keep what they have, and sessions are resumed.
+    Raises ssl.SSLError as `context_for`."""
+    _load(certificate.name, certificate.key.rstrip() + b"\n" + certificate.chain, context.load_cert_chain)
 
 
 def _verify(context: ssl.SSLContext, clients: Clients) -> None:

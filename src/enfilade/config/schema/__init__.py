@@ -9,6 +9,7 @@ from enfilade.config.schema.apps import App, AppLimits, WorkerRange
 from enfilade.config.schema.cache import Cache, CacheRules, DiskStore
 from enfilade.config.schema.firewall import Firewall
 from enfilade.config.schema.leaves import Table, Text
+from enfilade.config.schema.pki import Pki
 from enfilade.config.schema.server import ClientCertificates, Limits, Server, ServerLog, Tls
 from enfilade.config.schema.sites import (
     BasicAuth,
@@ -68,6 +69,7 @@ __all__ = [
     "MirrorTo",
     "Peer",
     "PeerTls",
+    "Pki",
     "Policies",
     "Proxy",
     "RateLimit",
@@ -101,6 +103,7 @@ class Config(Table, frozen=True):
     upstreams: Annotated[dict[str, Upstream], Text("Servers that requests are handed on to, by name.")] = {}
     cache: Annotated[Cache, Text("Where routes with `cache` store their answers.")] = Cache()
     streams: Annotated[dict[str, Stream], Text("Raw TCP and UDP services by name.")] = {}
+    pki: Annotated[Pki, Text('Our own authority, which signs the certificates of `tls = "internal"`.')] = Pki()
 
     @property
     def inline_apps(self) -> dict[str, App]:

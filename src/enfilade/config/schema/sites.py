@@ -311,8 +311,8 @@ class Site(Policies, frozen=True):
     tls: Annotated[
         Tls | Literal["internal", "off"] | None,
         Text(
-            'A table with `certificate` and `key`; `"internal"`: a certificate made at the start, kept in memory, for '
-            'development; `"off"`: this site is not served over TLS.'
+            'A table with `certificate` and `key`; `"internal"`: one that our own authority signs (`[pki]`), and renews; '
+            '`"off"`: this site is not served over TLS.'
         ),
     ] = None
     http: Annotated[

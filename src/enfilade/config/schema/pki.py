@@ -1,0 +1,22 @@
+"""Our own authority."""
+
+from typing import Annotated
+
+from enfilade.config.schema.leaves import Duration, FilePath, Table, Text
+
+DAY = 86400.0
+
+
+class Pki(Table, frozen=True):
+    """Our own authority, which signs the certificates of `tls = "internal"`."""
+
+    root: Annotated[
+        FilePath | None,
+        Text(
+            "Directory in which it is kept, and made where there is none. Without it there is another one at each start and "
+            "reload, in memory."
+        ),
+    ] = None
+    lifetime: Annotated[
+        Duration, Text("How long certificates are valid, 90 days at most; they are renewed when half of it is over.")
+    ] = 30 * DAY
