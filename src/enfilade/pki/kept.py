@@ -67,6 +67,11 @@ def keep(directory: str, names: Sequence[str], now: datetime) -> Authority:
     return signer
 
 
+def root_path(directory: str) -> str:
+    """Where the root's certificate is."""
+    return os.path.join(directory, f"{ROOT}.pem")
+
+
 def read_kept(directory: str, now: datetime) -> Kept | None:
     """What is kept in `directory`; None: nothing yet. Raises KeptError or OSError."""
     there = {name: os.path.join(directory, name) for name in _NAMES if os.path.lexists(os.path.join(directory, name))}
