@@ -88,6 +88,7 @@ LATE: dict[str, set[str]] = {
 # Decisions alone, in a room that does more.
 PURE_FILES = {
     "limits/bucket.py",
+    "limits/sketch.py",
     "limits/table.py",
     *(
         f"cache/{name}.py"

@@ -18,7 +18,8 @@ from tests.assemble.kit import FakeParts, ask, config_of, presented, write_pem
 from enfilade.assemble.balance import check_of, make_upstream
 from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.engines import engine_limits
-from enfilade.assemble.plan import EdgePlan, admitted_of, listeners_of
+from enfilade.assemble.guarding import prepare_guard
+from enfilade.assemble.plan import EdgePlan, listeners_of
 from enfilade.assemble.sites import Sites, engine_body_limit, user_files
 from enfilade.assemble.stores import disk_of, open_stores, share_cache
 from enfilade.assemble.trial import NoTimer
@@ -307,7 +308,12 @@ def checked(name: str) -> Look:
 
 def let_in(*addresses: str) -> Look:
     """Which of them the firewall lets in."""
-    return lambda config: [address for address in addresses if address in (admitted_of(config) or ())]
+
+    def look(config: Config) -> object:
+        found = prepare_guard(config, Board(rows=64, columns=2), 1).admitted
+        return [address for address in addresses if found is not None and address in found]
+
+    return look
 
 
 LOOKS: dict[str, tuple[str, Look, object]] = {
@@ -575,7 +581,10 @@ ELSEWHERE = {
     "ServerLog.format": "assemble/test_keys.py::test_the_servers_own_log",
     "Limits.write_timeout": "e2e/test_slow_clients.py::test_hundreds_at_once_are_all_dropped_while_others_are_served",
     "Limits.request_timeout": "e2e/test_slow_clients.py::test_the_ceiling_for_exchanges",
-    "Limits.connections": "e2e/test_processes.py::test_connections_beyond_the_limit_of_a_worker_are_refused_and_counted",
+    "Limits.connections": "e2e/test_processes.py::test_connections_beyond_the_limit_of_all_workers_are_refused_and_counted",
+    "Firewall.connections_per_address": "e2e/test_firewall.py::test_how_many_connections_of_one_address_may_be_open",
+    "Firewall.new_connections": "e2e/test_firewall.py::test_how_many_connections_may_come",
+    "Firewall.new_connections_per_address": "e2e/test_firewall.py::test_how_many_connections_may_come",
     "Tls.certificate": "assemble/test_certificates.py::test_the_name_chooses_the_certificate",
     "Site.http": "assemble/test_sites.py::test_what_plain_http_gets",
     "Tls.clients": "e2e/test_client_certificates.py::test_who_has_no_good_one_gets_nothing",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import ssl
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -170,6 +173,102 @@ def test_behind_a_trusted_proxy_the_client_of_the_request_counts(start: Start) -
     eventually(lambda: refusals(server) == 1)
     assert said(url, FRIEND, *forwarded) == "hello200", "a stranger's word counts for nothing"
     assert said(url, HERE, "-H", "X-Forwarded-For: 198.51.100.1", "-w", "%{http_code}") == "hello200"
+
+
+def rejected(server: Server, reason: str, source: str = "client") -> float:
+    return metric(server, f'enfilade_rejects_total{{reason="{reason}",source="{source}"}}')
+
+
+def ends(sock: socket.socket) -> bool:
+    """Whether the other end has closed or reset it; it is waited for."""
+    try:
+        return sock.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def held(server: Server, client: str, scheme: str) -> socket.socket:
+    """A connection that has been answered once, and stays."""
+    sock = socket.create_connection(server.address(scheme), timeout=20, source_address=(client, 0))
+    if scheme == "https":
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        sock = context.wrap_socket(sock)
+    sock.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+    assert sock.recv(5) == b"HTTP/"
+    return sock
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_how_many_connections_of_one_address_may_be_open(start: Start, scheme: str) -> None:
+    """`connections_per_address`, over all workers; those that are killed take their connections along."""
+    server = start(
+        f'[server]\n{scheme} = "{HERE}:0"\nadmin = "{HERE}:0"\nworkers = 2\n[firewall]\nconnections_per_address = 3\n'
+        + (SITE.replace("log =", 'tls = "internal"\nlog =') if scheme == "https" else SITE)
+    )
+    url = server.url(scheme)
+    with ExitStack() as stack:
+        *_, last = [stack.enter_context(held(server, DENIED, scheme)) for _ in range(3)]
+        assert all(said(url, DENIED, "-k") in RESET for _ in range(4))
+        assert is_reset(server.address(scheme)), "before TLS"
+        assert rejected(server, "address_connection_limit") == 5
+        assert said(url, FRIEND, "-k") == "hello", "others have their own"
+        last.close()
+        eventually(lambda: said(url, DENIED, "-k") == "hello")
+        for pid in workers(server):
+            os.kill(pid, signal.SIGKILL)
+    with ExitStack() as stack:
+        eventually(lambda: said(url, DENIED, "-k") == "hello")
+        eventually(lambda: len(workers(server)) == 2)
+        for _ in range(3):  # what the dead had counted is forgotten
+            stack.enter_context(held(server, DENIED, scheme))
+
+
+def workers(server: Server) -> list[int]:
+    host, port = address_of_admin(server)
+    return [worker["pid"] for worker in json.loads(curl(f"http://{host}:{port}/status").stdout)["workers"]]
+
+
+def test_how_many_connections_may_come(start: Start) -> None:
+    """`new_connections_per_address` and `new_connections`; trusted proxies are not counted."""
+    server = start(
+        f'[server]\nhttp = "{HERE}:0"\nadmin = "{HERE}:0"\nworkers = 1\ntrusted_proxies = ["127.0.0.7"]\n'
+        f'[firewall]\nnew_connections_per_address = "2/h"\nnew_connections = "3/h"\n{SITE}'
+    )
+    url = server.url()
+    assert [said(url, "127.0.0.7") for _ in range(5)] == ["hello"] * 5
+    assert [said(url, DENIED) in RESET for _ in range(3)] == [False, False, True]
+    assert [said(url, FRIEND) in RESET for _ in range(2)] == [False, True]
+    assert rejected(server, "address_connection_rate") == rejected(server, "connection_rate") == 1
+
+
+def test_connections_of_streams_and_sessions_are_counted_too(start: Start) -> None:
+    with tcp_peer(named(b"a")) as tcp, udp_peer(b"a") as udp:
+        server = start(
+            f'[server]\nadmin = "{HERE}:0"\nworkers = 1\n[firewall]\nconnections_per_address = 2\n'
+            f'[streams.db]\nlisten = "tcp://{HERE}:0"\nto = "tcp://{HERE}:{tcp}"\n'
+            f'[streams.dns]\nlisten = "udp://{HERE}:0"\nto = "udp://{HERE}:{udp}"\n',
+            wait=False,
+        )
+        with connect(server, "db") as first, connect(server, "db") as second:
+            assert line(first) == line(second) == b"a\n"
+            with connect(server, "db") as third:
+                assert ends(third)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+                datagrams.bind((HERE, 0))
+                datagrams.sendto(b"x", address_of(server, "dns"))
+                eventually(lambda: rejected(server, "address_connection_limit") == 2)
+                first.close()
+                datagrams.settimeout(1)
+
+                def answered() -> bool:
+                    datagrams.sendto(b"x", address_of(server, "dns"))
+                    try:
+                        return datagrams.recv(100) == b"a:x"
+                    except TimeoutError:
+                        return False
+
+                eventually(answered)
 
 
 def test_explain_says_what_an_address_gets(start: Start) -> None:

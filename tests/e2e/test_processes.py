@@ -300,9 +300,9 @@ def test_sigterm_to_one_worker_drains_it_and_fills_its_place(start: Start) -> No
     assert first[1] in now
 
 
-def test_connections_beyond_the_limit_of_a_worker_are_refused_and_counted(start: Start) -> None:
+def test_connections_beyond_the_limit_of_all_workers_are_refused_and_counted(start: Start) -> None:
     """`limits.connections`; the admin listener is open all the same."""
-    server = launch(start, CONFIG.replace("workers = 2", "workers = 1") + "[server.limits]\nconnections = 3\n")
+    server = launch(start, CONFIG + "[server.limits]\nconnections = 3\n")
     idle = [idle_connection(server) for _ in range(3)]
     assert get(server)[0] == 503
     assert metrics(server)['enfilade_connections_open{protocol="http1"}'] == 4

@@ -23,10 +23,10 @@ from enfilade.filters.headers import Headers
 from enfilade.filters.request_id import RequestId
 from enfilade.filters.security_headers import SecurityHeaders
 from enfilade.filters.timing import Timing
-from enfilade.http.addresses import Networks
 from enfilade.http.field_rules import FieldRules
 from enfilade.http.origins import Origins
 from enfilade.http.passwords import Password
+from enfilade.net.firewall import Guard
 from enfilade.observe.log import LogSink
 
 DOCS = Path(__file__).parents[2] / "docs" / "filters.md"
@@ -38,7 +38,7 @@ def test_any_order_gives_the_one_order() -> None:
         RequestId(),
         AccessLog(LogSink("/dev/null")),
         Headers(FieldRules()),
-        Firewall(Networks(())),
+        Firewall(Guard(None)),
         SecurityHeaders({}),
         ClientCertificate(),
         NoWorker().limit([RateLimit(rate="1/s")], ("", ""), ""),

@@ -14,7 +14,7 @@ from enfilade.exchange.response import Response
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason
 from enfilade.net.connection import Connection
-from enfilade.net.context import LINGER_BYTES, ConnectionContext, ConnectionLimits
+from enfilade.net.context import LINGER_BYTES, ConnectionContext, ConnectionLimits, Connections
 from enfilade.net.http import FORGET_AFTER, HttpConnection
 from enfilade.net.service import Service
 from enfilade.wire.codec import DateStamp, ServerCodec
@@ -127,6 +127,8 @@ def test_who_reads_below_the_minimum_rate_is_reset(bench: Bench, rate: int, drop
 def test_one_too_many_is_refused_before_it_counts(bench: Bench) -> None:
     service = bench.connection.service
     service.max_connections = 1
+    service.connections = Connections(memoryview(bytearray(8)).cast("q"), lambda: 1)
+    service.connections.add(bench.connection)
     before, transport = set(service.connections), Transport()
     HttpConnection(service).connection_made(transport)
     assert transport.wrote.startswith(b"HTTP/1.1 503 ") and transport.half_closed

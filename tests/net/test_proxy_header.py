@@ -33,7 +33,7 @@ class Socket(Transport):
 class Server(asyncio.Protocol):
     def __init__(self) -> None:
         self.got = b""
-        self.drained = False
+        self.drained = self.lost = False
         self.ends: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -45,6 +45,9 @@ class Server(asyncio.Protocol):
 
     def drain(self) -> None:
         self.drained = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
 
 
 class World:

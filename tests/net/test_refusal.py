@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from tests.net.kit import Meter, Transport
 
-from enfilade.net.context import LINGER_BYTES, ConnectionContext, ConnectionLimits
+from enfilade.net.context import LINGER_BYTES, ConnectionContext, ConnectionLimits, Connections
 from enfilade.net.refusal import AT_ONCE, HTTP_REFUSAL, refuse
 
 
@@ -61,6 +61,12 @@ def test_so_many_at_once_and_no_more_are_told(context: ConnectionContext) -> Non
 
 @pytest.mark.parametrize(("limit", "there", "full"), [(0, 9, False), (2, 1, False), (2, 2, True), (2, 3, True)])
 def test_full(context: ConnectionContext, limit: int, there: int, full: bool) -> None:
+    """Of a limit for all workers: another one has `there` connections, but for the one that this one has."""
+    cells = memoryview(bytearray(16)).cast("q")
+    cells[1] = there - 1
     context.max_connections = limit
-    context.connections.update(range(there))  # type: ignore[arg-type]
+    context.connections = Connections(cells[:1], lambda: sum(cells))
+    context.connections.add(context)  # type: ignore[arg-type]
     assert context.full is full
+    context.connections.discard(context)
+    assert list(cells) == [0, there - 1]

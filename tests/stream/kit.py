@@ -13,8 +13,8 @@ from tests.net.kit import Meter
 
 from enfilade.assemble.balance import make_kind
 from enfilade.config.schema import Upstream
-from enfilade.http.addresses import Addresses
 from enfilade.net.edge import EdgeLoop, serving
+from enfilade.net.firewall import Guard
 from enfilade.net.tls import ListenerContexts
 from enfilade.route.hosts import compile_hosts
 from enfilade.stream.log import Record
@@ -108,11 +108,11 @@ class World:
         opened.append(server.close)
         self.address = server.sockets[0].getsockname()[:2]
 
-    def listen_udp(self, admitted: Addresses | None = None) -> UdpListener:
+    def listen_udp(self, guard: Guard | None = None) -> UdpListener:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.bind((HERE, 0))
         self.address = sock.getsockname()
-        listener = UdpListener(self.service, sock, admitted)
+        listener = UdpListener(self.service, sock, guard)
         opened.extend((sock.close, listener.stop))
         return listener
 

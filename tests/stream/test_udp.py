@@ -11,6 +11,7 @@ from typing import Any
 from tests.stream.kit import HERE, World, opened, run
 
 from enfilade.http.addresses import Networks
+from enfilade.net.firewall import Guard
 from enfilade.stream.udp import DRAIN, UdpListener
 
 
@@ -187,7 +188,7 @@ def test_whoever_the_firewall_denies_gets_no_session() -> None:
     async def main() -> None:
         url, echo = await server()
         world = World(url)
-        listener = world.listen_udp(Networks((), ["127.0.0.9"], rest=True))
+        listener = world.listen_udp(Guard(Networks((), ["127.0.0.9"], rest=True)))
         with client(world, "127.0.0.9") as denied, client(world) as other:
             await asyncio.get_running_loop().sock_sendall(denied, b"hello")
             assert await ask(other, b"hello") == b"a:hello"

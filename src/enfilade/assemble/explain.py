@@ -16,6 +16,7 @@ from enfilade.filters.body_limit import BodyLimit
 from enfilade.filters.client_certificate import ClientCertificate
 from enfilade.filters.firewall import Firewall
 from enfilade.http.uri import UriError, parse_authority, split_target
+from enfilade.net.firewall import Guard
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import Found, Refused, compile_routes
 
@@ -96,7 +97,7 @@ def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
     why[Firewall] = "whom a trusted proxy names as the client is looked up, too"
     why[ClientCertificate] = "tls.clients asks for certificates"
     parts = NoWorker()
-    parts.admitted = None if config.firewall.is_open else admitted(config.firewall)
+    parts.guard = None if config.firewall.is_open else Guard(admitted(config.firewall))
     compiled = filters_of(config, site, route, parts)
     steps = [Step("filter", type(found).__name__, why[type(found)]) for found in compiled]
     steps += _limit(site, route)

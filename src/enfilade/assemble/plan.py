@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING
 
 from enfilade.assemble.app_specs import app_specs
@@ -12,18 +11,17 @@ from enfilade.assemble.apps import negotiator
 from enfilade.assemble.caching import caching_routes
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
+from enfilade.assemble.guarding import prepare_guard
 from enfilade.assemble.limiting import limited_routes, share_limits
 from enfilade.assemble.sites import route_names, user_files
 from enfilade.assemble.streams import prepare_streams, register_destinations, stream_listeners
 from enfilade.assemble.upstreams import register_upstreams
 from enfilade.assemble.worker import EdgeWorker, Prepared
-from enfilade.config.networks import admitted, list_files
 from enfilade.config.schema import Config
 from enfilade.config.units import address, texts
 from enfilade.config.users import read_users
 from enfilade.filters.basic_auth import Users
 from enfilade.net.edge import run_edge
-from enfilade.net.firewall import Admitted
 from enfilade.observe.metrics import register_cache, register_connections, register_limit, register_route
 from enfilade.process.board import Board, Column
 from enfilade.process.control import Control
@@ -75,7 +73,7 @@ class EdgePlan:
             {names: register_cache(board, *names) for names in caching_routes(config)},
             share_limits(config, board, self.workers),
             {names: register_limit(board, *names) for names in limited_routes(config)},
-            admitted_of(config),
+            prepare_guard(config, board, self.workers),
             {file: Users(read_users(file)) for file in user_files(config)},
         )
 
@@ -89,12 +87,6 @@ class EdgePlan:
     def run(self, sockets: Sockets, column: Column, control: Control) -> None:
         """In the worker: serve until told to drain."""
         run_edge(lambda loop: EdgeWorker(self._prepared, loop, column, control).serve(sockets))
-
-
-def admitted_of(config: Config) -> Admitted | None:
-    """Whom listeners let in; None: everybody. Raises ValueError where a list cannot be read."""
-    firewall = config.firewall
-    return None if firewall.is_open else Admitted(partial(admitted, firewall), list_files(firewall))
 
 
 def listeners_of(config: Config) -> Iterator[ListenSpec]:

@@ -46,7 +46,7 @@ from enfilade.filters.compress import Compress
 from enfilade.filters.cors import Cors as CorsFilter
 from enfilade.filters.csrf import Csrf as CsrfFilter
 from enfilade.filters.decompress import Decompress
-from enfilade.filters.firewall import Firewall
+from enfilade.filters.firewall import Firewall, Guard
 from enfilade.filters.headers import Headers
 from enfilade.filters.request_id import RequestId
 from enfilade.filters.security_headers import SecurityHeaders as SecurityHeadersFilter
@@ -60,7 +60,6 @@ from enfilade.handlers.proxy.split import Mirror, SplitHandler
 from enfilade.handlers.proxy.target import rewrite, strip
 from enfilade.handlers.redirect import Redirect as RedirectHandler
 from enfilade.handlers.respond import Respond
-from enfilade.http.addresses import Addresses
 from enfilade.http.codings import TYPES
 from enfilade.http.field_rules import FieldRules
 from enfilade.http.memory import remember
@@ -99,7 +98,7 @@ class Parts(Protocol):
     def users(self, file: str) -> Users: ...
     def tls(self, site: str) -> object | None: ...
     @property
-    def admitted(self) -> Addresses | None: ...
+    def guard(self) -> Guard | None: ...
 
 
 class Target(NamedTuple):
@@ -368,8 +367,8 @@ def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) ->
     filters = [policy.make(value, route, parts) for policy, value, _ in policies_of(site, route)]
     if site.verifies:
         filters.append(ClientCertificate(required=route is not None and route.client_certificate))
-    if parts.admitted is not None and config.server.trusted_proxies:
-        filters.append(Firewall(parts.admitted))
+    if parts.guard is not None and config.server.trusted_proxies:
+        filters.append(Firewall(parts.guard))
     limit = body_limit(config, site, route)
     if limit:
         filters.append(BodyLimit(limit))

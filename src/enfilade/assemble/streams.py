@@ -16,7 +16,7 @@ from enfilade.config import schema, units
 from enfilade.config.schema import Config, Stream, Upstream
 from enfilade.http.addresses import Networks
 from enfilade.net.edge import Edge, serving
-from enfilade.net.firewall import Admitted
+from enfilade.net.firewall import Guard
 from enfilade.net.tls import ListenerContexts
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import ConnectionMeter, StreamMeter, StreamRows, register_stream
@@ -135,13 +135,13 @@ class Streams:
         meter: ConnectionMeter,
         sink: Callable[[str], LogSink],
         upstreams: Upstreams,
-        admitted: Admitted | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._config = config
         self._edge = edge
         self._column = column
         self._meter = meter
-        self._admitted = admitted
+        self._guard = guard
         self._senders = Networks(config.server.proxy_protocol)
         self._by_spec = {spec: stream for stream in prepared for spec in stream.listen}
         self._logs = {stream.name: _log(stream.stream.log, sink) for stream in prepared}
@@ -159,10 +159,10 @@ class Streams:
         prepared = self._by_spec[spec]
         service = self._services[prepared.name]
         if prepared.udp:
-            self._udp.append(UdpListener(service, sock, self._admitted))
+            self._udp.append(UdpListener(service, sock, self._guard))
         else:
             tls = prepared.tls if prepared.listen[spec].protocol == "tls" else None
-            make = serving(service, partial(Relay, service), tls=tls, senders=self._senders, admitted=self._admitted)
+            make = serving(service, partial(Relay, service), tls=tls, senders=self._senders, guard=self._guard)
             await self._edge.listen(sock, make)
 
     def stop(self) -> None:
@@ -182,6 +182,7 @@ class Streams:
             stream_meter=StreamMeter(self._column.cells, prepared.rows),
             connections=self._edge.connections,
             limits=StreamLimits(idle, self._config.server.limits.head_timeout, stream.connections),
+            max_connections=self._config.server.limits.connections,
             upstream=named[""] if stream.to else None,
             by_name=by_name,
             log=self._logs[prepared.name],

@@ -24,8 +24,8 @@ from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.config.users import read_users
 from enfilade.exchange.exchange import Handler
 from enfilade.filters.basic_auth import Users
+from enfilade.filters.firewall import Guard
 from enfilade.handlers.respond import Respond
-from enfilade.http.addresses import Addresses
 from enfilade.limits.filter import Limit
 from enfilade.limits.key import compile_key
 from enfilade.observe.log import LogSink
@@ -62,7 +62,7 @@ class NoTimer:
 class NoWorker:
     """The `Parts` of sites that are compiled to be looked at."""
 
-    admitted: Addresses | None = None
+    guard: Guard | None = None
 
     def sink(self, to: str) -> LogSink:
         return LogSink("stderr")

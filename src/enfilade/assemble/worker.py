@@ -18,6 +18,7 @@ from enfilade.assemble.apps import start_app
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.figures import all_metrics, full_status
+from enfilade.assemble.guarding import PreparedGuard, make_connections, make_guard
 from enfilade.assemble.limiting import compile_limits
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
@@ -39,7 +40,6 @@ from enfilade.limits.filter import Limit
 from enfilade.limits.table import Table
 from enfilade.net.context import ConnectionLimits
 from enfilade.net.edge import Edge, serving
-from enfilade.net.firewall import Admitted
 from enfilade.net.http import HttpConnection
 from enfilade.net.service import Service
 from enfilade.net.trusted import TrustedProxies
@@ -85,7 +85,7 @@ class Prepared(NamedTuple):
     cache_rows: dict[tuple[str, str], int]
     limits: Shared | None
     limit_rows: dict[tuple[str, str], int]
-    admitted: Admitted | None
+    guard: PreparedGuard
     users: dict[str, Users]
 
 
@@ -112,11 +112,12 @@ class EdgeWorker:
         self._app_links = AppLinks(
             prepared.config.isolated_apps, prepared.app_rows, loop, meter, control.links, column.cells, self._others
         )
-        self._edge = Edge(loop, self._date)
+        board, door = prepared.board, prepared.guard
+        self._edge = Edge(loop, self._date, make_connections(door, board, column))
         self._edge.on_tick += [self._look_around, self._upstreams.sweep, self._app_links.tick]
-        self.admitted = prepared.admitted
-        if self.admitted is not None:
-            self._edge.on_tick.append(self.admitted.look)
+        self.guard = make_guard(prepared.config, door, board, column, prepared.workers, control.slot)
+        if door.admitted is not None:
+            self._edge.on_tick.append(door.admitted.look)
         if prepared.certificates.internal is not None:
             self._edge.on_tick.append(prepared.certificates.internal.look)
         self._over = loop.create_future()
@@ -140,7 +141,7 @@ class EdgeWorker:
             self._meter,
             self.sink,
             self._upstreams,
-            self.admitted,
+            self.guard,
         )
         await self._upstreams.settle(SETTLE)
         if self._stores is not None:
@@ -293,8 +294,8 @@ class EdgeWorker:
             h2c=self._config.server.h2c and tls is None and name == "http",
             gone=self._upstreams.client_gone if self._upstreams.announcing else None,
         )
-        senders, admitted = (None, None) if name == "admin" else (self._senders, self.admitted)
-        make = serving(service, partial(HttpConnection, service), tls=tls, senders=senders, admitted=admitted)
+        senders, guard = (None, None) if name == "admin" else (self._senders, self.guard)
+        make = serving(service, partial(HttpConnection, service), tls=tls, senders=senders, guard=guard)
         await self._edge.listen(sock, make)
 
     def _admin(self) -> Match:

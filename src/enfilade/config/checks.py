@@ -13,7 +13,7 @@ import msgspec
 from enfilade.config import units
 from enfilade.config.build import STREAMS
 from enfilade.config.errors import Path, did_you_mean, dotted
-from enfilade.config.networks import read_networks
+from enfilade.config.firewall_checks import check_firewall
 from enfilade.config.peers import read_peers
 from enfilade.config.pki_checks import check_pki
 from enfilade.config.report import Report
@@ -26,7 +26,6 @@ from enfilade.config.schema import (
     Cors,
     Csrf,
     Discover,
-    Firewall,
     Fixed,
     HeaderRules,
     Log,
@@ -84,7 +83,7 @@ _FORMATS = ("common", "combined", "json")
 def check(config: Config, report: Report) -> None:
     """Report everything in `config` that cannot work."""
     _check_server(config, report)
-    _check_firewall(config.firewall, report)
+    check_firewall(config.firewall, report)
     if not (config.sites or config.streams) and report.complete(()) and report.complete(("sites",)):
         report((), True, "there is nothing to serve: no sites", 'write [sites."*"] and a route such as "/*"')
     _check_together(list(config.sites), _compile_hosts, ("sites",), report)
@@ -132,19 +131,6 @@ def _check_server(config: Config, report: Report) -> None:
     if with_tls and not server.https and report.complete(("server",)) and report.complete(()):
         path = ("sites", with_tls[0], "tls")
         report(path, True, f"{dotted(path)}: no address serves TLS", 'add https = ":443" to [server]')
-
-
-def _check_firewall(firewall: Firewall, report: Report) -> None:
-    for key in ("allow", "deny"):
-        for i, text in enumerate(getattr(firewall, key)):
-            _check_text(_read_all, text, ("firewall", key, i), report)
-    if firewall.default == "deny" and not firewall.allow and report.complete(("firewall",)):
-        report(("firewall", "default"), False, "firewall.default: nobody is let in", "name networks in allow")
-
-
-def _read_all(entry: str) -> None:
-    for _ in read_networks([entry]):
-        pass
 
 
 def _check_once(

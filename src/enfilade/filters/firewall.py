@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter
 from enfilade.exchange.response import Response
-from enfilade.http.addresses import Addresses
-from enfilade.http.reasons import reason
+from enfilade.http.reasons import Reason
 
-_DENIED = reason("firewall_denied")
+
+class Guard(Protocol):
+    def refuses(self, client: str) -> Reason | None:
+        """Why nobody comes in from the address `client`; None: they do."""
 
 
 class Firewall(Filter):
-    """Answers 403 to clients that are not `admitted`."""
+    """Answers clients that `guard` refuses (403)."""
 
-    def __init__(self, admitted: Addresses) -> None:
-        self._admitted = admitted
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
 
     def on_request(self, x: Exchange) -> Response | None:
-        return None if x.ends.client_ip in self._admitted else error_response(_DENIED, x)
+        why = self._guard.refuses(x.ends.client_ip)
+        return None if why is None else error_response(why, x)

@@ -51,6 +51,23 @@ class Tracked(Protocol):
     def idle(self) -> bool: ...
 
 
+class Connections(set[Tracked]):
+    """All that are open in this worker, whose number the others are told of: in `mine`, a cell that this worker alone writes.
+    `everywhere()`: the sum over all workers, those that still drain among them."""
+
+    def __init__(self, mine: memoryview[int], everywhere: Callable[[], int]) -> None:
+        self._mine = mine
+        self.everywhere = everywhere
+
+    def add(self, connection: Tracked) -> None:
+        super().add(connection)
+        self._mine[0] = len(self)
+
+    def discard(self, connection: object) -> None:
+        super().discard(connection)
+        self._mine[0] = len(self)
+
+
 class Served(Protocol):
     """What a protocol in front (TLS, the PROXY protocol) hands a connection on to. It is an asyncio.Protocol, too."""
 
@@ -65,7 +82,8 @@ class Served(Protocol):
 
 class ConnectionContext:
     """What connections of one kind share inside a worker. `limits` are those that a connection itself applies; `connections` are
-    all that are open in this worker, of any kind; `unix_path` is where we listen if that is a Unix socket.
+    all that are open in this worker, of any kind, and there may be `max_connections` over all workers (0: any number; else they
+    are `Connections`). `unix_path` is where we listen if that is a Unix socket.
     `refusals`: how many are just being refused, beyond `max_connections`."""
 
     __slots__ = ("clock", "connections", "limits", "loop", "max_connections", "meter", "refusals", "unix_path")
@@ -95,7 +113,8 @@ class ConnectionContext:
     @property
     def full(self) -> bool:
         """No further connection may be taken."""
-        return 0 < self.max_connections <= len(self.connections)
+        connections = self.connections
+        return isinstance(connections, Connections) and 0 < self.max_connections <= connections.everywhere()
 
     def opened(self, connection: Tracked, ends: Ends) -> None:
         self.connections.add(connection)

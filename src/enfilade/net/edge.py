@@ -15,7 +15,7 @@ from enfilade.http.addresses import Networks
 from enfilade.http.dates import format_date
 from enfilade.http.reasons import reason
 from enfilade.net.context import ConnectionContext, Served, Tracked
-from enfilade.net.firewall import Admitted, Gate
+from enfilade.net.firewall import Gate, Guard
 from enfilade.net.proxy_header import ProxyHeader
 from enfilade.net.tls import ListenerContexts
 from enfilade.net.tls_transport import TlsTransport
@@ -49,13 +49,15 @@ class _Listener(NamedTuple):
 
 
 class Edge:
-    """What runs in one worker. `on_tick` is called about once a second with the monotonic time. `abandoned`: a drain waits for
-    nothing any more."""
+    """What runs in one worker; `connections` are all that are open. `on_tick` is called about once a second with the monotonic
+    time. `abandoned`: a drain waits for nothing any more."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, date: DateStamp) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, date: DateStamp, connections: set[Tracked] | None = None
+    ) -> None:
         self.loop = loop
         self.date = date
-        self.connections: set[Tracked] = set()
+        self.connections: set[Tracked] = set() if connections is None else connections
         self.on_tick: list[Callable[[float], None]] = []
         self._listeners: list[_Listener] = []
         self.abandoned = False
@@ -147,14 +149,14 @@ def serving(
     *,
     tls: ListenerContexts | None = None,
     senders: Networks | None = None,
-    admitted: Admitted | None = None,
+    guard: Guard | None = None,
 ) -> Callable[[], asyncio.Protocol]:
-    """Makes what stands in front of what `make` makes: TLS, the firewall that lets in `admitted`, and the PROXY protocol for
+    """Makes what stands in front of what `make` makes: TLS, the firewall's `guard`, and the PROXY protocol for
     `senders`, whose clients it is that the firewall sees."""
     if tls is not None:
         make = partial(TlsTransport, service, tls.now, make)
-    if admitted is not None:
-        make = partial(Gate, service, admitted, make)
+    if guard is not None:
+        make = partial(Gate, service, guard, make)
     if senders:
         make = partial(ProxyHeader, service, senders, make)
     return cast(Callable[[], asyncio.Protocol], make)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Protocol, cast
 
-from enfilade.http.addresses import Networks
-from enfilade.http.reasons import reason
+from enfilade.http.addresses import Addresses, Networks
+from enfilade.http.reasons import Reason, reason
 from enfilade.net.connection import client_of, close_by_reset
 from enfilade.net.context import ConnectionContext, Served
 from enfilade.net.watched import WatchedFiles
@@ -47,27 +47,78 @@ class Admitted:
             log.error("the firewall stays as it was: %s", error)
 
 
+Leave = Callable[[], None]
+"""What a connection that is counted calls once when it is over."""
+
+
+class Arrivals(Protocol):
+    """Counts connections (limits/arrivals.py)."""
+
+    def come(self, client: str) -> Reason | Leave | None:
+        """A connection from the address `client` begins: why it may not; or what to call when it is over, if anything."""
+
+
+class Guard:
+    """Whom a worker lets in: those whom `admitted` has, None: everybody; and as many of them as `arrivals` lets come."""
+
+    def __init__(self, admitted: Addresses | None, arrivals: Arrivals | None = None) -> None:
+        self._admitted = admitted
+        self._arrivals = arrivals
+
+    def refuses(self, client: str) -> Reason | None:
+        """Why nobody comes in from the address `client`; None: they do."""
+        return None if self._admitted is None or client in self._admitted else FIREWALL_DENIED
+
+    def enter(self, client: str) -> Reason | Leave | None:
+        """As `Arrivals.come`, for those who are let in."""
+        why = self.refuses(client)
+        return why if why is not None or self._arrivals is None else self._arrivals.come(client)
+
+
 class Gate(asyncio.Protocol):
     """In front of one connection: steps aside for what `make` makes, or resets it. A refusal is told to nobody but the counters:
     whoever is denied gets no byte to work with."""
 
-    __slots__ = ("_admitted", "_context", "_make")
+    __slots__ = ("_context", "_guard", "_make")
 
-    def __init__(self, context: ConnectionContext, admitted: Admitted, make: Callable[[], Served]) -> None:
+    def __init__(self, context: ConnectionContext, guard: Guard, make: Callable[[], Served]) -> None:
         self._context = context
-        self._admitted = admitted
+        self._guard = guard
         self._make = make
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)
-        if client_of(transport, self._context.unix_path)[0] in self._admitted:
-            served = self._make()
-            transport.set_protocol(cast(asyncio.Protocol, served))
-            served.connection_made(transport)
-        else:
-            self._context.meter.rejected(FIREWALL_DENIED)
+        found = self._guard.enter(client_of(transport, self._context.unix_path)[0])
+        if isinstance(found, Reason):
+            self._context.meter.rejected(found)
             close_by_reset(transport)
             transport.abort()
+            return
+        served = self._make()
+        protocol = cast(asyncio.Protocol, served) if found is None else Counted(served, found)
+        transport.set_protocol(protocol)
+        served.connection_made(transport)
+        if found is not None and transport.get_protocol() is not protocol:
+            found()  # it was one too many for the whole server, and has lost its transport
 
     def drain(self) -> None:
         """Whoever was refused has nothing to finish."""
+
+
+_HANDED_ON = ("data_received", "drain", "eof_received", "pause_writing", "resume_writing")
+
+
+class Counted(asyncio.Protocol):
+    """What `served` is to its transport, whose methods it has; `leave` is called when the connection is over."""
+
+    __slots__ = ("_leave", "_served", *_HANDED_ON)
+
+    def __init__(self, served: Served, leave: Leave) -> None:
+        self._served = served
+        self._leave = leave
+        for name in _HANDED_ON:
+            setattr(self, name, getattr(served, name))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
+        self._served.connection_lost(exc)

@@ -112,8 +112,7 @@ class Board:
         """The process was reaped: clear its gauges, keep its counters, and give the column to whoever comes next."""
         for block in self._blocks.values():
             if block.gauge:
-                for row in range(block.first, block.first + block.size):
-                    column.cells[row] = 0
+                column.cells[block.first : block.first + block.size] = memoryview(bytes(block.size * _CELL)).cast("q")
         self._free.append(column.index)
 
     @property

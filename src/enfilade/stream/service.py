@@ -63,13 +63,14 @@ class StreamService(ConnectionContext):
         stream_meter: StreamMeter,
         connections: set[Tracked],
         limits: StreamLimits,
+        max_connections: int = 0,
         upstream: StreamUpstream | None = None,
         by_name: Hosts[StreamUpstream] | None = None,
         log: StreamLog | None = None,
     ) -> None:
         super().__init__(
             loop=loop, limits=ConnectionLimits(handshake_timeout=limits.hello), meter=meter, connections=connections,
-            max_connections=limits.connections,
+            max_connections=max_connections,
         )  # fmt: skip
         self.name = name
         self.stream_limits = limits
@@ -81,7 +82,12 @@ class StreamService(ConnectionContext):
 
     @property
     def full(self) -> bool:
-        return 0 < self.max_connections <= self.open
+        return 0 < self.stream_limits.connections <= self.open or self.server_full
+
+    @property
+    def server_full(self) -> bool:
+        """No further connection may be taken, of whatever stream."""
+        return super().full
 
     def began(self, connection: Tracked) -> None:
         """A connection, or a session, more."""

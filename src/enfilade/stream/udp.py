@@ -8,9 +8,9 @@ import logging
 import socket
 from typing import Any
 
-from enfilade.http.addresses import Addresses
 from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason, reason
+from enfilade.net.firewall import Guard, Leave
 from enfilade.stream.service import CONNECT_FAILED, StreamService, reason_of
 from enfilade.upstream.addresses import Address
 from enfilade.upstream.peer import Peer
@@ -18,7 +18,6 @@ from enfilade.upstream.peer import Peer
 log = logging.getLogger("enfilade.stream")
 
 CONNECTION_LIMIT = reason("connection_limit")
-FIREWALL_DENIED = reason("firewall_denied")
 BATCH = 64
 """Datagrams that are read of one socket in a turn of the loop; the others are served in between."""
 LARGEST = 65535
@@ -42,17 +41,17 @@ def open_socket(address: Address) -> socket.socket:
 
 
 class UdpListener:
-    """One socket on which clients' datagrams come in, from now on. `admitted`: who may begin a session; None: everybody."""
+    """One socket on which clients' datagrams come in, from now on. `guard`: who may begin a session; None: everybody."""
 
-    def __init__(self, service: StreamService, sock: socket.socket, admitted: Addresses | None = None) -> None:
+    def __init__(self, service: StreamService, sock: socket.socket, guard: Guard | None = None) -> None:
         assert service.upstream is not None, "datagrams carry no server name"
         self.service = service
         self.sock = sock
         self.address: tuple[str, int] = sock.getsockname()[:2]
         self.upstream = service.upstream
         self.sessions: dict[Any, Session] = {}
-        self._admitted = admitted
-        self._most = service.max_connections or SESSIONS
+        self._guard = guard
+        self._most = service.stream_limits.connections or SESSIONS
         sock.setblocking(False)
         service.loop.add_reader(sock, self._readable)
 
@@ -72,8 +71,12 @@ class UdpListener:
                 session.pass_on(data)
 
     def _open(self, client: Any) -> Session | None:
-        if self._admitted is not None and client[0] not in self._admitted:
-            self.service.meter.rejected(FIREWALL_DENIED)
+        if self.service.server_full:
+            self.service.meter.rejected(CONNECTION_LIMIT)
+            return None
+        leave = None if self._guard is None else self._guard.enter(client[0])
+        if isinstance(leave, Reason):
+            self.service.meter.rejected(leave)
             return None
         if len(self.sessions) >= self._most:
             next(iter(self.sessions.values())).abort(CONNECTION_LIMIT)
@@ -82,30 +85,35 @@ class UdpListener:
         while (peer := self.upstream.take(client[0], tried)) is not None:
             tried.append(peer)
             try:
-                return Session(self, client, peer)
+                return Session(self, client, peer, leave)
             except OSError as error:
                 log.debug("%s: cannot send to %s: %s", self.service.name, peer.name, error)
                 why = reason_of(error)
                 self.upstream.failed(peer, why)
+        if leave is not None:
+            leave()
         self.service.meter.rejected(why)
         return None
 
 
 class Session:
-    """The datagrams between one client and one peer. Raises OSError where there is no socket to be had."""
+    """The datagrams between one client and one peer. `leave` is called at its end. Raises OSError where there is no socket to be
+    had."""
 
     __slots__ = (
-        "_client", "_draining", "_heard_at", "_listener", "_peer", "_reported", "_seen", "_sock", "began", "received", "sent",
+        "_client", "_draining", "_heard_at", "_leave", "_listener", "_peer", "_reported", "_seen", "_sock", "began", "received",
+        "sent",
     )  # fmt: skip
 
     idle = True
 
-    def __init__(self, listener: UdpListener, client: Any, peer: Peer) -> None:
+    def __init__(self, listener: UdpListener, client: Any, peer: Peer, leave: Leave | None = None) -> None:
         service = listener.service
         self._sock = open_socket(listener.upstream.targets[peer].address)
         self._listener = listener
         self._client = client
         self._peer = peer
+        self._leave = leave
         self._draining = False
         self.received = self.sent = self._seen = 0
         self._reported = (0, 0)
@@ -155,6 +163,8 @@ class Session:
         self._sock.close()
         self._report()
         self._peer.let_go()
+        if self._leave is not None:
+            self._leave()
         ends = Ends(self._client[:2], listener.address)
         service.over(self, ends, self.began, None, self._peer.name, self.received, self.sent, why)
 

@@ -51,7 +51,10 @@ class Limits(Table, frozen=True):
         ),
     ] = 0.0
     connections: Annotated[
-        Count, Text("Connections of one worker at once; beyond: 503, over TLS closed; 0: no limit.")
+        Count,
+        Text(
+            "Connections of all workers at once, those of streams too; beyond: 503, over TLS and in streams closed; 0: no limit."
+        ),
     ] = 0
     streams: Annotated[Positive, Text("HTTP/2 streams of one connection at once.")] = 128
     trailers: Annotated[Size, Text("Trailer fields of a request in chunks, together; beyond: 400.")] = 8192

@@ -1,0 +1,85 @@
+"""Who stands at the door: whom listeners let in, and how many connections there may be."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from enfilade.config.networks import admitted, list_files
+from enfilade.config.schema import Config, Firewall
+from enfilade.config.units import rate
+from enfilade.http.addresses import Networks
+from enfilade.limits.arrivals import Arrivals, Rates
+from enfilade.limits.bucket import Bucket
+from enfilade.limits.sketch import SIZE, Sketch
+from enfilade.limits.table import Table, table_size
+from enfilade.net.context import Connections, Tracked
+from enfilade.net.firewall import Admitted, Guard
+from enfilade.process.board import Board, Column
+from enfilade.process.shared import Shared
+
+_NANOSECONDS = 1_000_000_000
+
+
+class PreparedGuard(NamedTuple):
+    """What was made before the fork. `admitted`: None: everybody. `open`: the row of how many connections a worker has; `sketch`:
+    the first row of those that count them by address; `rates`: memory with the buckets of new ones; None where nobody asks."""
+
+    admitted: Admitted | None
+    open: int | None
+    sketch: int | None
+    rates: Shared | None
+
+
+def prepare_guard(config: Config, board: Board, workers: int) -> PreparedGuard:
+    """Raises OSError or BoardFull, and ValueError where a list cannot be read."""
+    firewall = config.firewall
+    return PreparedGuard(
+        None if firewall.is_open else Admitted(partial(admitted, firewall), list_files(firewall)),
+        board.rows("connections", gauge=True) if config.server.limits.connections else None,
+        board.rows("connections by address", size=SIZE, gauge=True) if firewall.connections_per_address else None,
+        board.shared("new connections", table_size(workers)) if _has_rates(firewall) else None,
+    )
+
+
+def _has_rates(firewall: Firewall) -> bool:
+    return bool(firewall.new_connections or firewall.new_connections_per_address)
+
+
+def make_guard(
+    config: Config, prepared: PreparedGuard, board: Board, column: Column, workers: int, slot: int
+) -> Guard | None:
+    """The guard of one worker; None: everybody comes in."""
+    arrivals = _arrivals(config, prepared, board, column, workers, slot) if config.firewall.counts else None
+    return Guard(prepared.admitted, arrivals) if prepared.admitted or arrivals else None
+
+
+def _arrivals(
+    config: Config, prepared: PreparedGuard, board: Board, column: Column, workers: int, slot: int
+) -> Arrivals:
+    firewall, first = config.firewall, prepared.sketch
+    sketch = rates = None
+    if first is not None:
+        sketch = Sketch(
+            column.cells[first : first + SIZE],
+            lambda: [one.cells[first : first + SIZE] for one in board.columns()],
+        )
+    if prepared.rates is not None:
+        table = Table(prepared.rates.cells, workers, slot)
+        rates = Rates(_bucket(firewall.new_connections_per_address), _bucket(firewall.new_connections), table)
+    # Whoever brings the connections of many others.
+    uncounted = Networks([*config.server.proxy_protocol, *config.server.trusted_proxies])
+    return Arrivals(firewall.connections_per_address, sketch, rates, uncounted)
+
+
+def _bucket(said: str | None) -> Bucket | None:
+    if said is None:
+        return None
+    count, seconds = rate(said)
+    return Bucket(count, seconds * _NANOSECONDS // count)
+
+
+def make_connections(prepared: PreparedGuard, board: Board, column: Column) -> set[Tracked]:
+    """Where a worker has its connections: a set that counts with those of the others where their number is limited."""
+    row = prepared.open
+    return set() if row is None else Connections(column.cells[row : row + 1], partial(board.total, row))
