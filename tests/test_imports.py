@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "handlers": {"http", "exchange", "upstream"},
     "upstream": {"http", "exchange"},
     "cache": {"http", "exchange"},
-    "limits": {"http", "exchange"},
+    "limits": {"http", "exchange", "filters"},
     "observe": {"http", "exchange"},
     "config": {"http", "route", "upstream"},
     "pki": set(),

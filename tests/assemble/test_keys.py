@@ -573,6 +573,7 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
 ELSEWHERE = {
     "Route.client_certificate": "e2e/test_client_certificates.py::test_a_route_may_require_what_its_site_does_not",
     "Server.tls_minimum": "assemble/test_certificates.py::test_the_oldest_version_holds_for_sites_and_streams",
+    "RateLimit.algorithm": "limits/test_filter.py::test_a_sliding_window_gives_nothing_between_the_windows",
     "Server.h2c": "e2e/test_slow_clients.py::test_http2_bodies_blocks_and_handlers",
     "Server.admin_token": "e2e/test_admin.py::test_the_token_is_asked_for_whatever_else_is_right",
     "Server.pid_file": "e2e/test_processes.py::test_the_pid_file_finds_the_server",

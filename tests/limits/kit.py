@@ -4,35 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from enfilade.assemble.limiting import compile_limits
+from enfilade.assemble.limiting import Tables, compile_limits, make_tables, tables_size
 from enfilade.config.schema import RateLimit
 from enfilade.exchange.chain import compile_chain
 from enfilade.exchange.exchange import Route
 from enfilade.exchange.response import Response
 from enfilade.http.fields import Fields
 from enfilade.limits.filter import Limit
-from enfilade.limits.table import Table, table_size
 from enfilade.testing.exchange import make_exchange
 
 SECOND = 1_000_000_000
 
 
-def tables(workers: int, sets: int = 16) -> list[Table]:
-    """One for each worker, over one memory."""
-    cells = memoryview(bytearray(table_size(workers, sets))).cast("q")
-    return [Table(cells, workers, me) for me in range(workers)]
+def tables(workers: int, sets: int = 16) -> list[Tables]:
+    """Those of each worker, over one memory."""
+    cells = memoryview(bytearray(tables_size(workers, sets))).cast("q")
+    return [make_tables(cells, workers, me) for me in range(workers)]
 
 
 class Limited:
     """A route with limits. `time`: its clock, in seconds. `counted`: what was refused, and what would have been."""
 
     def __init__(
-        self, *limits: RateLimit, table: Table | None = None, owner: tuple[str, str] = ("e.com", "/*")
+        self, *limits: RateLimit, table: Tables | None = None, owner: tuple[str, str] = ("e.com", "/*")
     ) -> None:
         self.time = 1000.0
         self.counted = [0, 0]
-        rules = compile_limits(limits, owner)
-        limit = Limit(rules, table or tables(1)[0], self, lambda: int(self.time * SECOND))
+        rules = compile_limits(limits, owner, table or tables(1)[0])
+        limit = Limit(rules, self, lambda: int(self.time * SECOND))
         self.chain = compile_chain([limit], lambda x: Response(200, Fields([(b"a", b"b")]), b"x"))
 
     def count(self, shadow: bool) -> None:

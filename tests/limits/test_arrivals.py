@@ -9,7 +9,7 @@ from enfilade.http.reasons import Reason
 from enfilade.limits.arrivals import Arrivals, Leave, Rates
 from enfilade.limits.bucket import Bucket
 from enfilade.limits.sketch import SIZE, Sketch
-from enfilade.limits.table import Table, table_size
+from enfilade.limits.table import Buckets, table_size
 
 SECOND = 1_000_000_000
 PROXY = "198.51.100.1"
@@ -19,7 +19,7 @@ class World:
     def __init__(self, most: int = 0, address: Bucket | None = None, total: Bucket | None = None) -> None:
         self.now = SECOND
         cells = memoryview(bytearray(SIZE * 8)).cast("q")
-        table = Table(memoryview(bytearray(table_size(1, 16))).cast("q"), 1, 0)
+        table = Buckets(memoryview(bytearray(table_size(1, 16))).cast("q"), 1, 0)
         self.arrivals = Arrivals(
             most,
             Sketch(cells, lambda: [cells]) if most else None,

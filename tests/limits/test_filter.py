@@ -33,6 +33,19 @@ def test_a_burst_of_its_own() -> None:
     assert [route.status() for _ in range(11)] == [200] * 10 + [429]
 
 
+def test_a_sliding_window_gives_nothing_between_the_windows() -> None:
+    route = Limited(limit("60/m", algorithm="sliding_window"))
+    route.time = 6000.0  # windows begin with the minutes of the clock
+    answers = [route.ask() for _ in range(61)]
+    assert [r.status for r in answers] == [200] * 60 + [429]
+    assert answers[0].fields.get(b"ratelimit") == b'"60/m";r=59;t=60'
+    assert answers[60].fields.get(b"retry-after") == b"61"
+    route.time += 59.0
+    assert route.status() == 429
+    route.time += 16.0
+    assert [route.status() for _ in range(16)] == [200] * 15 + [429]
+
+
 def test_who_is_refused_is_told_when_to_come_back() -> None:
     route = Limited(limit("2/m"))
     told = [route.ask() for _ in range(3)]

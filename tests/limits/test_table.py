@@ -9,43 +9,43 @@ import pytest
 from tests.limits.kit import tables
 
 from enfilade.limits.bucket import Bucket
-from enfilade.limits.table import WAYS, Table, table_size
+from enfilade.limits.table import WAYS, Buckets, table_size
 from enfilade.process.shared import Shared
 
 BUCKET = Bucket(10, 100)
 
 
-def take(table: Table, whose: int, now: int, bucket: Bucket = BUCKET) -> bool:
-    place = table.find(whose, bucket, now)
-    if not bucket.look(table.debt(place, now))[0]:
-        return False
-    table.count(place)
-    return True
+def take(table: Buckets, whose: int, now: int, bucket: Bucket = BUCKET) -> bool:
+    place, free, _ = table.look(bucket, table.spot(whose), now)
+    if free:
+        table.count(place)
+    return bool(free)
+
+
+def buckets(workers: int, sets: int = 16) -> list[Buckets]:
+    return [both.buckets for both in tables(workers, sets)]
 
 
 def test_one_bucket_for_all_workers() -> None:
-    workers = tables(3)
+    workers = buckets(3)
     assert sum(take(workers[i % 3], 7, 1000) for i in range(30)) == 10
     assert sum(take(workers[i % 3], 7, 1500) for i in range(30)) == 5
     assert sum(take(workers[i % 3], 8, 1500) for i in range(30)) == 10
 
 
 def test_a_negative_hash_is_one_too() -> None:
-    (table,) = tables(1)
+    (table,) = buckets(1)
     assert sum(take(table, -7, 0) for _ in range(30)) == 10
 
 
 def test_who_was_stopped_in_the_middle_takes_nothing_back() -> None:
     """A worker that has found a bucket empty of debt, and writes it down only after others let many through."""
-    one, two = tables(2)
-    place = one.find(7, BUCKET, 1000)
+    one, two = buckets(2)
+    one.look(BUCKET, one.spot(7), 1000)
     cells = one._cells
 
     class Late:
-        """The cells as they were, until the first word is written."""
-
-        def __getitem__(self, key: int) -> object:
-            return cells[key]
+        """The cells, into which nothing is written before others have let many through."""
 
         def __setitem__(self, key: int, value: int) -> None:
             if not self.done:
@@ -55,13 +55,14 @@ def test_who_was_stopped_in_the_middle_takes_nothing_back() -> None:
 
         done = False
 
-    one._cells = Late()  # type: ignore[assignment]
-    one.debt(place, 1000)
+    read = one._read
+    one._cells, one._read = Late(), lambda _, at: read(cells, at)  # type: ignore[assignment]
+    one.look(BUCKET, one.spot(7), 1004)
     assert not take(two, 7, 1005)
 
 
 def test_it_forgets_who_owes_least() -> None:
-    (table,) = tables(1, sets=1)
+    (table,) = buckets(1, sets=1)
     for whose in range(1, WAYS + 1):
         for _ in range(10 if whose != 3 else 1):
             take(table, whose, 0)
@@ -71,13 +72,13 @@ def test_it_forgets_who_owes_least() -> None:
 
 def test_who_was_found_a_moment_ago_keeps_the_place() -> None:
     """As where a request has two limits, and both are found before either is counted."""
-    (table,) = tables(1, sets=1)
+    (table,) = buckets(1, sets=1)
     for now in (1000, 2000):
-        assert len({table.find(now + i, BUCKET, now) for i in range(WAYS)}) == WAYS
+        assert len({table.look(BUCKET, table.spot(now + i), now)[0] for i in range(WAYS)}) == WAYS
 
 
 def test_the_memory_of_another_limit_is_no_debt_of_ours() -> None:
-    (table,) = tables(1, sets=1)
+    (table,) = buckets(1, sets=1)
     for whose in range(1, WAYS + 1):
         take(table, whose, 0, Bucket(1, 10**15))
     assert sum(take(table, 99, 0) for _ in range(30)) == 10
@@ -97,7 +98,7 @@ def test_of_many_processes_at_once(workers: int) -> None:
             passed = 0
             try:
                 os.close(gate_write)
-                table = Table(shared.cells, workers, me)
+                table = Buckets(shared.cells, workers, me)
                 os.read(gate_read, 1)  # until everybody is there
                 passed = sum(take(table, 7, time.monotonic_ns(), bucket) for _ in range(size + 10))
                 os.write(told_write, passed.to_bytes(4, "big"))

@@ -12,7 +12,7 @@ from enfilade.http.addresses import Networks
 from enfilade.limits.arrivals import Arrivals, Rates
 from enfilade.limits.bucket import Bucket
 from enfilade.limits.sketch import SIZE, Sketch
-from enfilade.limits.table import Table, table_size
+from enfilade.limits.table import Buckets, table_size
 from enfilade.net.context import Connections, Tracked
 from enfilade.net.firewall import Admitted, Guard
 from enfilade.process.board import Board, Column
@@ -65,7 +65,7 @@ def _arrivals(
             lambda: [one.cells[first : first + SIZE] for one in board.columns()],
         )
     if prepared.rates is not None:
-        table = Table(prepared.rates.cells, workers, slot)
+        table = Buckets(prepared.rates.cells, workers, slot)
         rates = Rates(_bucket(firewall.new_connections_per_address), _bucket(firewall.new_connections), table)
     # Whoever brings the connections of many others.
     uncounted = Networks([*config.server.proxy_protocol, *config.server.trusted_proxies])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from enfilade.config.schema import Config, RateLimit, Route, Site
 from enfilade.config.units import rate
 from enfilade.limits.bucket import Bucket
 from enfilade.limits.filter import Rule
 from enfilade.limits.key import compile_key
-from enfilade.limits.table import Table, table_size
+from enfilade.limits.table import SETS, Buckets, Left, Spot, Table, Windows, table_size
+from enfilade.limits.window import Window
 from enfilade.process.board import Board
 from enfilade.process.shared import Shared
 
@@ -32,24 +35,50 @@ def limited_routes(config: Config) -> Iterator[tuple[str, str]]:
 
 def share_limits(config: Config, board: Board, workers: int) -> Shared | None:
     """Memory of all workers, made before the fork; None where nothing is limited. Raises OSError."""
-    return board.shared("limits", table_size(workers)) if any(True for _ in limited_routes(config)) else None
+    return board.shared("limits", tables_size(workers)) if any(True for _ in limited_routes(config)) else None
 
 
-def no_table() -> Table:
+class Tables(NamedTuple):
+    """What limits count in, of one worker."""
+
+    buckets: Buckets
+    windows: Windows
+
+
+def tables_size(workers: int, sets: int = SETS) -> int:
+    """Bytes of memory, zeros at first, that the tables need. Of what nobody writes to, nothing is taken."""
+    return 2 * table_size(workers, sets)
+
+
+def make_tables(cells: memoryview[int], workers: int, me: int) -> Tables:
+    """Over `cells`, of the worker with the number `me`."""
+    half = len(cells) // 2
+    return Tables(Buckets(cells[:half], workers, me), Windows(cells[half:], workers, me))
+
+
+def no_tables() -> Tables:
     """For limits that are compiled to be looked at."""
-    return Table(memoryview(bytearray(table_size(1, 1))).cast("q"), 1, 0)
+    return make_tables(memoryview(bytearray(tables_size(1, 1))).cast("q"), 1, 0)
 
 
-def compile_limits(limits: Sequence[RateLimit], owner: tuple[str, str]) -> list[Rule]:
+def compile_limits(limits: Sequence[RateLimit], owner: tuple[str, str], tables: Tables) -> list[Rule]:
     """`owner`: who says so, a site and the pattern of a route or "": what several routes have of one owner is one limit.
     ValueError for something to count by that there is not."""
     rules: list[Rule] = []
     for limit in limits:
         count, seconds = rate(limit.rate)
-        bucket = Bucket(limit.burst or count, seconds * _NANOSECONDS // count)
+        length = seconds * _NANOSECONDS
         # Of two with one rate, clients are told which is which, but not what they are counted by.
         same = sum(rule.name.partition(" ")[0] == limit.rate for rule in rules)
         name = f"{limit.rate} {same + 1}" if same else limit.rate
-        key = compile_key(hash((*owner, name, bucket, str(limit.by))), limit.by)
-        rules.append(Rule(name, key, bucket, limit.fields and not limit.shadow, limit.shadow))
+        look: Callable[[Spot, int], Left]
+        if limit.algorithm == "sliding_window":
+            table: Table = tables.windows
+            look, size = partial(tables.windows.look, Window(count, length)), count
+        else:
+            table, bucket = tables.buckets, Bucket(limit.burst or count, length // count)
+            look, size, length = partial(tables.buckets.look, bucket), bucket.size, bucket.size * bucket.interval
+        owned = hash((*owner, name, size, length, limit.algorithm, str(limit.by)))
+        key = compile_key(owned, limit.by, table.spot)
+        rules.append(Rule(name, size, length, key, look, table.count, limit.fields and not limit.shadow, limit.shadow))
     return rules

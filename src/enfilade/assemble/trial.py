@@ -13,11 +13,11 @@ import msgspec
 from enfilade.assemble.balance import make_upstream
 from enfilade.assemble.caching import rules_of
 from enfilade.assemble.certificates import peer_context, read_context
-from enfilade.assemble.limiting import compile_limits, no_table
+from enfilade.assemble.limiting import compile_limits, no_tables
 from enfilade.assemble.sites import POLICIES, handler_of
 from enfilade.cache.reasons import Kind
-from enfilade.config.checks import limits_in
 from enfilade.config.errors import Path, dotted
+from enfilade.config.limit_checks import limits_in
 from enfilade.config.report import Report
 from enfilade.config.schema import CacheRules, Config, PeerTls, Policies, RateLimit, Route, Site, Tls
 from enfilade.config.schema import Upstream as UpstreamTable
@@ -83,7 +83,7 @@ class NoWorker:
         return cache_filter(rules, nowhere(), NoMeter())
 
     def limit(self, limits: Sequence[RateLimit], owner: tuple[str, str], pattern: str) -> Limit:
-        return Limit(compile_limits(limits, owner), no_table(), NoLimitMeter())
+        return Limit(compile_limits(limits, owner, no_tables()), NoLimitMeter())
 
     def users(self, file: str) -> Users:
         return Users(read_users(file))
@@ -141,7 +141,7 @@ def _try_policies(table: Policies, path: Path, report: Report) -> None:
             _try(partial(policy.make, value, None, NoWorker()), table, path, policy.key, report)
     for limit, where in limits_in(table, path):
         if isinstance(limit, RateLimit):
-            _try(partial(compile_key, 0, limit.by), limit, where, "by", report)
+            _try(partial(compile_key, 0, limit.by, no_tables().buckets.spot), limit, where, "by", report)
 
 
 def _try_cache(site: Site, pattern: str, route: Route, path: Path, report: Report) -> None:

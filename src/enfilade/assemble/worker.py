@@ -19,7 +19,7 @@ from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.figures import all_metrics, full_status
 from enfilade.assemble.guarding import PreparedGuard, make_connections, make_guard
-from enfilade.assemble.limiting import compile_limits
+from enfilade.assemble.limiting import compile_limits, make_tables
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
 from enfilade.assemble.upstream_rows import UpstreamRows
@@ -37,7 +37,6 @@ from enfilade.http.addresses import Networks
 from enfilade.http.ends import Ends
 from enfilade.http.request import Request
 from enfilade.limits.filter import Limit
-from enfilade.limits.table import Table
 from enfilade.net.context import ConnectionLimits
 from enfilade.net.edge import Edge, serving
 from enfilade.net.http import HttpConnection
@@ -258,9 +257,9 @@ class EdgeWorker:
     def limit(self, limits: Sequence[RateLimit], owner: tuple[str, str], pattern: str) -> Limit:
         prepared = self._prepared
         assert prepared.limits is not None, "some route has a limit"
-        table = Table(prepared.limits.cells, prepared.workers, self._control.slot)
+        tables = make_tables(prepared.limits.cells, prepared.workers, self._control.slot)
         meter = LimitMeter(self._column.cells, prepared.limit_rows[owner[0], pattern])
-        return Limit(compile_limits(limits, owner), table, meter)
+        return Limit(compile_limits(limits, owner, tables), meter)
 
     def users(self, file: str) -> Users:
         return self._prepared.users[file]

@@ -14,6 +14,7 @@ from enfilade.config import units
 from enfilade.config.build import STREAMS
 from enfilade.config.errors import Path, did_you_mean, dotted
 from enfilade.config.firewall_checks import check_firewall
+from enfilade.config.limit_checks import check_limits
 from enfilade.config.peers import read_peers
 from enfilade.config.pki_checks import check_pki
 from enfilade.config.report import Report
@@ -31,7 +32,6 @@ from enfilade.config.schema import (
     Log,
     Policies,
     Proxy,
-    RateLimit,
     Route,
     SecurityHeaders,
     Server,
@@ -378,19 +378,7 @@ def _check_policies(table: Policies, path: Path, report: Report) -> None:
         _check_csrf(table.csrf, (*path, "csrf"), report)
     if isinstance(table.compress, Compression):
         _check_compression(table.compress, (*path, "compress"), report)
-    for limit, where in limits_in(table, path):
-        if isinstance(limit, RateLimit):
-            limit, where = limit.rate, (*where, "rate")
-        _check_text(units.rate, limit, where, report)
-
-
-def limits_in(table: Policies, path: Path) -> Iterable[tuple[str | RateLimit, Path]]:
-    """The limits of a site or route at `path`, each with its own place."""
-    said = table.limit
-    if isinstance(said, list):
-        yield from ((one, (*path, "limit", i)) for i, one in enumerate(said))
-    elif said is not None:
-        yield said, (*path, "limit")
+    check_limits(table, path, report)
 
 
 def _check_compression(compression: Compression, path: Path, report: Report) -> None:

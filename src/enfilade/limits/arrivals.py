@@ -12,7 +12,7 @@ from enfilade.http.memory import remember
 from enfilade.http.reasons import Reason, reason
 from enfilade.limits.bucket import Bucket
 from enfilade.limits.sketch import Sketch
-from enfilade.limits.table import Table
+from enfilade.limits.table import Buckets
 
 MEMORY = 4096
 """How many addresses are remembered with what they are counted as."""
@@ -30,7 +30,7 @@ class Rates(NamedTuple):
 
     address: Bucket | None
     total: Bucket | None
-    table: Table
+    table: Buckets
 
 
 class Arrivals:
@@ -83,15 +83,14 @@ class Arrivals:
 def _take(rates: Rates, whose: int, now: int) -> Reason | None:
     """Count one that both rates let through; one that is refused counts with neither."""
     table = rates.table
-    wanted = [
-        (table.find(key, bucket, now), bucket, why)
-        for key, bucket, why in ((whose, rates.address, ADDRESS_RATE), (_TOTAL, rates.total, TOTAL_RATE))
-        if bucket is not None
-    ]
-    for place, bucket, why in wanted:
-        if not bucket.look(table.debt(place, now))[0]:
-            return why
-    for place, _, _ in wanted:
+    places = []
+    for key, bucket, why in ((whose, rates.address, ADDRESS_RATE), (_TOTAL, rates.total, TOTAL_RATE)):
+        if bucket is not None:
+            place, free, _ = table.look(bucket, table.spot(key), now)
+            if not free:
+                return why
+            places.append(place)
+    for place in places:
         table.count(place)
     return None
 

@@ -10,10 +10,10 @@ from typing import NamedTuple, Protocol
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter
 from enfilade.exchange.response import Response
+from enfilade.filters.remade import Remade
 from enfilade.http.fields import Fields
 from enfilade.http.reasons import reason
-from enfilade.limits.bucket import Bucket
-from enfilade.limits.table import Table
+from enfilade.limits.table import Left, Spot
 
 RATE_LIMITED = reason("rate_limited")
 LOG_EVERY = 1_000_000_000
@@ -28,12 +28,16 @@ class Meter(Protocol):
 
 
 class Rule(NamedTuple):
-    """One limit. `name`: what clients and the log call it. `key`: whose bucket a request is for (limits/key.py). `told`: clients
-    are told of it. `shadow`: it refuses nothing."""
+    """One limit. `name`: what clients and the log call it; `size` requests in `length` nanoseconds. `key`: who is counted by it
+    (limits/key.py). `look`: how many more may come of whom, and when; `took`: one of them did. `told`: clients are told of it.
+    `shadow`: it refuses nothing."""
 
     name: str
-    key: Callable[[Exchange], int]
-    bucket: Bucket
+    size: int
+    length: int
+    key: Callable[[Exchange], Spot]
+    look: Callable[[Spot, int], Left]
+    took: Callable[[int], None]
     told: bool
     shadow: bool
 
@@ -42,48 +46,64 @@ class Limit(Filter):
     """Lets a request through that all `rules` let through, and counts it with each; one that is refused counts with none.
     `clock`: monotonic, in nanoseconds, the same for all workers."""
 
-    def __init__(
-        self, rules: Sequence[Rule], table: Table, meter: Meter, clock: Callable[[], int] = time.monotonic_ns
-    ) -> None:
-        # With each, how it is told of in RateLimit: `r` are left, and it is `t` seconds until there is one more.
-        self._rules = [(rule, b'"%s";r=%%d;t=%%d' % rule.name.encode() if rule.told else b"") for rule in rules]
-        self._table = table
+    def __init__(self, rules: Sequence[Rule], meter: Meter, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self._rules = tuple(rules)
+        self._alone = rules[0] if len(rules) == 1 and not rules[0].shadow else None
         self._meter = meter
         self._clock = clock
         self._silent_until = 0
-        self._policy = b", ".join([_policy(rule) for rule in rules if rule.told])
+        told = [rule for rule in rules if rule.told]
+        self._tells = bool(told)
+        policy = b"ratelimit-policy", b", ".join([_policy(rule) for rule in told])
+        # How each is told of in RateLimit: `r` are left, and it is `t` seconds until there is one more.
+        left = b", ".join([b'"%s";r=%%d;t=%%d' % rule.name.encode() for rule in told])
+        self._remade: Remade[tuple[int, ...]] = Remade(
+            lambda fields, numbers: fields.adding(policy, (b"ratelimit", left % numbers))
+        )
 
     def on_request(self, x: Exchange) -> Response | None:
-        table, now = self._table, self._clock()
-        places, told, wait = [], [], 0
-        for rule, member in self._rules:
-            bucket = rule.bucket
-            place = table.find(rule.key(x), bucket, now)
-            free, more = bucket.look(table.debt(place, now))
-            if member:
-                told.append((member, free, more))
+        now = self._clock()
+        if self._alone is None:
+            return self._ask_all(x, now)
+        rule = self._alone
+        place, free, more = rule.look(rule.key(x), now)
+        if not free:
+            return self._refuse(x, [0, -(-more // _SECOND)], more)
+        rule.took(place)
+        if self._tells:
+            x.keep(Limit, (free - 1, -(-more // _SECOND)))
+        return None
+
+    def _ask_all(self, x: Exchange, now: int) -> Response | None:
+        wait = 0
+        taken: list[tuple[Rule, int]] = []
+        told: list[int] = []
+        for rule in self._rules:
+            place, free, more = rule.look(rule.key(x), now)
+            if rule.told:
+                told += free, _seconds(more)
             if free:
-                places.append(place)
+                taken.append((rule, place))
             elif rule.shadow:
                 self._note(rule, x, now)
             else:
                 wait = max(wait, more)
-        if not wait:
-            for place in places:
-                table.count(place)
-        if told:
-            taken = 0 if wait else 1
-            left = [member % (free - taken if free else 0, _seconds(more)) for member, free, more in told]
-            x.keep(Limit, b", ".join(left))
-        if not wait:
-            return None
-        self._meter.count(False)
-        return error_response(RATE_LIMITED, x, Fields([(b"retry-after", b"%d" % _seconds(wait))]))
+        if wait:
+            return self._refuse(x, told, wait)
+        for rule, place in taken:
+            rule.took(place)
+        if self._tells:
+            told[::2] = [free - 1 for free in told[::2]]
+            x.keep(Limit, tuple(told))
+        return None
 
     def on_response(self, x: Exchange, r: Response) -> Response:
-        if not self._policy:
-            return r
-        return r.with_fields(r.fields.adding((b"ratelimit-policy", self._policy), (b"ratelimit", x.kept(Limit))))
+        return r.with_fields(self._remade(r.fields, x.kept(Limit))) if self._tells else r
+
+    def _refuse(self, x: Exchange, told: list[int], wait: int) -> Response:
+        x.keep(Limit, tuple(told))
+        self._meter.count(False)
+        return error_response(RATE_LIMITED, x, Fields([(b"retry-after", b"%d" % _seconds(wait))]))
 
     def _note(self, rule: Rule, x: Exchange, now: int) -> None:
         self._meter.count(True)
@@ -94,8 +114,7 @@ class Limit(Filter):
 
 def _policy(rule: Rule) -> bytes:
     """A member of RateLimit-Policy: `q` in `w` seconds."""
-    size, interval = rule.bucket
-    return f'"{rule.name}";q={size};w={_seconds(size * interval)}'.encode()
+    return f'"{rule.name}";q={rule.size};w={_seconds(rule.length)}'.encode()
 
 
 def _seconds(nanoseconds: int) -> int:

@@ -9,40 +9,44 @@ from enfilade.exchange.key import Key
 from enfilade.exchange.key import parse_key as parse_part
 from enfilade.http.addresses import subscriber
 from enfilade.http.memory import remember
+from enfilade.limits.table import Spot
 
 MEMORY = 4096
-"""How many addresses are remembered with what they are counted as."""
+"""How many addresses each limit remembers with their spots."""
 _PARTS = ("header", "cookie")
 
 
-def _address() -> Key:
-    memory: dict[str, bytes] = {}
-
-    def read(x: Exchange) -> bytes:
-        ip = x.ends.client_ip
-        if ":" not in ip:
-            return ip.encode()
-        known = memory.get(ip)
-        if known is None:
-            known = subscriber(ip).encode()
-            remember(memory, ip, known, MEMORY)
-        return known
-
-    return read
+_WORDS: Mapping[str, Key] = {
+    "address": lambda x: subscriber(x.ends.client_ip).encode(),
+    "route": lambda x: x.match.route.pattern.encode(),
+}
 
 
-_WORDS: Mapping[str, Key] = {"address": _address(), "route": lambda x: x.match.route.pattern.encode()}
-
-
-def compile_key(owner: int, by: str | list[str]) -> Callable[[Exchange], int]:
-    """What makes a number, the same in all workers, of what the words of `by` name: for two requests another one, if any of it
-    differs, and for another `owner`. As workers are forked from one process, they have one secret of `hash` in common, and
-    strangers cannot look for keys that are taken for each other. ValueError for a word that there is not."""
+def compile_key(owner: int, by: str | list[str], spot: Callable[[int], Spot]) -> Callable[[Exchange], Spot]:
+    """What finds the `spot` of a number, the same in all workers, of what the words of `by` name: for two requests another one,
+    if any of it differs, and for another `owner`. As workers are forked from one process, they have one secret of `hash` in
+    common, and strangers cannot look for keys that are taken for each other. ValueError for a word that there is not."""
     parts = [parse_key(word) for word in ([by] if isinstance(by, str) else by)]
-    if len(parts) == 1:
-        (part,) = parts
-        return lambda x: hash((owner, part(x)))
-    return lambda x: hash((owner, *[part(x) for part in parts]))
+
+    def find(x: Exchange) -> Spot:
+        return spot(hash((owner, *[part(x) for part in parts])))
+
+    return _remembered(find) if parts == [_WORDS["address"]] else find
+
+
+def _remembered(find: Callable[[Exchange], Spot]) -> Callable[[Exchange], Spot]:
+    """`find`, where an address alone decides."""
+    memory: dict[str, Spot] = {}
+
+    def known(x: Exchange) -> Spot:
+        ip = x.ends.client_ip
+        found = memory.get(ip)
+        if found is None:
+            found = find(x)
+            remember(memory, ip, found, MEMORY)
+        return found
+
+    return known
 
 
 def parse_key(text: str) -> Key:

@@ -41,6 +41,32 @@ def test_a_whole_response() -> None:
     assert not engine.closing and engine.pending() == []
 
 
+def test_a_remembered_head_goes_in_front_of_what_fields_have_more() -> None:
+    date = DateStamp(b"one")
+    engine = Http1Server("http", Http1Limits(), date)
+    again = OK.adding((b"again", b"1"))
+    for count, (fields, status, body, stamp) in enumerate([
+        *[(OK.adding((b"left", b"%d" % i)), 200, b"a", b"one") for i in range(4)],
+        *[(again.adding((b"left", b"%d" % i)), 200, b"a", b"one") for i in range(4)],
+        (OK, 200, b"a", b"one"),
+        (OK.adding((b"left", b"9")), 200, b"bb", b"one"),
+        (OK.adding((b"left", b"9")), 404, b"bb", b"one"),
+        (OK.adding((b"left", b"9")), 404, b"bb", b"two"),
+        (OK.adding((b"date", b"mine")), 404, b"bb", b"two"),
+        (OK.adding((b"content-length", b"2")), 404, b"bb", b"two"),
+    ]):  # fmt: skip
+        date.set(stamp) if stamp != date.value else None
+        engine.feed(GET, 0.0)
+        engine.respond(1, status, fields, body)
+        engine.resume(0.0)
+        head, _, sent = out(engine).partition(b"\r\n\r\n")
+        first, *lines = head.split(b"\r\n")
+        named = {b"content-length": b"%d" % len(body), b"date": stamp, **dict(fields)}
+        assert first.startswith(b"HTTP/1.1 %d " % status), count
+        assert sorted(lines) == sorted(b"%s: %s" % pair for pair in named.items()), count
+        assert sent == body
+
+
 def test_a_remembered_response_follows_status_length_and_date() -> None:
     date = DateStamp(b"one")
     engine = Http1Server("http", Http1Limits(), date)

@@ -75,6 +75,12 @@ class RateLimit(Table, frozen=True):
 
     rate: Annotated[Rate, Text('How many in how long, on average: `"10/s"`, `"100/m"`, `"1000/h"`, `"5000/d"`.')]
     burst: Annotated[Positive | None, Text("So many may come at once. Without it, as many as `rate` names.")] = None
+    algorithm: Annotated[
+        Literal["token_bucket", "sliding_window"],
+        Text(
+            "`token_bucket`: who has used up the rate gets one more now and then; `sliding_window`: not before its time is over."
+        ),
+    ] = "token_bucket"
     by: Annotated[
         str | list[str],
         Text(

@@ -326,16 +326,12 @@ class Http1Server(Connection):
         lines = fields.encoded_http1
         if not isinstance(lines, FieldLines):
             lines = field_lines(fields)
-        if (
-            self._plain
-            and self._reading is _DONE
-            and lines.status == status
-            and lines.size == len(body)
-            and lines.stamp is self._date.http1
-        ):
-            self._out += (lines.head, body)
-            self._next()
-            return
+        if self._plain and self._reading is _DONE:
+            same = lines.base or lines
+            if same.status == status and same.size == len(body) and same.stamp is self._date.http1:
+                self._out += (lines.head, body) if same is lines else (same.head[:-2], lines.tail, body)
+                self._next()
+                return
         self._respond(status, lines, body)
 
     def _respond(self, status: int, lines: FieldLines, body: bytes) -> None:
@@ -357,8 +353,17 @@ class Http1Server(Connection):
         if not self._silent:
             self._out.append(body)
             if self._plain and self._reading is _DONE:
-                lines.status, lines.size, lines.stamp, lines.head = status, len(body), self._date.http1, head
+                self._remember(status, lines, length, len(body), head)
         self._sent()
+
+    def _remember(self, status: int, lines: FieldLines, length: int | None, size: int, head: bytes) -> None:
+        same = lines.base or lines
+        if same is not lines:
+            if not same.again:
+                same.again = True
+                return
+            head = self._head(status, same, length, chunked=False)
+        same.status, same.size, same.stamp, same.head = status, size, self._date.http1, head
 
     def start(self, stream: int, status: int, fields: Fields) -> None:
         """See `ServerCodec.start`."""

@@ -27,15 +27,21 @@ _LENGTH = re.compile(rb"[0-9]{1,18}").fullmatch
 class FieldLines:
     """A `Fields` object as it goes out: `lines` without the fields that the engine says itself, the declared Content-Length
     (None if there is none), and whether there is a Date. `head` is the last whole head made from it: for `status`, a body
-    of `size` bytes and the Date line `stamp`.
+    of `size` bytes and the Date line `stamp`. Where only lines were added to others, `base` is the first of these, and `tail`
+    what was added, to the end of the head: it goes behind the base's `head`, which is made where the base comes `again`.
     """
 
-    __slots__ = ("has_date", "head", "length", "lines", "size", "stamp", "status")
+    __slots__ = ("again", "base", "has_date", "head", "length", "lines", "size", "stamp", "status", "tail")
 
-    def __init__(self, lines: bytes, length: int | None, has_date: bool) -> None:
+    def __init__(
+        self, lines: bytes, length: int | None, has_date: bool, base: FieldLines | None = None, tail: bytes = b""
+    ) -> None:
         self.lines = lines
         self.length = length
         self.has_date = has_date
+        self.base = base
+        self.tail = tail
+        self.again = False
         self.status = 0
         self.size = 0
         self.stamp = b""
@@ -50,12 +56,11 @@ def field_lines(fields: Fields) -> FieldLines:
     lines: list[bytes] = []
     length: int | None = None
     has_date = False
-    base = fields.base
-    if base is not None:
-        before = field_lines(base)
-        lines, length, has_date = [before.lines], before.length, before.has_date
+    before = None if fields.base is None else field_lines(fields.base)
+    if before is not None:
+        length, has_date = before.length, before.has_date
     # What is added to other fields is mostly new each time, such as an id: it would drive the rest out of the memory.
-    render = _render if base is None else _line
+    render = _render if before is None else _line
     for pair in fields.added:
         name = pair[0]
         if name == b"content-length":
@@ -65,7 +70,15 @@ def field_lines(fields: Fields) -> FieldLines:
         elif name not in CONNECTION_FIELDS:
             has_date = has_date or name == b"date"
             lines.append(_rendered.get(pair) or render(pair))
-    made = FieldLines(b"".join(lines), length, has_date)
+    added = b"".join(lines)
+    if before is None:
+        made = FieldLines(added, length, has_date)
+    elif (length, has_date) == (before.length, before.has_date):
+        made = FieldLines(
+            before.lines + added, length, has_date, before.base or before, before.tail[:-2] + added + b"\r\n"
+        )
+    else:
+        made = FieldLines(before.lines + added, length, has_date)
     fields.encoded_http1 = made
     return made
 
