@@ -55,7 +55,7 @@ class Ground:
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
         self._files = scratch / "files"
-        self._certificate, self._key = scratch / "certificate.pem", scratch / "key.pem"
+        self._certificate, self._key = scratch / "certificate.pem", scratch / "certificate.pem.key"
         self._path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin"])
         self._write_files()
         self._make_certificate()
@@ -131,6 +131,7 @@ class Ground:
     def _names(self, kind: str, port: int) -> dict[str, str]:
         return {
             "port": str(port),
+            "host": browser.HOST,
             "files": str(self._files),
             "certificate": str(self._certificate),
             "key": str(self._key),

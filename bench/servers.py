@@ -1,6 +1,6 @@
 """The servers: how each is started for each kind of work. A new peer is a new row.
 
-$-names in commands and configurations are filled in by `bench.ground`: port, files (the folder), certificate, key,
+$-names in commands and configurations are filled in by `bench.ground`: port, host, files (the folder), certificate, key,
 config (the file written from `configs`), scratch (a folder to write in), cache (another, empty at each start),
 target (the application), origin (the port of what stands behind), python.
 """
@@ -281,6 +281,10 @@ CACHE_ORIGIN = ("$python -m bench.cache_origin --port $origin", "")
 ORIGINS: dict[str, tuple[str, str]] = dict.fromkeys(CACHE_KINDS, CACHE_ORIGIN) | {
     "proxy": ("nginx -p $scratch -e stderr -c $origin_config", NGINX_ORIGIN),
     "storm": ("$python -m bench.flapping --port $origin", ""),
+    "failures": (
+        "uvicorn --host 127.0.0.1 --port $origin --no-access-log --log-level critical bench.apps.echo:app",
+        "",
+    ),
     "grpc": ("$python -m bench.grpc_origin --port $origin", ""),
     "websocket": (
         "uvicorn --host 127.0.0.1 --port $origin --loop uvloop --no-access-log --log-level warning bench.apps.asgi:app",

@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "appworker": {"app", "cache", "exchange", "handlers", "http", "net", "observe", "process", "wire"},
     "stream": {"http", "wire", "route", "exchange", "observe", "upstream", "net"},
     "process": {"assemble", "config", "exchange", "http", "net", "observe"},
-    "cli": {"assemble", "cache", "config", "net", "observe", "pki", "process", "upstream"},
+    "doctor": {"http", "wire"},
+    "cli": {"assemble", "cache", "config", "doctor", "net", "observe", "pki", "process", "upstream"},
     "testing": {"http", "wire", "exchange", "route", "cache"},
 }
 # Imports inside functions, each with its reason: it costs start-up time that most runs need not pay (measured).

@@ -1,0 +1,258 @@
+"""Runs `enfilade doctor` against Enfilade and other servers, each in front of files and an application, and writes the tables of
+docs/failures.md.
+
+python -m bench.failures                            all servers, two minutes
+python -m bench.failures nginx --seconds 60         one of them, a shorter look at slow clients; writes nothing
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from bench import browser
+from bench.ground import ROOT, Ground
+from bench.servers import Server
+from enfilade.doctor.probe import Finding, Grade
+from enfilade.doctor.rows import ROWS
+from enfilade.doctor.runner import examine
+from enfilade.doctor.target import Target, find
+
+PAGE = ROOT / "docs" / "failures.md"
+MARKS = "<!-- table: failures -->", "<!-- end -->"
+KIND = "failures"
+TLS_ADDRESS = "127.0.0.2"
+"""Where each server listens for TLS, at the same port."""
+LARGE = "/app/large", 1024 * 1024
+VISITS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("application", "http", "/app/", ("framing", "host", "target", "reuse", "limits", "proxy", "exposure")),
+    ("files", "http", "/1k.html", ("framing", "reuse", "files")),
+    ("TLS", "https", "/app/", ("http2", "tls", "browser")),
+    ("TLS", "https", LARGE[0], ("slow",)),
+)
+"""Of what is looked at, where, and by which probes."""
+ENFILADE = """
+[server]
+http = "127.0.0.1:$port"
+https = "127.0.0.2:$port"
+workers = 1
+[sites."$host"]
+tls = { certificate = "$certificate", key = "$key" }
+http = "serve"
+log = false
+"/app/*" = { proxy = "http://127.0.0.1:$origin" }
+"/*" = { files = "$files" }
+"""
+NGINX = """
+daemon off; worker_processes 1; pid $scratch/nginx.pid; error_log stderr crit; $nginx_user
+events { worker_connections 768; }
+http {
+    sendfile on; tcp_nopush on; types_hash_max_size 2048; include /etc/nginx/mime.types; default_type application/octet-stream;
+    ssl_protocols TLSv1.2 TLSv1.3; ssl_prefer_server_ciphers on; gzip on; access_log off;
+    client_body_temp_path $scratch/body; proxy_temp_path $scratch/proxy; fastcgi_temp_path $scratch/fastcgi;
+    uwsgi_temp_path $scratch/uwsgi; scgi_temp_path $scratch/scgi;
+    map $$http_upgrade $$connection_upgrade { default upgrade; '' close; }
+    server {
+        listen 127.0.0.1:$port; listen 127.0.0.2:$port ssl http2; server_name $host;
+        ssl_certificate $certificate; ssl_certificate_key $key;
+        root $files;
+        location /app/ {
+            proxy_pass http://127.0.0.1:$origin; proxy_http_version 1.1; proxy_set_header Host $$host;
+            proxy_set_header X-Forwarded-For $$proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $$scheme;
+            proxy_set_header Upgrade $$http_upgrade; proxy_set_header Connection $$connection_upgrade;
+        }
+    }
+}
+"""
+CADDY = """
+{
+    admin off
+    auto_https off
+}
+(site) {
+    reverse_proxy /app/* 127.0.0.1:$origin
+    root * $files
+    file_server
+}
+http://$host:$port {
+    bind 127.0.0.1
+    import site
+}
+https://$host:$port {
+    bind 127.0.0.2
+    tls $certificate $key
+    import site
+}
+"""
+HAPROXY = """
+global
+    maxconn 2000
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 50s
+    timeout server 50s
+frontend front
+    bind 127.0.0.1:$port
+    bind 127.0.0.2:$port ssl crt $certificate alpn h2,http/1.1
+    option forwardfor
+    default_backend back
+backend back
+    server origin 127.0.0.1:$origin
+"""
+SERVERS = {
+    server.name: server
+    for server in (
+        Server(name, version, {KIND: command}, {KIND: config})
+        for name, version, command, config in (
+            ("Enfilade", "$python -m enfilade --version", "$python -m enfilade up -c $config", ENFILADE),
+            ("nginx", "nginx -v", "nginx -p $scratch -e stderr -c $config", NGINX),
+            ("Caddy", "caddy version", "caddy run --adapter caddyfile --config $config", CADDY),
+            ("HAProxy", "haproxy -v", "haproxy -db -f $config", HAPROXY),
+        )
+    )
+}
+"""Each as one begins with it: files and an application behind it, a certificate, nothing hardened."""
+NO_FILES = {"HAProxy"}
+SIGN = {Grade.GOOD: "good", Grade.UNCLEAR: "unclear", Grade.BAD: "**bad**", Grade.SKIPPED: "–"}
+WORST = [Grade.BAD, Grade.UNCLEAR, Grade.GOOD, Grade.SKIPPED]
+Found = dict[str, list[tuple[str, Finding]]]
+"""Probe -> what was found, and of what."""
+
+
+def visit(port: int, authority: Path, scheme: str, path: str, groups: Sequence[str], seconds: float) -> list[Finding]:
+    address = "127.0.0.1" if scheme == "http" else TLS_ADDRESS
+    target: Target = find(f"{scheme}://{address}:{port}{path}", seconds, str(authority))
+    return examine(replace(target, host=browser.HOST), groups)
+
+
+def look_at(server: Server, seconds: float) -> Found:
+    """All visits to one server, at once."""
+    found: Found = {}
+    with tempfile.TemporaryDirectory(prefix="failures-") as name:
+        scratch = Path(name)
+        ground = Ground(scratch)
+        for file, text in ((".git/HEAD", "ref: refs/heads/main\n"), (".env", "PASSWORD=1\n")):
+            (scratch / "files" / file).parent.mkdir(exist_ok=True)
+            (scratch / "files" / file).write_text(text)
+        visits = [visit for visit in VISITS if not (visit[0] == "files" and server.name in NO_FILES)]
+        with ground.started(server, KIND, *LARGE) as running, ThreadPoolExecutor(len(visits)) as pool:
+            waiting = [
+                pool.submit(visit, running.port, scratch / "certificate.pem", scheme, path, groups, seconds)
+                for _, scheme, path, groups in visits
+            ]
+            for (of, *_), future in zip(visits, waiting, strict=True):
+                for finding in future.result():
+                    found.setdefault(finding.probe.name, []).append((of, finding))
+    return found
+
+
+def cell(found: Sequence[tuple[str, Finding]]) -> str:
+    """What one server did with one probe, of the application and of files where that differs."""
+    if not found:
+        return SIGN[Grade.SKIPPED]
+    told = [(of, finding) for of, finding in found if finding.verdict.grade is not Grade.SKIPPED] or found
+    texts = {of: text(finding) for of, finding in told}
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return "; ".join(f"{of}: {said}" for of, said in texts.items())
+
+
+def text(finding: Finding) -> str:
+    grade, happened = finding.verdict
+    if grade is Grade.SKIPPED:
+        return SIGN[grade]
+    return f"{SIGN[grade]}: {happened}".replace("|", "\\|").replace("\n", " ")
+
+
+def tables(all_found: dict[str, Found], versions: dict[str, str]) -> str:
+    """A table with the counts of each row, and one with what happened for each probe."""
+    names = list(all_found)
+    head = f"| | | {' | '.join(names)} |\n|---|---|{'---|' * len(names)}"
+    lines = [", ".join(f"{name} ({version})" for name, version in versions.items()) + ".", "", head]
+    lines += [
+        f"| [{row}](#{row}) | {title} | {' | '.join(counts(all_found[n], row) for n in names)} |"
+        for row, title in ROWS.items()
+    ]
+    for row, title in ROWS.items():
+        probes = {
+            f.probe.name: f.probe
+            for found in all_found.values()
+            for fs in found.values()
+            for _, f in fs
+            if f.probe.row == row
+        }
+        lines += [
+            "",
+            f'### <a name="{row}"></a>{row}. {title[0].upper()}{title[1:]}',
+            "",
+            f"| sent | {' | '.join(names)} |",
+        ]
+        lines += [f"|---|{'---|' * len(names)}"]
+        lines += [
+            f"| {probe.tries} | {' | '.join(cell(all_found[n].get(probe.name, ())) for n in names)} |"
+            for probe in probes.values()
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def counts(found: Found, row: int) -> str:
+    """Of each probe, the worst that was found."""
+    grades = Counter(
+        min((f.verdict.grade for _, f in fs), key=WORST.index) for fs in found.values() if fs[0][1].probe.row == row
+    )
+    return (
+        ", ".join(f"{grades[grade]} {SIGN[grade]}" for grade in (Grade.GOOD, Grade.UNCLEAR, Grade.BAD) if grades[grade])
+        or "–"
+    )
+
+
+def write(made: str) -> None:
+    begin, end = MARKS
+    page = PAGE.read_text()
+    PAGE.write_text(re.sub(f"({begin}\n).*?({end})", lambda m: f"{m[1]}\n{made}\n{m[2]}", page, flags=re.DOTALL))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        "failures", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("servers", nargs="*", metavar="SERVER", help=f"of {', '.join(SERVERS)}; all if none is given")
+    parser.add_argument("--seconds", type=float, default=120.0, help="the longest that one server may take")
+    options = parser.parse_args()
+    if unknown := set(options.servers) - set(SERVERS):
+        parser.error(f"no such server: {', '.join(unknown)}")
+    chosen = options.servers or list(SERVERS)
+    with tempfile.TemporaryDirectory(prefix="failures-") as name:
+        versions = {server: Ground(Path(name) / server).version(SERVERS[server]) for server in chosen}
+    if missing := [server for server, version in versions.items() if not version]:
+        sys.exit(f"not installed: {', '.join(missing)} (Debian: nginx-light, caddy, haproxy)")
+    print(f"{', '.join(chosen)}, at once: {options.seconds:.0f} seconds", flush=True)
+    began = time.monotonic()
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        futures = {server: pool.submit(look_at, SERVERS[server], options.seconds) for server in chosen}
+        found = {}
+        for server, future in futures.items():
+            found[server] = future.result()
+            print(
+                f"{server}: {sum(map(len, found[server].values()))} probes, {time.monotonic() - began:.0f} s",
+                flush=True,
+            )
+    made = tables(found, {server: version or "" for server, version in versions.items()})
+    if options.servers:
+        print(made)
+    else:
+        write(made)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
