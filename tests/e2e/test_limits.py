@@ -14,6 +14,8 @@ from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import eventually, rejects
 from tests.e2e.processes import get, metrics, status, until, write
 
+from enfilade.config.users import line_of
+
 WORKERS = 3
 CONFIG = """
 [server]
@@ -108,6 +110,20 @@ def test_a_shadow(server: Server) -> None:
 def test_no_limit(server: Server, client: httpx.Client) -> None:
     assert "ratelimit" in client.get("/").headers
     assert "ratelimit" not in client.get("/free").headers
+
+
+def test_users_are_counted_by_their_names(start: Start) -> None:
+    limits = '["5/d", { rate = "2/d", by = "user" }]'
+    text = CONFIG.format(version=1).replace('limit = "3/d"', f'limit = {limits}, basic_auth = {{ file = "users" }}')
+    server = start(text, files={"users": line_of("ada", "one") + "\n" + line_of("bob", "two")})
+
+    def ask(user: str) -> int:
+        with httpx.Client(base_url=server.url(), auth=tuple(user.split(":"))) as client:  # type: ignore[arg-type]
+            return client.get("/kept").status_code
+
+    assert [ask(user) for user in ("ada:one", "ada:wrong", "ada:one", "bob:two")] == [200, 401, 200, 200]
+    assert ask("ada:one") == 429
+    assert ask("bob:wrong") == 429, "whoever guesses is counted by address"
 
 
 def test_a_reload_keeps_what_was_counted_and_refuses_what_it_cannot_read(start: Start) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.filters.kit import exchange
 
 from enfilade.exchange.exchange import Exchange
+from enfilade.exchange.identity import Identity
 from enfilade.exchange.response import Response
 from enfilade.filters.basic_auth import REMEMBERED, WAITING, BasicAuth, Users, credentials_of
 from enfilade.http.passwords import Password
@@ -52,10 +53,19 @@ def test_who_has_the_password_comes_in() -> None:
     auth = BasicAuth(Users({"ada": Plain(b"pass:word")}), "the house")
 
     async def main() -> None:
-        assert await answer(auth, asking(b"ada:pass:word")) is None
+        for _ in range(2):  # checked, and remembered
+            x = asking(b"ada:pass:word")
+            assert await answer(auth, x) is None
+            assert x.kept(Identity) == Identity("ada")
         for wrong in (b"ada:pass", b"ada:", b":pass:word", b"bob:pass:word", b"\xff:x"):
-            refused = await answer(auth, asking(wrong))
-            assert refused is not None and refused.status == 401 and refused.reason is not None
+            x = asking(wrong)
+            refused = await answer(auth, x)
+            assert (
+                refused is not None
+                and refused.status == 401
+                and x.kept(Identity) is None
+                and refused.reason is not None
+            )
             assert refused.reason.name == "password_wanted"
             assert refused.fields.get(b"www-authenticate") == b'Basic realm="the house", charset="UTF-8"'
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from enfilade.assemble.limiting import Said
 from enfilade.assemble.stores import cache_filter, nowhere
 from enfilade.assemble.trial import NoMeter, NoWorker
 from enfilade.config.schema import CacheRules, RateLimit
@@ -33,6 +34,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "filters.md"
 
 
 def test_any_order_gives_the_one_order() -> None:
+    limits = NoWorker().limits(Said([RateLimit(rate="1/s"), RateLimit(rate="1/s", by="user")], own=True), "", "")
     filters: list[Filter] = [
         Timing(),
         RequestId(),
@@ -41,10 +43,11 @@ def test_any_order_gives_the_one_order() -> None:
         Firewall(Guard(None)),
         SecurityHeaders({}),
         ClientCertificate(),
-        NoWorker().limit([RateLimit(rate="1/s")], ("", ""), ""),
+        limits[0],
         Cors(None),
         Csrf(Origins(())),
         BasicAuth(Users({"a": Password(15, 8, 1, b"", b"")}), ""),
+        limits[1],
         Decompress(),
         BodyLimit(1),
         cache_filter(CacheRules(), nowhere(), NoMeter()),

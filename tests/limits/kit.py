@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from enfilade.assemble.limiting import Tables, compile_limits, make_tables, tables_size
+from enfilade.assemble.limiting import Said, Tables, make_limits, make_tables, tables_size
+from enfilade.config.limit_checks import counts_users
 from enfilade.config.schema import RateLimit
 from enfilade.exchange.chain import compile_chain
-from enfilade.exchange.exchange import Route
+from enfilade.exchange.exchange import Exchange, Filter, Route
+from enfilade.exchange.identity import Identity
 from enfilade.exchange.response import Response
 from enfilade.http.fields import Fields
-from enfilade.limits.filter import Limit
 from enfilade.testing.exchange import make_exchange
 
 SECOND = 1_000_000_000
@@ -22,6 +23,13 @@ def tables(workers: int, sets: int = 16) -> list[Tables]:
     return [make_tables(cells, workers, me) for me in range(workers)]
 
 
+class Named(Filter):
+    """Believes what the field X-User says."""
+
+    def on_request(self, x: Exchange) -> None:
+        x.keep(Identity, Identity((x.request.fields.get(b"x-user") or b"nobody").decode()))
+
+
 class Limited:
     """A route with limits. `time`: its clock, in seconds. `counted`: what was refused, and what would have been."""
 
@@ -30,16 +38,19 @@ class Limited:
     ) -> None:
         self.time = 1000.0
         self.counted = [0, 0]
-        rules = compile_limits(limits, owner, table or tables(1)[0])
-        limit = Limit(rules, self, lambda: int(self.time * SECOND))
-        self.chain = compile_chain([limit], lambda x: Response(200, Fields([(b"a", b"b")]), b"x"))
+        said = Said([*limits], own=True)
+        filters = make_limits(said, *owner, table or tables(1)[0], self, lambda: int(self.time * SECOND))
+        named = [*filters[:-1], Named(), *filters[-1:]] if any(map(counts_users, limits)) else filters
+        self.chain = compile_chain(named, lambda x: Response(200, Fields([(b"a", b"b")]), b"x"))
 
     def count(self, shadow: bool) -> None:
         self.counted[shadow] += 1
 
-    def ask(self, method: str = "GET", *, pattern: str = "/*", client: str = "192.0.2.1", **options: Any) -> Response:
+    def ask(
+        self, method: str = "GET", *, pattern: str = "/*", client: str = "192.0.2.1", target: str = "/x", **options: Any
+    ) -> Response:
         route = Route("e.com", pattern, self.chain)
-        answer = self.chain(make_exchange(method, "/x", route=route, client=(client, 1), **options))
+        answer = self.chain(make_exchange(method, target, route=route, client=(client, 1), **options))
         assert isinstance(answer, Response)
         return answer
 

@@ -108,6 +108,9 @@ def test_what_a_client_says_of_its_address_changes_nothing() -> None:
     [
         ("header X-Key", {"fields": [(b"x-key", b"1")]}, {"fields": [(b"x-key", b"2")]}),
         ("cookie k", {"fields": [(b"cookie", b"k=1")]}, {"fields": [(b"cookie", b"k=2")]}),
+        ("query k", {"target": "/x?k=1"}, {"target": "/x?a=1&k=2"}),
+        ("user", {"fields": [(b"x-user", b"ada")]}, {"fields": [(b"x-user", b"bob")]}),
+        (["user", "address"], {"client": "192.0.2.1"}, {"client": "192.0.2.2"}),
         ("route", {"pattern": "/a"}, {"pattern": "/b"}),
         (["address", "route"], {"client": "192.0.2.1"}, {"client": "192.0.2.2"}),
         (["address", "route"], {"pattern": "/a"}, {"pattern": "/b"}),
@@ -126,6 +129,11 @@ def test_everything_together() -> None:
 def test_who_says_nothing_is_counted_with_all_who_say_nothing() -> None:
     route = Limited(limit("1/m", by="header X-Key"))
     assert [route.status(client=ip) for ip in ("192.0.2.1", "192.0.2.2")] == [200, 429]
+
+
+def test_clients_are_told_of_users_limits_beside_the_others() -> None:
+    told = Limited(limit("2/m"), limit("9/m", by="user")).ask().fields
+    assert told.all(b"ratelimit") == [b'"9/m";r=8;t=7', b'"2/m";r=1;t=30']
 
 
 def test_a_limit_is_its_owners() -> None:

@@ -9,6 +9,7 @@ from enfilade.assemble.caching import rules_of
 from enfilade.assemble.limiting import limits_of
 from enfilade.assemble.sites import body_limit, filters_of, policies_of, secure_address
 from enfilade.assemble.trial import NoWorker
+from enfilade.config.limit_checks import counts_users
 from enfilade.config.networks import admitted, verdict
 from enfilade.config.schema import Config, Proxy, Route, Site
 from enfilade.filters import ORDER
@@ -100,20 +101,24 @@ def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
     parts.guard = None if config.firewall.is_open else Guard(admitted(config.firewall))
     compiled = filters_of(config, site, route, parts)
     steps = [Step("filter", type(found).__name__, why[type(found)]) for found in compiled]
-    steps += _limit(site, route)
+    steps += _limits(site, route)
     if route is not None:
         steps += _cache(site, route)
     return sorted(steps, key=lambda step: ORDER.index(step.name))
 
 
-def _limit(site: Site, route: Route | None) -> list[Step]:
-    limits = limits_of(site, route)
-    who = "the site says so" if route is None or route.limit is None else "the route says so"
-    said = []
-    for limit in limits:
-        by = limit.by if isinstance(limit.by, str) else " and ".join(limit.by)
-        said.append(f"{limit.rate} by {by}" if by else f"{limit.rate} in all")
-    return [Step("filter", "Limit", f"{who}: {', '.join(said)}")] if limits else []
+def _limits(site: Site, route: Route | None) -> list[Step]:
+    limits, own = limits_of(site, route)
+    who = "the route says so" if own else "the site says so"
+    steps = []
+    for name, users in (("Limit", False), ("UserLimit", True)):
+        said = []
+        for limit in limits:
+            by = limit.by if isinstance(limit.by, str) else " and ".join(limit.by)
+            if counts_users(limit) is users:
+                said.append(f"{limit.rate} by {by}" if by else f"{limit.rate} in all")
+        steps += [Step("filter", name, f"{who}: {', '.join(said)}")] if said else []
+    return steps
 
 
 def _cache(site: Site, route: Route) -> list[Step]:

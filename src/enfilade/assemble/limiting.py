@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from enfilade.config.limit_checks import counts_users
 from enfilade.config.schema import Config, RateLimit, Route, Site
 from enfilade.config.units import rate
+from enfilade.exchange.exchange import Filter
 from enfilade.limits.bucket import Bucket
-from enfilade.limits.filter import Rule
+from enfilade.limits.filter import Limit, Meter, Rule, UserLimit
 from enfilade.limits.key import compile_key
 from enfilade.limits.table import SETS, Buckets, Left, Spot, Table, Windows, table_size
 from enfilade.limits.window import Window
@@ -19,18 +22,26 @@ from enfilade.process.shared import Shared
 _NANOSECONDS = 1_000_000_000
 
 
-def limits_of(site: Site, route: Route | None) -> list[RateLimit]:
-    """What limits this route, or (None) the site's requests that no route takes."""
-    said = site.limit if route is None or route.limit is None else route.limit
+class Said(NamedTuple):
+    """The limits of a route, or of a site's requests that no route takes. `own`: the route says so, not its site."""
+
+    limits: list[RateLimit]
+    own: bool
+
+
+def limits_of(site: Site, route: Route | None) -> Said:
+    """`route`: None for requests that no route takes."""
+    own = route is not None and route.limit is not None
+    said = route.limit if route is not None and own else site.limit
     listed = said if isinstance(said, list) else [] if said is None else [said]
-    return [RateLimit(rate=one) if isinstance(one, str) else one for one in listed]
+    return Said([RateLimit(rate=one) if isinstance(one, str) else one for one in listed], own)
 
 
 def limited_routes(config: Config) -> Iterator[tuple[str, str]]:
     """Site and pattern of each route with a limit; the pattern "" stands for requests that no route takes."""
     for name, site in config.sites.items():
         routes: dict[str, Route | None] = {**site.routes, "": None}
-        yield from ((name, pattern) for pattern, route in routes.items() if limits_of(site, route))
+        yield from ((name, pattern) for pattern, route in routes.items() if limits_of(site, route).limits)
 
 
 def share_limits(config: Config, board: Board, workers: int) -> Shared | None:
@@ -61,9 +72,20 @@ def no_tables() -> Tables:
     return make_tables(memoryview(bytearray(tables_size(1, 1))).cast("q"), 1, 0)
 
 
+def make_limits(
+    said: Said, site: str, pattern: str, tables: Tables, meter: Meter, clock: Callable[[], int] = time.monotonic_ns
+) -> list[Filter]:
+    """The filters of what limits the route `pattern` of `site`. What several routes have of their site is one limit. ValueError
+    for something to count by that there is not."""
+    rules = compile_limits(said.limits, (site, pattern if said.own else ""), tables)
+    by_user = [rule for limit, rule in zip(said.limits, rules, strict=True) if counts_users(limit)]
+    others = [rule for rule in rules if rule not in by_user]
+    made: list[Filter] = [Limit(others, meter, clock)] if others else []
+    return [*made, UserLimit(by_user, meter, clock)] if by_user else made
+
+
 def compile_limits(limits: Sequence[RateLimit], owner: tuple[str, str], tables: Tables) -> list[Rule]:
-    """`owner`: who says so, a site and the pattern of a route or "": what several routes have of one owner is one limit.
-    ValueError for something to count by that there is not."""
+    """`owner`: who says so, a site and the pattern of a route or "". ValueError for something to count by that there is not."""
     rules: list[Rule] = []
     for limit in limits:
         count, seconds = rate(limit.rate)

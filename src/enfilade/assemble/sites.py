@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import msgspec
 
 from enfilade.assemble.caching import rules_of
-from enfilade.assemble.limiting import limits_of
+from enfilade.assemble.limiting import Said, limits_of
 from enfilade.cache.purge_request import METHOD as PURGE
 from enfilade.cache.purge_request import PurgeMethod
 from enfilade.config.schema import (
@@ -22,7 +22,6 @@ from enfilade.config.schema import (
     Fixed,
     HeaderRules,
     Log,
-    RateLimit,
     Redirect,
     Route,
     SecurityHeaders,
@@ -67,7 +66,6 @@ from enfilade.http.origins import Origins
 from enfilade.http.reasons import reason
 from enfilade.http.request import Request
 from enfilade.http.security_fields import PRESETS
-from enfilade.limits.filter import Limit
 from enfilade.observe.log import LogSink
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import Found, Refused, Table, compile_routes
@@ -94,7 +92,7 @@ class Parts(Protocol):
     def upstream(self, to: str | Sequence[str], balance: str | None) -> Upstream: ...
     def meter(self, site: str, pattern: str) -> Meter | None: ...
     def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache: ...
-    def limit(self, limits: Sequence[RateLimit], owner: tuple[str, str], pattern: str) -> Limit: ...
+    def limits(self, said: Said, site: str, pattern: str) -> list[Filter]: ...
     def users(self, file: str) -> Users: ...
     def tls(self, site: str) -> object | None: ...
     @property
@@ -118,7 +116,7 @@ class CompiledSite:
         self.tls = parts.tls(name)
         self.verifies = site.verifies
         self._parts = parts
-        self._filters = in_order([*filters_of(config, site, None, parts), *limit_of(name, "", site, parts)])
+        self._filters = in_order([*filters_of(config, site, None, parts), *limit_filters(name, "", site, parts)])
         self.plain = None
         if site.redirects:
             self.plain = Match(self._route("", RedirectHandler(secure_address(config))), {}, "")
@@ -203,7 +201,7 @@ def secure_address(config: Config) -> str:
 def compile_route(site_name: str, pattern: str, config: Config, site: Site, parts: Parts) -> Target:
     """One line of a site."""
     route = site.routes[pattern]
-    filters = in_order([*filters_of(config, site, route, parts), *limit_of(site_name, pattern, site, parts)])
+    filters = in_order([*filters_of(config, site, route, parts), *limit_filters(site_name, pattern, site, parts)])
     meter = parts.meter(site_name, pattern)
 
     def compiled(filters: list[Filter], handler: Handler) -> CompiledRoute:
@@ -375,12 +373,10 @@ def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) ->
     return in_order(filters)
 
 
-def limit_of(site_name: str, pattern: str, site: Site, parts: Parts) -> list[Filter]:
-    """The filter of what limits a route, or, for the pattern "", a site's requests that no route takes."""
-    route = site.routes.get(pattern)
-    limits = limits_of(site, route)
-    owner = site_name, pattern if route is not None and route.limit is not None else ""
-    return [parts.limit(limits, owner, pattern)] if limits else []
+def limit_filters(site_name: str, pattern: str, site: Site, parts: Parts) -> list[Filter]:
+    """The filters of what limits a route, or, for the pattern "", a site's requests that no route takes."""
+    said = limits_of(site, site.routes.get(pattern))
+    return parts.limits(said, site_name, pattern) if said.limits else []
 
 
 def policies_of(site: Site, route: Route | None) -> Iterator[tuple[Policy, object, str]]:

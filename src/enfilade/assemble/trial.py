@@ -13,7 +13,7 @@ import msgspec
 from enfilade.assemble.balance import make_upstream
 from enfilade.assemble.caching import rules_of
 from enfilade.assemble.certificates import peer_context, read_context
-from enfilade.assemble.limiting import compile_limits, no_tables
+from enfilade.assemble.limiting import Said, make_limits, no_tables
 from enfilade.assemble.sites import POLICIES, handler_of
 from enfilade.cache.reasons import Kind
 from enfilade.config.errors import Path, dotted
@@ -22,11 +22,10 @@ from enfilade.config.report import Report
 from enfilade.config.schema import CacheRules, Config, PeerTls, Policies, RateLimit, Route, Site, Tls
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.config.users import read_users
-from enfilade.exchange.exchange import Handler
+from enfilade.exchange.exchange import Filter, Handler
 from enfilade.filters.basic_auth import Users
 from enfilade.filters.firewall import Guard
 from enfilade.handlers.respond import Respond
-from enfilade.limits.filter import Limit
 from enfilade.limits.key import compile_key
 from enfilade.observe.log import LogSink
 from enfilade.upstream.upstream import Upstream
@@ -82,8 +81,8 @@ class NoWorker:
 
         return cache_filter(rules, nowhere(), NoMeter())
 
-    def limit(self, limits: Sequence[RateLimit], owner: tuple[str, str], pattern: str) -> Limit:
-        return Limit(compile_limits(limits, owner, no_tables()), NoLimitMeter())
+    def limits(self, said: Said, site: str, pattern: str) -> list[Filter]:
+        return make_limits(said, site, pattern, no_tables(), NoLimitMeter())
 
     def users(self, file: str) -> Users:
         return Users(read_users(file))

@@ -19,24 +19,23 @@ from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.figures import all_metrics, full_status
 from enfilade.assemble.guarding import PreparedGuard, make_connections, make_guard
-from enfilade.assemble.limiting import compile_limits, make_tables
+from enfilade.assemble.limiting import Said, make_limits, make_tables
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
 from enfilade.assemble.upstream_rows import UpstreamRows
 from enfilade.assemble.upstreams import Upstreams
 from enfilade.cache.purge_request import purge_as_asked
 from enfilade.cache.purges import Purges
-from enfilade.config.schema import CacheRules, Config, RateLimit
+from enfilade.config.schema import CacheRules, Config
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
-from enfilade.exchange.exchange import Handler, Match, Meter, Route
+from enfilade.exchange.exchange import Filter, Handler, Match, Meter, Route
 from enfilade.filters.basic_auth import Users
 from enfilade.handlers.admin import Admin
 from enfilade.handlers.app.running import RunningApp
 from enfilade.http.addresses import Networks
 from enfilade.http.ends import Ends
 from enfilade.http.request import Request
-from enfilade.limits.filter import Limit
 from enfilade.net.context import ConnectionLimits
 from enfilade.net.edge import Edge, serving
 from enfilade.net.http import HttpConnection
@@ -254,12 +253,12 @@ class EdgeWorker:
             rules, self._stores, CacheMeter(self._column.cells, self._prepared.cache_rows[site, pattern])
         )
 
-    def limit(self, limits: Sequence[RateLimit], owner: tuple[str, str], pattern: str) -> Limit:
+    def limits(self, said: Said, site: str, pattern: str) -> list[Filter]:
         prepared = self._prepared
         assert prepared.limits is not None, "some route has a limit"
         tables = make_tables(prepared.limits.cells, prepared.workers, self._control.slot)
-        meter = LimitMeter(self._column.cells, prepared.limit_rows[owner[0], pattern])
-        return Limit(compile_limits(limits, owner, tables), meter)
+        meter = LimitMeter(self._column.cells, prepared.limit_rows[site, pattern])
+        return make_limits(said, site, pattern, tables, meter)
 
     def users(self, file: str) -> Users:
         return self._prepared.users[file]

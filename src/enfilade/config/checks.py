@@ -14,7 +14,7 @@ from enfilade.config import units
 from enfilade.config.build import STREAMS
 from enfilade.config.errors import Path, did_you_mean, dotted
 from enfilade.config.firewall_checks import check_firewall
-from enfilade.config.limit_checks import check_limits
+from enfilade.config.limit_checks import check_limits, check_users
 from enfilade.config.peers import read_peers
 from enfilade.config.pki_checks import check_pki
 from enfilade.config.report import Report
@@ -174,6 +174,7 @@ def _check_site(site: Site, path: Path, config: Config, report: Report) -> None:
         text = f"{dotted((*path, 'http'))}: over plain HTTP nobody shows the certificate that tls.clients asks for"
         report((*path, "http"), False, text, "")
     _check_policies(site, path, report)
+    check_users(site, path, report)
     if not site.routes and report.complete(path):
         report(path, True, f"{dotted(path)} has no routes", 'write one as "/*" = { files = "DIRECTORY" }')
     _check_together(list(site.routes), _compile_patterns, path, report)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enfilade.config import units
 from enfilade.config.errors import Path, dotted
 from enfilade.config.report import Report
-from enfilade.config.schema import Policies, RateLimit
+from enfilade.config.schema import Policies, RateLimit, Site
 
 
 def check_limits(table: Policies, path: Path, report: Report) -> None:
@@ -23,6 +23,25 @@ def check_limits(table: Policies, path: Path, report: Report) -> None:
                 f"{dotted(where)} is a sliding window, which has no burst: as many as the rate names may come at once"
             )
             report((*where, "burst"), True, text, "leave burst out")
+
+
+def counts_users(limit: RateLimit) -> bool:
+    """Whether it counts by who a request comes from, so that it can only stand behind what finds that out."""
+    return "user" in ([limit.by] if isinstance(limit.by, str) else limit.by)
+
+
+def check_users(site: Site, path: Path, report: Report) -> None:
+    """A limit by user on a route where nobody is asked for who they are counts all together: nobody wants that."""
+    limits = [*limits_in(site, path)]
+    for pattern, route in site.routes.items():
+        if route.basic_auth or (route.basic_auth is None and site.basic_auth):
+            continue
+        for limit, where in limits if route.limit is None else limits_in(route, (*path, pattern)):
+            if isinstance(limit, RateLimit) and counts_users(limit):
+                text = (
+                    f"{dotted((*where, 'by'))} counts by user, but nothing asks for one at {dotted((*path, pattern))}"
+                )
+                report((*where, "by"), False, text, "give it basic_auth, or count by something else")
 
 
 def limits_in(table: Policies, path: Path) -> Iterator[tuple[str | RateLimit, Path]]:

@@ -12,6 +12,7 @@ from hashlib import blake2b
 
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter
+from enfilade.exchange.identity import Identity
 from enfilade.exchange.response import Response
 from enfilade.http.field_texts import field_value
 from enfilade.http.fields import Fields
@@ -93,12 +94,20 @@ class BasicAuth(Filter):
             return error_response(_WANTED, x, self._challenge)
         now = x.carrier.now()
         if self._users.know(credentials, now):
+            x.keep(Identity, _identity(credentials))
             return None
         checking = self._users.check(credentials, now)
-        return error_response(_BUSY, x) if checking is None else self._decide(x, checking)
+        return error_response(_BUSY, x) if checking is None else self._decide(x, credentials, checking)
 
-    async def _decide(self, x: Exchange, checking: Awaitable[bool]) -> Response | None:
-        return None if await checking else error_response(_WANTED, x, self._challenge)
+    async def _decide(self, x: Exchange, credentials: bytes, checking: Awaitable[bool]) -> Response | None:
+        if not await checking:
+            return error_response(_WANTED, x, self._challenge)
+        x.keep(Identity, _identity(credentials))
+        return None
+
+
+def _identity(credentials: bytes) -> Identity:
+    return Identity(credentials.partition(b":")[0].decode("utf-8", "replace"))
 
 
 def credentials_of(authorization: bytes | None) -> bytes | None:

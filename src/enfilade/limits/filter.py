@@ -71,7 +71,7 @@ class Limit(Filter):
             return self._refuse(x, [0, -(-more // _SECOND)], more)
         rule.took(place)
         if self._tells:
-            x.keep(Limit, (free - 1, -(-more // _SECOND)))
+            x.keep(type(self), (free - 1, -(-more // _SECOND)))
         return None
 
     def _ask_all(self, x: Exchange, now: int) -> Response | None:
@@ -94,14 +94,14 @@ class Limit(Filter):
             rule.took(place)
         if self._tells:
             told[::2] = [free - 1 for free in told[::2]]
-            x.keep(Limit, tuple(told))
+            x.keep(type(self), tuple(told))
         return None
 
     def on_response(self, x: Exchange, r: Response) -> Response:
-        return r.with_fields(self._remade(r.fields, x.kept(Limit))) if self._tells else r
+        return r.with_fields(self._remade(r.fields, x.kept(type(self)))) if self._tells else r
 
     def _refuse(self, x: Exchange, told: list[int], wait: int) -> Response:
-        x.keep(Limit, tuple(told))
+        x.keep(type(self), tuple(told))
         self._meter.count(False)
         return error_response(RATE_LIMITED, x, Fields([(b"retry-after", b"%d" % _seconds(wait))]))
 
@@ -110,6 +110,10 @@ class Limit(Filter):
         if now >= self._silent_until:
             self._silent_until = now + LOG_EVERY
             log.info("%s would refuse %s %s of %s", rule.name, x.request.method, x.request.target, x.ends.client_ip)
+
+
+class UserLimit(Limit):
+    """For those `rules` that count by who the request comes from: behind the filters that find that out."""
 
 
 def _policy(rule: Rule) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from enfilade.exchange.exchange import Exchange
+from enfilade.exchange.identity import Identity
 from enfilade.exchange.key import Key
 from enfilade.exchange.key import parse_key as parse_part
 from enfilade.http.addresses import subscriber
@@ -13,12 +14,18 @@ from enfilade.limits.table import Spot
 
 MEMORY = 4096
 """How many addresses each limit remembers with their spots."""
-_PARTS = ("header", "cookie")
+_PARTS = ("header", "cookie", "query")
+
+
+def _user(x: Exchange) -> bytes:
+    who: Identity | None = x.kept(Identity)
+    return b"" if who is None else who.name.encode()
 
 
 _WORDS: Mapping[str, Key] = {
     "address": lambda x: subscriber(x.ends.client_ip).encode(),
     "route": lambda x: x.match.route.pattern.encode(),
+    "user": _user,
 }
 
 
@@ -50,10 +57,12 @@ def _remembered(find: Callable[[Exchange], Spot]) -> Callable[[Exchange], Spot]:
 
 
 def parse_key(text: str) -> Key:
-    """What reads the part of a request that `text` names: `address` (of IPv6, its /64), `route`, `header NAME` or `cookie NAME`.
-    ValueError for any other text."""
+    """What reads the part of a request that `text` names: `address` (of IPv6, its /64), `route`, `user`, `header NAME`,
+    `cookie NAME` or `query NAME`. ValueError for any other text."""
     if text in _WORDS:
         return _WORDS[text]
     if text.partition(" ")[0] in _PARTS:
         return parse_part(text)
-    raise ValueError(f'"{text}" is nothing to count by: write "address", "route", "header NAME" or "cookie NAME"')
+    raise ValueError(
+        f'"{text}" is nothing to count by: write "address", "route", "user", "header NAME", "cookie NAME" or "query NAME"'
+    )

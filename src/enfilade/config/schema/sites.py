@@ -84,8 +84,8 @@ class RateLimit(Table, frozen=True):
     by: Annotated[
         str | list[str],
         Text(
-            "What is counted by itself: `address` (of IPv6, its /64), `header NAME`, `cookie NAME`, `route`; or a list, for "
-            "every mix of them; an empty list counts everything together."
+            "What is counted by itself: `address` (of IPv6, its /64), `user`, `header NAME`, `cookie NAME`, `query NAME`, "
+            "`route`; or a list, for every mix of them; an empty list counts everything together."
         ),
     ] = "address"
     fields: Annotated[bool, Text("Tell clients in `RateLimit-Policy` and `RateLimit` what is left.")] = True
