@@ -21,8 +21,9 @@ MAY_IMPORT = {
     "cache": {"http", "exchange"},
     "limits": {"http", "exchange", "filters"},
     "observe": {"http", "exchange"},
-    "config": {"http", "route", "upstream"},
     "pki": set(),
+    "identity": {"http", "exchange"},
+    "config": {"http", "identity", "route", "upstream"},
     "net": {"http", "wire", "exchange", "observe", "upstream"},
     "app": {"cache", "handlers"},
     "appworker": {"app", "cache", "exchange", "handlers", "http", "net", "observe", "process", "wire"},
@@ -62,6 +63,18 @@ LATE: dict[str, set[str]] = {
         "redis.backoff.NoBackoff",
         "redis.exceptions.RedisError",
     },
+    # JOSE: 120 ms, and what fetches its keys
+    "assemble/authenticating.py": {
+        "enfilade.identity.jwt.Jwt",
+        "enfilade.identity.jwt.bearer",
+        "enfilade.identity.keys.FetchedKeys",
+        "enfilade.identity.keys.FixedKeys",
+        "enfilade.identity.keys.KeyFile",
+        "enfilade.identity.token.Terms",
+        "enfilade.identity.token.read_keys",
+        "enfilade.identity.token.secret_key",
+        "enfilade.net.fetch.Fetcher",
+    },
     "cli/main.py": {"enfilade.config.errors.did_you_mean"},  # only for a command that there is not: 15 ms
     "config/errors.py": {"difflib.get_close_matches"},  # only for mistakes: 2 ms
     "config/load.py": {"tomllib", "enfilade.config.locate.Places"},  # only `up` and its like read TOML: 5 ms
@@ -88,6 +101,8 @@ LATE: dict[str, set[str]] = {
 
 # Decisions alone, in a room that does more.
 PURE_FILES = {
+    "identity/algorithms.py",
+    "identity/token.py",
     "limits/bucket.py",
     "limits/sketch.py",
     "limits/table.py",

@@ -10,7 +10,8 @@ from tests.e2e.kit import get
 
 UNNEEDED = {
     "cryptography", "ctypes", "difflib", "email", "encodings.idna", "enfilade.wire.hpack", "enfilade.wire.http2.server",
-    "enfilade.wire.websocket.frames", "importlib.metadata", "pathlib", "tomllib", "websockets", "zipfile",
+    "enfilade.identity.jwt", "enfilade.net.fetch", "enfilade.wire.websocket.frames", "importlib.metadata", "joserfc",
+    "pathlib", "tomllib", "websockets", "zipfile",
 }  # fmt: skip
 """What an ASGI application over HTTP/1 without TLS has no use for: a quarter of what a start would cost with them."""
 

@@ -27,6 +27,9 @@ from enfilade.filters.timing import Timing
 from enfilade.http.field_rules import FieldRules
 from enfilade.http.origins import Origins
 from enfilade.http.passwords import Password
+from enfilade.identity.jwt import Jwt, bearer
+from enfilade.identity.keys import FixedKeys
+from enfilade.identity.token import Terms
 from enfilade.net.firewall import Guard
 from enfilade.observe.log import LogSink
 
@@ -47,6 +50,7 @@ def test_any_order_gives_the_one_order() -> None:
         Cors(None),
         Csrf(Origins(())),
         BasicAuth(Users({"a": Password(15, 8, 1, b"", b"")}), ""),
+        Jwt(bearer, FixedKeys(()), Terms(frozenset(), frozenset(), frozenset(), {}, 0.0)),
         limits[1],
         Decompress(),
         BodyLimit(1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from enfilade.assemble.authenticating import auth_of
 from enfilade.assemble.caching import rules_of
 from enfilade.assemble.limiting import limits_of
 from enfilade.assemble.sites import body_limit, filters_of, policies_of, secure_address
@@ -93,14 +94,15 @@ def _route(config: Config, site: Site, method: str, path: str) -> list[Step]:
 
 
 def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
-    why: dict[type, str] = {policy.filter: who for policy, _, who in policies_of(site, route)}
-    why[BodyLimit] = f"bodies of at most {body_limit(config, site, route)} bytes"
-    why[Firewall] = "whom a trusted proxy names as the client is looked up, too"
-    why[ClientCertificate] = "tls.clients asks for certificates"
+    why = {policy.filter.__name__: who for policy, _, who in policies_of(site, route)}
+    why["Jwt"] = auth_of(site, route)[1]
+    why[BodyLimit.__name__] = f"bodies of at most {body_limit(config, site, route)} bytes"
+    why[Firewall.__name__] = "whom a trusted proxy names as the client is looked up, too"
+    why[ClientCertificate.__name__] = "tls.clients asks for certificates"
     parts = NoWorker()
     parts.guard = None if config.firewall.is_open else Guard(admitted(config.firewall))
     compiled = filters_of(config, site, route, parts)
-    steps = [Step("filter", type(found).__name__, why[type(found)]) for found in compiled]
+    steps = [Step("filter", type(found).__name__, why[type(found).__name__]) for found in compiled]
     steps += _limits(site, route)
     if route is not None:
         steps += _cache(site, route)

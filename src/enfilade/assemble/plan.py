@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from enfilade.assemble.app_specs import app_specs
 from enfilade.assemble.apps import negotiator
+from enfilade.assemble.authenticating import TokenKeys
 from enfilade.assemble.caching import caching_routes
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
@@ -75,6 +76,7 @@ class EdgePlan:
             {names: register_limit(board, *names) for names in limited_routes(config)},
             prepare_guard(config, board, self.workers),
             {file: Users(read_users(file)) for file in user_files(config)},
+            TokenKeys(config),
         )
 
     def _share_cache(self, config: Config, board: Board) -> SharedCache | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
+from enfilade.assemble.authenticating import auth_of
 from enfilade.assemble.caching import rules_of
 from enfilade.assemble.limiting import Said, limits_of
 from enfilade.cache.purge_request import METHOD as PURGE
@@ -21,6 +22,7 @@ from enfilade.config.schema import (
     Csrf,
     Fixed,
     HeaderRules,
+    Jwt,
     Log,
     Redirect,
     Route,
@@ -94,6 +96,7 @@ class Parts(Protocol):
     def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache: ...
     def limits(self, said: Said, site: str, pattern: str) -> list[Filter]: ...
     def users(self, file: str) -> Users: ...
+    def jwt(self, table: Jwt) -> Filter: ...
     def tls(self, site: str) -> object | None: ...
     @property
     def guard(self) -> Guard | None: ...
@@ -363,6 +366,9 @@ POLICIES = (
 def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) -> list[Filter]:
     """The filters of a route, or of a site's requests that no route takes, in their fixed order."""
     filters = [policy.make(value, route, parts) for policy, value, _ in policies_of(site, route)]
+    auth, _ = auth_of(site, route)
+    if auth is not None and auth.jwt is not None:
+        filters.append(parts.jwt(auth.jwt))
     if site.verifies:
         filters.append(ClientCertificate(required=route is not None and route.client_certificate))
     if parts.guard is not None and config.server.trusted_proxies:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from enfilade.assemble.authenticating import jwt_filter, make_keys
 from enfilade.assemble.balance import make_upstream
 from enfilade.assemble.caching import rules_of
 from enfilade.assemble.certificates import peer_context, read_context
@@ -19,7 +20,7 @@ from enfilade.cache.reasons import Kind
 from enfilade.config.errors import Path, dotted
 from enfilade.config.limit_checks import limits_in
 from enfilade.config.report import Report
-from enfilade.config.schema import CacheRules, Config, PeerTls, Policies, RateLimit, Route, Site, Tls
+from enfilade.config.schema import Auth, CacheRules, Config, Jwt, PeerTls, Policies, RateLimit, Route, Site, Tls
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.config.users import read_users
 from enfilade.exchange.exchange import Filter, Handler
@@ -87,6 +88,9 @@ class NoWorker:
     def users(self, file: str) -> Users:
         return Users(read_users(file))
 
+    def jwt(self, table: Jwt) -> Filter:
+        return jwt_filter(table, make_keys(table))
+
     def tls(self, site: str) -> None:
         return None
 
@@ -138,6 +142,10 @@ def _try_policies(table: Policies, path: Path, report: Report) -> None:
         value = getattr(table, policy.key)
         if value:
             _try(partial(policy.make, value, None, NoWorker()), table, path, policy.key, report)
+    if isinstance(table.auth, Auth) and table.auth.jwt is not None and report.sound((*path, "auth")):
+        jwt = table.auth.jwt
+        source = next(key for key in ("file", "secret", "authority", "jwks") if getattr(jwt, key) is not None)
+        _try(partial(make_keys, jwt), jwt, (*path, "auth", "jwt"), source, report)
     for limit, where in limits_in(table, path):
         if isinstance(limit, RateLimit):
             _try(partial(compile_key, 0, limit.by, no_tables().buckets.spot), limit, where, "by", report)

@@ -15,6 +15,7 @@ import msgspec
 from enfilade.app import connect
 from enfilade.assemble.app_links import AppLinks
 from enfilade.assemble.apps import start_app
+from enfilade.assemble.authenticating import TokenKeys, jwt_filter
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.figures import all_metrics, full_status
@@ -26,7 +27,7 @@ from enfilade.assemble.upstream_rows import UpstreamRows
 from enfilade.assemble.upstreams import Upstreams
 from enfilade.cache.purge_request import purge_as_asked
 from enfilade.cache.purges import Purges
-from enfilade.config.schema import CacheRules, Config
+from enfilade.config.schema import CacheRules, Config, Jwt
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Filter, Handler, Match, Meter, Route
@@ -85,6 +86,7 @@ class Prepared(NamedTuple):
     limit_rows: dict[tuple[str, str], int]
     guard: PreparedGuard
     users: dict[str, Users]
+    tokens: TokenKeys
 
 
 class EdgeWorker:
@@ -118,6 +120,8 @@ class EdgeWorker:
             self._edge.on_tick.append(door.admitted.look)
         if prepared.certificates.internal is not None:
             self._edge.on_tick.append(prepared.certificates.internal.look)
+        if prepared.tokens:
+            self._edge.on_tick.append(prepared.tokens.tick)
         self._over = loop.create_future()
         server = prepared.config.server
         self._senders = Networks(server.proxy_protocol)
@@ -262,6 +266,9 @@ class EdgeWorker:
 
     def users(self, file: str) -> Users:
         return self._prepared.users[file]
+
+    def jwt(self, table: Jwt) -> Filter:
+        return jwt_filter(table, self._prepared.tokens.of(table))
 
     def tls(self, site: str) -> object | None:
         return self._prepared.certificates.of(site)

@@ -6,6 +6,7 @@ by in `invalidate.py`.
 
 from __future__ import annotations
 
+from copy import copy
 from enum import IntEnum
 from math import inf
 from typing import NamedTuple
@@ -110,6 +111,12 @@ class Asked:
         self.bars = _VALIDATE | _GUESSED if self.authorized or self.cookies else _VALIDATE
         self.ready = self.silent and not self.conditional
         self.tag = _only_tag(fields) if self.silent and self.conditional else None
+
+    def let_in(self) -> Asked:
+        """The same of somebody who was let in by what is no Authorization: their answers are for them alone as well."""
+        asked = copy(self)
+        asked.authorized, asked.bars = True, _VALIDATE | _GUESSED
+        return asked
 
 
 def read_request(request: Request) -> Asked:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 import msgspec
 
 from enfilade.config import units
+from enfilade.config.auth_checks import check_auth
 from enfilade.config.build import STREAMS
 from enfilade.config.errors import Path, did_you_mean, dotted
 from enfilade.config.firewall_checks import check_firewall
@@ -375,6 +376,7 @@ def _check_policies(table: Policies, path: Path, report: Report) -> None:
         text = f"{dotted((*path, 'basic_auth'))} does not say who may come in"
         report((*path, "basic_auth"), False, text, 'write basic_auth = { file = "users" }')
         report.misread((*path, "basic_auth"))
+    check_auth(table, path, report)
     if isinstance(table.csrf, Csrf):
         _check_csrf(table.csrf, (*path, "csrf"), report)
     if isinstance(table.compress, Compression):

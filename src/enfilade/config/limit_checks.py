@@ -34,14 +34,15 @@ def check_users(site: Site, path: Path, report: Report) -> None:
     """A limit by user on a route where nobody is asked for who they are counts all together: nobody wants that."""
     limits = [*limits_in(site, path)]
     for pattern, route in site.routes.items():
-        if route.basic_auth or (route.basic_auth is None and site.basic_auth):
+        said = [(route.basic_auth, site.basic_auth), (route.auth, site.auth)]
+        if any(own or (own is None and sites) for own, sites in said):
             continue
         for limit, where in limits if route.limit is None else limits_in(route, (*path, pattern)):
             if isinstance(limit, RateLimit) and counts_users(limit):
                 text = (
                     f"{dotted((*where, 'by'))} counts by user, but nothing asks for one at {dotted((*path, pattern))}"
                 )
-                report((*where, "by"), False, text, "give it basic_auth, or count by something else")
+                report((*where, "by"), False, text, "give it basic_auth or auth, or count by something else")
 
 
 def limits_in(table: Policies, path: Path) -> Iterator[tuple[str | RateLimit, Path]]:

@@ -10,7 +10,8 @@ class Identity(NamedTuple):
     """What a filter that has authenticated a request keeps for those behind it: `x.keep(Identity, Identity(name, claims))`, and
     `x.kept(Identity)`, None where nobody has.
 
-    `name`: who it is, in the words of whoever vouches for it; never empty. `claims`: what else is vouched for, by name.
+    `name`: who it is, in the words of whoever vouches for it; empty where they name nobody. `claims`: what else is vouched for,
+    by name.
     """
 
     name: str

@@ -110,6 +110,11 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("certificate_wanted", 403, _C, "info", "A certificate of the client is asked for here."),
     ("password_wanted", 401, _C, "info", "A name and its password are asked for here."),
     ("passwords_busy", 503, _S, "warning", "Too many passwords are being checked."),
+    # -- tokens (RFC 6750)
+    ("token_wanted", 401, _C, "info", "A token is asked for here."),
+    ("token_refused", 401, _C, "info", "The token is not accepted here."),
+    ("token_insufficient", 403, _C, "info", "The token is a good one, but does not allow this."),
+    ("no_token_keys", 503, _S, "error", "The keys that tokens are signed with cannot be had."),
     # -- applications
     ("application_raised", 500, _A, "error", "The application raised an exception."),
     ("application_silent", 500, _A, "error", "The application ended without an answer."),

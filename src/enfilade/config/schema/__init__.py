@@ -6,6 +6,7 @@ The text of each field is its public documentation: `enfilade schema` and `docs/
 from typing import Annotated
 
 from enfilade.config.schema.apps import App, AppLimits, WorkerRange
+from enfilade.config.schema.auth import Auth, Jwt
 from enfilade.config.schema.cache import Cache, CacheRules, DiskStore
 from enfilade.config.schema.firewall import Firewall
 from enfilade.config.schema.leaves import Table, Text
@@ -46,6 +47,7 @@ from enfilade.config.schema.upstreams import (
 __all__ = [
     "App",
     "AppLimits",
+    "Auth",
     "BasicAuth",
     "Branch",
     "Breaker",
@@ -64,6 +66,7 @@ __all__ = [
     "Firewall",
     "Fixed",
     "HeaderRules",
+    "Jwt",
     "Limits",
     "Log",
     "MirrorTo",

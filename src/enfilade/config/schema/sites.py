@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from enfilade.config.schema.auth import Auth
 from enfilade.config.schema.cache import CacheRules
 from enfilade.config.schema.leaves import Duration, FilePath, Positive, Rate, Size, Status, Table, Text
 from enfilade.config.schema.server import Tls
@@ -176,6 +177,7 @@ class Policies(Table, frozen=True):
         bool | BasicAuth | None,
         Text("Let in only who has a password: a table, or `false`. Only over TLS is it a secret."),
     ] = None
+    auth: Annotated[bool | Auth | None, Text("Let in only whom somebody else vouches for: a table, or `false`.")] = None
     request_id: Annotated[
         bool | str | None,
         Text("Give each request an id and answer with it in `X-Request-Id`, or in the field named here."),

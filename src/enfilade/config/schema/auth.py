@@ -1,0 +1,66 @@
+"""Who may come in, where somebody else vouches for them."""
+
+from typing import Annotated
+
+from enfilade.config.schema.leaves import Duration, FilePath, Table, Text
+
+
+class Jwt(Table, frozen=True):
+    """Whoever has a good token (JWT, RFC 7519) comes in. Its keys come from exactly one of `jwks`, `file`, `secret`."""
+
+    issuer: Annotated[
+        str | list[str], Text("Who may have issued it: its `iss`, or several. An empty list: anybody who has a key.")
+    ]
+    audience: Annotated[
+        str | list[str],
+        Text("For whom it must be: one of its `aud`, or several. An empty list: also for others of the same issuer."),
+    ]
+    jwks: Annotated[
+        str | None,
+        Text("The https URL of the issuer's keys (JWK Set). Fetched with the first request, and kept fresh."),
+    ] = None
+    file: Annotated[FilePath | None, Text("A file with the issuer's keys (JWK Set), which is watched.")] = None
+    secret: Annotated[
+        FilePath | None,
+        Text("A file with a secret that whoever issues tokens has, too: its bytes, less a newline at the end."),
+    ] = None
+    algorithms: Annotated[
+        list[str],
+        Text(
+            "How it may be signed. Without it, `RS256`, `ES256`, `EdDSA` and `Ed25519`, with `secret` `HS256`; there are also "
+            "`RS384`, `RS512`, `PS256` and so on, `ES384`, `ES512`, `HS384`, `HS512`."
+        ),
+    ] = []
+    claims: Annotated[
+        dict[str, str | list[str]],
+        Text(
+            'What else it must say: `{ role = ["admin", "owner"] }`: one of these values each. `"a.b"`: `b` within `a`; `scope` '
+            "is taken apart at its blanks."
+        ),
+    ] = {}
+    token: Annotated[
+        str,
+        Text('Where it stands: `"header Authorization"` behind `Bearer`, another `"header NAME"`, or `"cookie NAME"`.'),
+    ] = "header Authorization"
+    leeway: Annotated[Duration, Text("So much clocks may differ.")] = 30.0
+    forward: Annotated[
+        dict[str, str],
+        Text(
+            'Claims that whoever answers is told, by the fields that say them: `{ sub = "X-User" }`. What clients say there is '
+            "removed."
+        ),
+    ] = {}
+    allow: Annotated[
+        list[str],
+        Text("Networks that `jwks` may lie in besides the public ones. With it the URL may begin with `http://`, too."),
+    ] = []
+    authority: Annotated[
+        FilePath | None,
+        Text("PEM file of those who vouch for the server of `jwks`, instead of the system's authorities."),
+    ] = None
+
+
+class Auth(Table, frozen=True):
+    """Who may come in. What stands here must all let a request pass."""
+
+    jwt: Annotated[Jwt | None, Text("Who has a good token.")] = None

@@ -1,0 +1,1 @@
+"""Who requests come from, where somebody else vouches for them."""
