@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from enfilade.config.units import address
-from enfilade.process.sockets import BindError, ListenSpec, SocketStore
+from enfilade.process.sockets import UNSENT, BindError, ListenSpec, SocketStore
 
 
 @pytest.fixture
@@ -50,6 +50,18 @@ def test_every_slot_has_its_own_socket_on_the_same_port(store: SocketStore) -> N
     assert len({socks[0].getsockname() for socks in found}) == 1
     assert all(not socks[0].getblocking() and not socks[0].get_inheritable() for socks in found)
     assert store.addresses()[spec] == [f"127.0.0.1:{found[0][0].getsockname()[1]}"]
+    closing(store)
+
+
+def test_the_kernel_keeps_little_for_a_client_that_reads_nothing(store: SocketStore) -> None:
+    spec = ListenSpec("http", *address("127.0.0.1:0"))
+    store.prepare([spec], 1)
+    store.commit([spec])
+    [listener] = store.of_slot([spec], 0, 1)[spec]
+    listener.setblocking(True)
+    listener.listen()
+    with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT
     closing(store)
 
 

@@ -17,6 +17,9 @@ from typing import Literal, NamedTuple
 
 _LISTEN_FDS_START = 3  # sd_listen_fds(3)
 _TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+UNSENT = 128 * 1024
+"""Bytes that the kernel takes from us for a client that does not take them. Without this they are 4 MB, and who asks for large
+answers and reads none of them makes us copy as much for each connection (inherited from the listening socket: tcp(7))."""
 _TRIES = 10  # a port that is free in IPv4 may be taken in IPv6
 
 
@@ -203,6 +206,7 @@ def _new(spec: ListenSpec, family: int) -> socket.socket:
     sock = socket.socket(family, _TYPES[spec.kind])
     if spec.kind == "tcp":  # for UDP it would let others share the port
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     return sock
