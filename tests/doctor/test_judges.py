@@ -36,7 +36,7 @@ def seen(*statuses: int, ending: Ending = OPEN, sent: float = 1.0, rest: bytes =
         (judges.ended, seen(ending=RESET), GOOD),
         (judges.ended, Seen(signals=("GOAWAY ENHANCE_YOUR_CALM",)), GOOD),
         (judges.ended, Seen(signals=("stream reset: PROTOCOL_ERROR",)), BAD),
-        (judges.ended, seen(sent=0.5), GOOD),
+        (judges.ended, seen(sent=0.5), UNCLEAR),
         (judges.ended, seen(431), GOOD),
         (judges.ended, seen(200), BAD),
         (judges.costs, seen(200), UNCLEAR),

@@ -55,7 +55,7 @@ def ended(seen: Seen, usual: Usual) -> Verdict:
     if seen.status in REFUSALS and seen.status != usual.status:
         return good(seen)
     if seen.sent < 0.99:
-        return good(f"no more was read after {seen.sent:.0%}")
+        return unclear(f"{seen}: {seen.sent:.0%} of it was taken")
     return bad(f"{seen}: all of it was taken")
 
 
