@@ -28,7 +28,7 @@ from bench.servers import OURS, SERVERS
 from bench.works import WORKS
 
 FAILURES = (StartError, LoadError, OSError, http.client.HTTPException, subprocess.SubprocessError)
-NEEDED = ("wrk", "h2load", "openssl")
+NEEDED = ("wrk", "h2load", "openssl", "slowhttptest")
 
 
 def arguments() -> argparse.Namespace:

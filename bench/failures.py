@@ -177,7 +177,7 @@ def tables(all_found: dict[str, Found], versions: dict[str, str]) -> str:
     """A table with the counts of each row, and one with what happened for each probe."""
     names = list(all_found)
     head = f"| | | {' | '.join(names)} |\n|---|---|{'---|' * len(names)}"
-    lines = [", ".join(f"{name} ({version})" for name, version in versions.items()) + ".", "", head]
+    lines = [", ".join(f"{name} {version}" for name, version in versions.items()) + ".", "", head]
     lines += [
         f"| [{row}](#{row}) | {title} | {' | '.join(counts(all_found[n], row) for n in names)} |"
         for row, title in ROWS.items()
@@ -215,6 +215,12 @@ def counts(found: Found, row: int) -> str:
     )
 
 
+def number(version: str) -> str:
+    """The number in what a server says of its version."""
+    found = re.search(r"\d[\w.+~-]*", version)
+    return found[0] if found else version
+
+
 def write(made: str) -> None:
     begin, end = MARKS
     page = PAGE.read_text()
@@ -246,7 +252,7 @@ def main() -> int:
                 f"{server}: {sum(map(len, found[server].values()))} probes, {time.monotonic() - began:.0f} s",
                 flush=True,
             )
-    made = tables(found, {server: version or "" for server, version in versions.items()})
+    made = tables(found, {server: number(version or "") for server, version in versions.items()})
     if options.servers:
         print(made)
     else:

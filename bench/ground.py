@@ -65,6 +65,9 @@ class Ground:
         (self._files / "1k.html").write_bytes(b"x" * 1024)
         (self._files / "1m.bin").write_bytes(os.urandom(1024) * 1024)
         (self._files / "10m.bin").write_bytes(os.urandom(1024) * 10 * 1024)
+        (self._scratch / "blocked.txt").write_text(
+            "".join(f"11.{i >> 8 & 255}.{i & 255}.{i >> 16 << 7}/25\n" for i in range(100_000))
+        )
         for i in range(256):
             (self._files / "varied" / f"{i:03}.html").write_bytes(b"%03d " % i * 256)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.measures import Sample, Work
 from bench.servers import OURS
 
-LESS = ("ms", "KB", "s", "failed", "fetches")
+LESS = ("ms", "KB", "s", "failed", "fetches", "times")
 """Units of which less is better."""
 
 HEADINGS = [

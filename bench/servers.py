@@ -21,6 +21,8 @@ TARGETS = {
     "storm": "bench.apps.asgi:app",
 }
 OURS = "enfilade"
+UNGUARDED = "unguarded"
+"""The same without a firewall and a limit."""
 TLS = ("tls", "cache-tls")
 """Kinds of work that are over TLS."""
 
@@ -267,8 +269,16 @@ sub vcl_recv {
     }
 }
 """
+ENFILADE_ATTACKED = ENFILADE_FILES + '"/post" = { proxy = "http://127.0.0.1:$origin" }\n'
+CADDY_ATTACKED = "reverse_proxy /post 127.0.0.1:$origin"
+NGINX_ATTACKED = "; location /post { proxy_pass http://127.0.0.1:$origin; } client_max_body_size 0"
+DENIED = '[firewall]\ndeny = ["127.0.0.9"]\n'
+BLOCKED = '[firewall]\ndeny = ["file:$scratch/blocked.txt"]\n'
+"""100,000 networks."""
+LIMITED = 'true, limit = "1000000/s"'
 CACHE_KINDS = (
     "cache",
+    "cache-guarded",
     "cache-disk",
     "cache-tiers",
     "cache-tls",
@@ -280,6 +290,7 @@ CACHE_KINDS = (
 CACHE_ORIGIN = ("$python -m bench.cache_origin --port $origin", "")
 ORIGINS: dict[str, tuple[str, str]] = dict.fromkeys(CACHE_KINDS, CACHE_ORIGIN) | {
     "proxy": ("nginx -p $scratch -e stderr -c $origin_config", NGINX_ORIGIN),
+    "attacked": ("nginx -p $scratch -e stderr -c $origin_config", NGINX_ORIGIN),
     "storm": ("$python -m bench.flapping --port $origin", ""),
     "failures": (
         "uvicorn --host 127.0.0.1 --port $origin --no-access-log --log-level critical bench.apps.echo:app",
@@ -312,6 +323,8 @@ SERVERS = {
             apps(
                 "$python -m enfilade up -c $config",
                 "files",
+                "denied",
+                "attacked",
                 "tls",
                 "asgi",
                 "wsgi",
@@ -330,6 +343,8 @@ SERVERS = {
             {
                 "files": ENFILADE_FILES % ("http", '"off"'),
                 "tls": ENFILADE_FILES % ("https", PEM),
+                "denied": ENFILADE_FILES % ("http", '"off"') + DENIED,
+                "attacked": ENFILADE_ATTACKED % ("http", '"off"'),
             }
             | apps(ENFILADE_APP % INLINE, "asgi", "wsgi", "api", "mixed")
             | apps(ENFILADE_APP % "workers = 1", "isolated", "isolated-mixed")
@@ -337,6 +352,7 @@ SERVERS = {
             | {"grpc": ENFILADE_GRPC, "websocket": ENFILADE_PROXY}
             | {
                 "cache": ENFILADE_CACHE % ("http", 1, "", '"off"', "true", ""),
+                "cache-guarded": ENFILADE_CACHE % ("http", 1, "", '"off"', LIMITED, "") + BLOCKED,
                 "cache-disk": ENFILADE_CACHE % ("http", 1, "", '"off"', "true", 'memory = 0\ndisk = "$cache/store"'),
                 "cache-tiers": ENFILADE_CACHE % ("http", 1, "", '"off"', "true", 'disk = "$cache/store"'),
                 "cache-tls": ENFILADE_CACHE % ("https", 1, "", PEM, "true", ""),
@@ -347,11 +363,28 @@ SERVERS = {
             },
         ),
         Server(
+            UNGUARDED,
+            "$python -m enfilade --version",
+            {"cache-guarded": "$python -m enfilade up -c $config"},
+            {"cache-guarded": ENFILADE_CACHE % ("http", 1, "", '"off"', "true", "")},
+        ),
+        Server(
             "nginx",
             "nginx -v",
-            apps("nginx -p $scratch -e stderr -c $config", "files", "tls", "proxy", "grpc", *CACHE_KINDS),
+            apps(
+                "nginx -p $scratch -e stderr -c $config",
+                "files",
+                "denied",
+                "attacked",
+                "tls",
+                "proxy",
+                "grpc",
+                *CACHE_KINDS,
+            ),
             {
                 "files": NGINX % "",
+                "denied": NGINX % "; deny 127.0.0.9",
+                "attacked": NGINX % NGINX_ATTACKED,
                 "tls": NGINX % NGINX_TLS,
                 "proxy": NGINX_PROXY % "127.0.0.1:$origin",
                 "grpc": NGINX_GRPC,
@@ -364,8 +397,13 @@ SERVERS = {
         Server(
             "caddy",
             "caddy version",
-            apps("caddy run --adapter caddyfile --config $config", "files", "tls", "proxy"),
-            {"files": CADDY % ("http", ""), "tls": CADDY % ("https", "tls $certificate $key"), "proxy": CADDY_PROXY},
+            apps("caddy run --adapter caddyfile --config $config", "files", "attacked", "tls", "proxy"),
+            {
+                "files": CADDY % ("http", ""),
+                "attacked": CADDY % ("http", CADDY_ATTACKED),
+                "tls": CADDY % ("https", "tls $certificate $key"),
+                "proxy": CADDY_PROXY,
+            },
         ),
         Server(
             "varnish",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from bench import caching, loads
+from bench import caching, loads, trust
 from bench.measures import Work, by_megabytes, by_p99, idle_memory, start_time, storm, under
 
 H2 = {str(n): under(partial(loads.h2load, connections=16, streams=n)) for n in (1, 32)}
@@ -90,6 +90,18 @@ WORKS = {
              caching.purge("call ms"), "ms", ("varnish",), limit=1.0, path="/1k.html", body=1024),
         Work("cache-purged", "from the beginning of this purge until each of two workers knows", "cache-purge",
              caching.purge("effect ms"), "ms", ("varnish",), limit=10.0, path="/1k.html", body=1024),
+        Work("cache-guarded", "cache-hit behind a firewall with 100,000 networks and a limit, against the same without",
+             "cache-guarded", caching.hits(loads.wrk), "requests/s", ("unguarded",), {"unguarded": 0.75},
+             path="/1k.html", body=1024),
+        Work("refused", "connections that the firewall refuses, against 403 by nginx's deny", "denied",
+             trust.for_each(trust.refused), "/CPU s", ("nginx",), {"nginx": 2.0}, path="/1k.html", body=1024),
+        Work("handshake", "full TLS 1.3 handshakes, ECDSA P-256", "tls", trust.for_each(trust.handshakes("-new")),
+             "/CPU s", ("nginx", "caddy"), {"nginx": 0.9}, path="/1k.html", body=1024),
+        Work("handshake-resumed", "resumed TLS 1.3 handshakes, with one request each", "tls",
+             trust.for_each(trust.handshakes("-reuse", "-www", "/1k.html")), "/CPU s",
+             ("nginx", "caddy"), {"nginx": 0.9}, path="/1k.html", body=1024),
+        Work("attacked", "99th percentile of a visitor beside 2,100 slow clients, against the same without them",
+             "attacked", trust.attacked, "times", ("nginx", "caddy"), limit=2.0, path="/1k.html", body=1024),
         Work("start", "start to first answer", "start", start_time, "s", ("uvicorn",), limit=0.4, rounds=5),
     )
 }  # fmt: skip
