@@ -31,6 +31,7 @@ TITLES = {
     "Limits": "[server.limits]",
     "ServerLog": "[server.log]",
     "Firewall": "[firewall]",
+    "Acme": "[acme]",
     "Site": '[sites."HOST"]',
     "Tls": "tls = {...}",
     "ClientCertificates": "clients = {...}",

@@ -11,6 +11,7 @@ SRC = Path(__file__).parent.parent / "src"
 PURE = {"http", "wire", "route", "upstream"}
 NOT_PURE = {"asyncio", "socket", "ssl", "time", "random", "logging", "uvloop", "threading", "os"}
 MAY_IMPORT = {
+    "acme": {"http", "exchange"},
     "http": set(),
     "wire": {"http"},
     "route": {"http"},
@@ -37,13 +38,17 @@ MAY_IMPORT = {
 LATE: dict[str, set[str]] = {
     "assemble/apps.py": {"enfilade.wire.websocket.handshake.Negotiator"},  # the WebSocket library: 35 ms
     # only where something is cached: 15 ms
-    "assemble/plan.py": {"enfilade.assemble.stores.share_cache"},
+    "assemble/plan.py": {
+        "enfilade.assemble.acme.prepare_acme",  # JOSE and X.509: 150 ms
+        "enfilade.assemble.stores.share_cache",
+    },
     "assemble/trial.py": {
         "enfilade.assemble.internal.look_at_root",
         "enfilade.assemble.stores.cache_filter",
         "enfilade.assemble.stores.nowhere",
     },
     "assemble/worker.py": {
+        "enfilade.assemble.acme.AcmeWorker",
         "enfilade.assemble.cache_view.view_cache",
         "enfilade.assemble.stores.cache_filter",
         "enfilade.assemble.stores.open_stores",
@@ -103,6 +108,7 @@ LATE: dict[str, set[str]] = {
 PURE_FILES = {
     "identity/algorithms.py",
     "identity/token.py",
+    "acme/schedule.py",
     "limits/bucket.py",
     "limits/sketch.py",
     "limits/table.py",

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from tests.assemble.kit import FakeParts, ask, config_of, presented, write_pem
 
+from enfilade.assemble.acme import authorities_of
 from enfilade.assemble.balance import check_of, make_upstream
 from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.engines import engine_limits
@@ -27,7 +28,7 @@ from enfilade.assemble.upstreams import call_limits, equip, references
 from enfilade.cache.purges import Purges
 from enfilade.config import schema
 from enfilade.config.peers import wanted_of
-from enfilade.config.schema import CacheRules, Config, Table
+from enfilade.config.schema import Acme, CacheRules, Config, Table
 from enfilade.exchange.call import Call
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.response import Response
@@ -316,7 +317,24 @@ def let_in(*addresses: str) -> Look:
     return look
 
 
+def certified(lines: str) -> str:
+    table = f'[acme]\nstorage = "certificates"\nterms_agreed = true\n{lines}\n'
+    return table + '[sites."a.de"]\n"/" = { respond = 200 }\n'
+
+
+def authorities(look: Callable[[Any], object]) -> Look:
+    """A look at each of those that sign."""
+    return lambda config: [look(one) for one in authorities_of(config.acme or Acme(storage=""))]
+
+
 LOOKS: dict[str, tuple[str, Look, object]] = {
+    "Config.acme": (certified(""), lambda c: c.sites["a.de"].tls, "acme"),
+    "Acme.email": (certified('email = "me@a.de"'), authorities(lambda a: a.terms.email), ["me@a.de"]),
+    "Acme.directory": (
+        certified('directory = ["https://ca.de/d", "staging"]'), authorities(lambda a: a.url),
+        ["https://ca.de/d", "https://acme-staging-v02.api.letsencrypt.org/directory"],
+    ),
+    "Acme.profile": (certified('profile = "shortlived"'), authorities(lambda a: a.profile), ["shortlived"]),
     "Config.firewall": (walled('deny = ["192.0.2.1"]'), let_in("192.0.2.1", "::1"), ["::1"]),
     "Firewall.deny": (walled('deny = ["file:HERE/denied.txt"]'), let_in("192.0.2.1", "192.0.3.1"), ["192.0.3.1"]),
     "Firewall.allow": (walled('deny = ["0.0.0.0/0"]\nallow = ["192.0.2.0/24"]'), let_in("192.0.2.1", "192.0.3.1"), ["192.0.2.1"]),
@@ -572,6 +590,11 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
 
 ELSEWHERE = {
     "Route.client_certificate": "e2e/test_client_certificates.py::test_a_route_may_require_what_its_site_does_not",
+    "Acme.storage": "e2e/test_acme.py::test_a_public_name_has_a_certificate_by_itself",
+    "Acme.terms_agreed": "assemble/test_acme.py::test_nothing_is_ordered_without_agreement",
+    "Acme.authority": "e2e/test_acme.py::test_a_public_name_has_a_certificate_by_itself",
+    "Acme.account_key_id": "e2e/test_acme.py::test_an_account_made_elsewhere",
+    "Acme.account_hmac": "e2e/test_acme.py::test_an_account_made_elsewhere",
     "Server.tls_minimum": "assemble/test_certificates.py::test_the_oldest_version_holds_for_sites_and_streams",
     "RateLimit.algorithm": "limits/test_filter.py::test_a_sliding_window_gives_nothing_between_the_windows",
     "Server.h2c": "e2e/test_slow_clients.py::test_http2_bodies_blocks_and_handlers",

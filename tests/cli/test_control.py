@@ -57,6 +57,10 @@ FACTS = {
         },
         {"upstream": "nobody", "queue": 0, "retries": 0, "breaker_open": 0, "peers": []},
     ],
+    "certificates": [
+        {"name": "a.example.com", "until": 0.0, "again": 0.0, "error": ""},
+        {"name": "b.example.com", "until": 0.001, "again": 0.001, "error": "no; wait"},
+    ],
 }  # fmt: skip
 
 
@@ -81,6 +85,11 @@ upstream api: 7 in flight, 4 queued, 5 retries; breaker open in workers: 1
   unix:/run/b.sock    ejected  1          8         8
 
 upstream nobody: 0 in flight, 0 queued, 0 retries
+
+certificates
+  name           good until           next try             trouble
+  a.example.com  -                    -
+  b.example.com  yyyy-mm-dd hh:mm:ss  yyyy-mm-dd hh:mm:ss  no; wait
 """
 
 

@@ -24,7 +24,7 @@ KNOWN = {
 }  # fmt: skip
 # What only the loader knows: files, names of other tables, addresses, tying patterns.
 SHAPE_ERRORS = [
-    "bad_unknown_key", "bad_unknown_key_far", "bad_unknown_table", "bad_types", "bad_acme", "bad_missing_key", "bad_routes_key",
+    "bad_unknown_key", "bad_unknown_key_far", "bad_unknown_table", "bad_types", "bad_missing_key", "bad_routes_key",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from enfilade.config.schema import Config, PeerTls, Tls
 from enfilade.net.dialer import client_tls
-from enfilade.net.tls import ALPN, Certificate, Clients, ListenerContexts, context_for
+from enfilade.net.tls import ALPN, Certificate, Clients, ListenerContexts, bare_context, context_for
 from enfilade.route.hosts import compile_hosts
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Certificates:
         return ListenerContexts(context, minimum=self._minimum)
 
     def _context(self, tls: object) -> ssl.SSLContext:
+        if tls == "acme":
+            return bare_context()
         context = self._shared.get(tls)
         if context is None:
             context = read_context(tls) if isinstance(tls, Tls) else self._internal().context()

@@ -15,6 +15,7 @@ from enfilade.process.status import Status, read_status
 from enfilade.upstream.health import Condition
 
 if TYPE_CHECKING:
+    from enfilade.assemble.acme import AcmeWorker, CertificateStatus
     from enfilade.assemble.stores import Stores
 
 _USED = {condition.value for condition in (Condition.UP, Condition.STARTING, Condition.TRIAL)}
@@ -22,18 +23,29 @@ _USED = {condition.value for condition in (Condition.UP, Condition.STARTING, Con
 
 class FullStatus(Status):
     upstreams: list[UpstreamStatus]
+    certificates: list[CertificateStatus]
 
 
-def full_status(board: Board, apps: Collection[str], upstreams: Sequence[UpstreamStatus]) -> FullStatus:
-    """The status of all processes and of these upstreams; `apps`: whom the configuration names."""
-    return FullStatus(**read_status(board, apps), upstreams=[*upstreams])
+def full_status(
+    board: Board, apps: Collection[str], upstreams: Sequence[UpstreamStatus], acme: AcmeWorker | None = None
+) -> FullStatus:
+    """The status of all processes, of these upstreams, and of certificates by ACME if there are any; `apps`: whom the
+    configuration names."""
+    certificates = [] if acme is None else acme.status()
+    return FullStatus(**read_status(board, apps), upstreams=[*upstreams], certificates=certificates)
 
 
 def all_metrics(
-    board: Board, apps: Collection[str], upstreams: Sequence[UpstreamStatus], stores: Stores | None = None
+    board: Board,
+    apps: Collection[str],
+    upstreams: Sequence[UpstreamStatus],
+    stores: Stores | None = None,
+    acme: AcmeWorker | None = None,
 ) -> bytes:
-    """All metrics, as Prometheus reads them. `stores`: of the cache, if there is one."""
-    return render(board, [*_of_upstreams(upstreams), *_of_apps(read_apps(board, apps)), *_of_cache(stores)])
+    """All metrics, as Prometheus reads them. `stores`: of the cache, `acme`: of certificates, if there are any."""
+    certificates = () if acme is None else acme.samples()
+    samples = [*_of_upstreams(upstreams), *_of_apps(read_apps(board, apps)), *_of_cache(stores), *certificates]
+    return render(board, samples)
 
 
 def _of_cache(stores: Stores | None) -> Iterator[Sample]:

@@ -23,7 +23,14 @@ from enfilade.config.units import address, texts
 from enfilade.config.users import read_users
 from enfilade.filters.basic_auth import Users
 from enfilade.net.edge import run_edge
-from enfilade.observe.metrics import register_cache, register_connections, register_limit, register_route
+from enfilade.observe.metrics import (
+    CertificateRows,
+    register_cache,
+    register_certificates,
+    register_connections,
+    register_limit,
+    register_route,
+)
 from enfilade.process.board import Board, Column
 from enfilade.process.control import Control
 from enfilade.process.plan import Sockets
@@ -77,6 +84,7 @@ class EdgePlan:
             prepare_guard(config, board, self.workers),
             {file: Users(read_users(file)) for file in user_files(config)},
             TokenKeys(config),
+            self._prepare_acme(config, board),
         )
 
     def _share_cache(self, config: Config, board: Board) -> SharedCache | None:
@@ -85,6 +93,14 @@ class EdgePlan:
         from enfilade.assemble.stores import share_cache  # noqa: PLC0415
 
         return share_cache(config, board, self.identity)
+
+    def _prepare_acme(self, config: Config, board: Board) -> CertificateRows | None:
+        if not any(site.tls == "acme" for site in config.sites.values()):
+            return None
+        from enfilade.assemble.acme import prepare_acme  # noqa: PLC0415
+
+        prepare_acme(config, self.identity)
+        return register_certificates(board)
 
     def run(self, sockets: Sockets, column: Column, control: Control) -> None:
         """In the worker: serve until told to drain."""

@@ -184,13 +184,14 @@ class Sites:
         self.find: Callable[[str], CompiledSite | None] = compile_hosts(self.by_name).find
         log = _first_log(config)
         filters = [] if log is False else [_access_log(log, None, parts)]
-        self.rejected = self._nowhere(filters, parts)
-        self.misdirected = self.rejected
+        self._filters = filters
+        self._meter = parts.meter(*REJECTED)
+        self.rejected = self.misdirected = self.besides(lambda x: error_response(NO_SITE, x))
 
-    @staticmethod
-    def _nowhere(filters: list[Filter], parts: Parts) -> Match:
-        chain = compile_chain(filters, lambda x: error_response(NO_SITE, x))
-        return Match(CompiledRoute(*REJECTED, chain, done_hooks(filters), parts.meter(*REJECTED)), {}, "")
+    def besides(self, handler: Handler) -> Match:
+        """The match of requests that `handler` answers whichever site they are for."""
+        chain = compile_chain(self._filters, handler)
+        return Match(CompiledRoute(*REJECTED, chain, done_hooks(self._filters), self._meter), {}, "")
 
 
 def secure_address(config: Config) -> str:

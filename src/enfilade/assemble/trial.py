@@ -101,6 +101,9 @@ def try_out(config: Config, report: Report) -> None:
         _try_upstream(name, upstream, report)
     if config.pki.root is not None:
         _try(partial(_try_root, config), config.pki, ("pki",), "root", report)
+    if config.acme is not None and config.acme.authority is not None:
+        vouching = PeerTls(authority=config.acme.authority)
+        _try(partial(peer_context, vouching, ()), config.acme, ("acme",), "authority", report)
     for name, site in config.sites.items():
         path = ("sites", name)
         if isinstance(site.tls, Tls):

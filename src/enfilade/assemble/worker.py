@@ -43,7 +43,16 @@ from enfilade.net.http import HttpConnection
 from enfilade.net.service import Service
 from enfilade.net.trusted import TrustedProxies
 from enfilade.observe.log import LogSink
-from enfilade.observe.metrics import CONTENT_TYPE, CacheMeter, ConnectionMeter, ConnectionRows, LimitMeter, RouteMeter
+from enfilade.observe.metrics import (
+    CONTENT_TYPE,
+    CacheMeter,
+    CertificateMeter,
+    CertificateRows,
+    ConnectionMeter,
+    ConnectionRows,
+    LimitMeter,
+    RouteMeter,
+)
 from enfilade.process.app_rows import AppRows
 from enfilade.process.board import SUPERVISOR, Board, Column
 from enfilade.process.control import Control, Wish
@@ -54,6 +63,7 @@ from enfilade.upstream.upstream import Upstream
 from enfilade.wire.codec import DateStamp
 
 if TYPE_CHECKING:
+    from enfilade.assemble.acme import AcmeWorker
     from enfilade.assemble.stores import SharedCache, Stores
     from enfilade.cache.filter import Cache
 
@@ -87,6 +97,7 @@ class Prepared(NamedTuple):
     guard: PreparedGuard
     users: dict[str, Users]
     tokens: TokenKeys
+    certificate_rows: CertificateRows | None
 
 
 class EdgeWorker:
@@ -122,6 +133,7 @@ class EdgeWorker:
             self._edge.on_tick.append(prepared.certificates.internal.look)
         if prepared.tokens:
             self._edge.on_tick.append(prepared.tokens.tick)
+        self._acme = self._make_acme(prepared)
         self._over = loop.create_future()
         server = prepared.config.server
         self._senders = Networks(server.proxy_protocol)
@@ -146,6 +158,9 @@ class EdgeWorker:
             self.guard,
         )
         await self._upstreams.settle(SETTLE)
+        if self._acme is not None:
+            await self._acme.start()
+            self._edge.on_tick.append(self._acme.look)
         if self._stores is not None:
             await self._stores.catch_up()
             if self._control.slot == 0:
@@ -164,7 +179,11 @@ class EdgeWorker:
                 else:
                     await self._listen(spec.name, sock, sites)
         self._control.ready()
+        if self._acme is not None and self._control.slot == 0:
+            self._acme.manage()
         now = await self._over
+        if self._acme is not None:
+            await self._acme.stop()
         if not now:
             streams.stop()
             await self._drain()
@@ -175,6 +194,14 @@ class EdgeWorker:
         self._edge.close()
         for sink in self._sinks.values():
             sink.close()
+
+    def _make_acme(self, prepared: Prepared) -> AcmeWorker | None:
+        if prepared.certificate_rows is None:
+            return None
+        from enfilade.assemble.acme import AcmeWorker  # noqa: PLC0415
+
+        meter = CertificateMeter(self._column.cells, prepared.certificate_rows)
+        return AcmeWorker(prepared.config, prepared.certificates, meter)
 
     async def _start_apps(self) -> None:
         if self._purges is not None:
@@ -278,6 +305,8 @@ class EdgeWorker:
     async def _listen(self, name: str, sock: socket.socket, sites: Sites) -> None:
         tls = self._prepared.certificates.listener if name == "https" else None
         find: Callable[[Request, Ends], Match] = Dispatcher(sites.find, sites.misdirected)
+        if self._acme is not None:
+            find = self._acme.answering(find, sites.besides(self._acme.answer))
         refused = sites.rejected
         if name == "admin":
             refused = self._admin()
@@ -306,10 +335,14 @@ class EdgeWorker:
     def _admin(self) -> Match:
         board, apps = self._prepared.board, self._config.isolated_apps
         upstreams = partial(self._upstreams.status, board)
+        acme = self._acme
         handler = Admin(
             readers={
-                "/metrics": lambda: (CONTENT_TYPE.encode(), all_metrics(board, apps, upstreams(), self._stores)),
-                "/status": lambda: (b"application/json", msgspec.json.encode(full_status(board, apps, upstreams()))),
+                "/metrics": lambda: (CONTENT_TYPE.encode(), all_metrics(board, apps, upstreams(), self._stores, acme)),
+                "/status": lambda: (
+                    b"application/json",
+                    msgspec.json.encode(full_status(board, apps, upstreams(), acme)),
+                ),
             },
             questions={"/cache": self._view_cache},
             actions={"/reload": self._ask_reload, "/stop": self._ask_stop, "/purge": self._purge},

@@ -12,6 +12,7 @@ _WORKER = {"slot": "slot", "pid": "pid", "state": "state", "since": "started", "
 """The columns of a table, and what stands in them."""
 _EDGE_WORKER = {**_WORKER, "restarts": "restarts"}
 _APP_WORKER = {**_WORKER, "in flight": "in_flight", "requests": "requests", "memory": "memory"}
+_CERTIFICATE = {"name": "name", "good until": "until", "next try": "again", "trouble": "error"}
 _PEER = {"peer": "peer", "state": "state", "in flight": "in_flight", "requests": "requests", "failures": "failures"}
 
 
@@ -37,6 +38,8 @@ def _lines(facts: Facts) -> Iterator[str]:
         load = _load({**upstream, "in_flight": in_flight})
         yield from ("", f"upstream {upstream['upstream']}: {load}, {upstream['retries']} retries{breakers}")
         yield from table(_PEER, upstream["peers"])
+    if facts["certificates"]:
+        yield from ("", "certificates", *table(_CERTIFICATE, facts["certificates"]))
 
 
 def _load(facts: Facts) -> str:
@@ -55,6 +58,8 @@ def table(columns: Mapping[str, str], rows: Sequence[Facts]) -> Iterator[str]:
 def _cell(key: str, value: Any) -> str:
     if key == "started":
         return _time(value)
+    if key in ("until", "again"):
+        return _time(value) if value else "-"
     return f"{value >> 20} MB" if key == "memory" else str(value)
 
 

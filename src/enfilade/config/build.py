@@ -20,7 +20,6 @@ from enfilade.config.units import FILE
 T = TypeVar("T", bound=msgspec.Struct)
 
 REFUSED = object()
-NOT_YET = {"acme": 'certificates from ACME are not there yet: name files, or use "internal"'}
 STREAMS = ("stdout", "stderr")
 _NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -112,7 +111,7 @@ class Builder:
         words = [word for kind in kinds_of(hint) if get_origin(kind) is Literal for word in get_args(kind)]
         near = ""
         if isinstance(value, str):
-            near = NOT_YET.get(value) or did_you_mean(value, [w for w in words if isinstance(w, str)])
+            near = did_you_mean(value, [w for w in words if isinstance(w, str)])
         self._report(path, False, text, near)
         self._report.misread(path)
         return REFUSED

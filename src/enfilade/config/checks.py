@@ -11,6 +11,7 @@ from importlib.util import find_spec
 import msgspec
 
 from enfilade.config import units
+from enfilade.config.acme_checks import check_acme
 from enfilade.config.auth_checks import check_auth
 from enfilade.config.build import STREAMS
 from enfilade.config.errors import Path, did_you_mean, dotted
@@ -98,6 +99,9 @@ def check(config: Config, report: Report) -> None:
     _check_environment(config.apps, report)
     _check_streams(config, report)
     check_pki(config.pki, report)
+    check_acme(config, report)
+    if config.acme is not None and config.acme.authority is not None:
+        _check_pem(config.acme.authority, "CERTIFICATE", ("acme", "authority"), report)
 
 
 def _check_server(config: Config, report: Report) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from enfilade.config.acme_checks import certifiable
 from enfilade.config.build import Builder
 from enfilade.config.checks import check
 from enfilade.config.errors import ConfigError, Problem
@@ -75,7 +76,7 @@ def _make(
     document: dict[str, object], places: Places | None, name: str, base: str | os.PathLike[str], checks: Sequence[Check]
 ) -> Config:
     report = Report(name, places)
-    config = _with_addresses(Builder(os.path.abspath(base), report).table(Config, document, ()))
+    config = _with_addresses(_with_certificates(Builder(os.path.abspath(base), report).table(Config, document, ())))
     for look in (check, *checks):
         look(config, report)
     if report.problems:
@@ -83,8 +84,22 @@ def _make(
     return config
 
 
+def _with_certificates(config: Config) -> Config:
+    """Where [acme] stands, sites that an authority can sign for have certificates without being asked."""
+    if config.acme is None:
+        return config
+    sites = {
+        name: msgspec.structs.replace(site, tls="acme") if site.tls is None and certifiable(name) else site
+        for name, site in config.sites.items()
+    }
+    return msgspec.structs.replace(config, sites=sites)
+
+
 def _with_addresses(config: Config) -> Config:
-    """Where no address is named: those of the web, as far as they are of use."""
+    """Where no address is named: those of the web, as far as they are of use. With certificates by ACME they are."""
+    if any(site.tls == "acme" for site in config.sites.values()) and not config.server.https:
+        server = msgspec.structs.replace(config.server, http=config.server.http or ":80", https=":443")
+        return msgspec.structs.replace(config, server=server)
     if config.server.http or config.server.https or (config.streams and not config.sites):
         return config
     with_tls = any(site.over_tls for site in config.sites.values())

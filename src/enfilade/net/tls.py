@@ -42,20 +42,10 @@ def context_for(certificate: Certificate, alpn: Sequence[str] = ALPN, clients: C
 
     Raises ssl.SSLError where certificate and key do not belong together or cannot be read, or what `clients` says.
     """
-    context = _server_context(alpn)
+    context = bare_context(alpn)
     present(context, certificate)
     if clients is not None:
         _verify(context, clients)
-    return context
-
-
-def _server_context(alpn: Sequence[str]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(CIPHERS)
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    if alpn:
-        context.set_alpn_protocols(alpn)
     return context
 
 
@@ -63,6 +53,17 @@ def present(context: ssl.SSLContext, certificate: Certificate) -> None:
     """Show `certificate` from the next handshake on: connections that are open keep what they have, and sessions are resumed.
     Raises ssl.SSLError as `context_for`."""
     _load(certificate.name, certificate.key.rstrip() + b"\n" + certificate.chain, context.load_cert_chain)
+
+
+def bare_context(alpn: Sequence[str] = ALPN) -> ssl.SSLContext:
+    """One that has no certificate yet: no handshake succeeds with it before `present`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    return context
 
 
 def _verify(context: ssl.SSLContext, clients: Clients) -> None:
@@ -114,7 +115,7 @@ def listener_context(
         tls.begin_again = chosen  # type: ignore[attr-defined]
         return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
 
-    context = _server_context(ALPN)
+    context = bare_context()
     context.minimum_version = minimum
     context.sni_callback = choose
     return context

@@ -167,6 +167,33 @@ class LimitMeter:
         self._cells[self._first + shadow] += 1
 
 
+# -- the rows of certificates by ACME: tries to have one, by how they went
+
+
+class CertificateRows(NamedTuple):
+    issued: int
+    failed: int
+
+
+def register_certificates(board: Board) -> CertificateRows:
+    """The rows for `CertificateMeter`."""
+    name = "enfilade_certificate_orders_total"
+    return CertificateRows(*(board.rows(name, (("result", result),)) for result in CertificateRows._fields))
+
+
+class CertificateMeter:
+    """Counts the certificates that this worker has made."""
+
+    __slots__ = ("_cells", "_rows")
+
+    def __init__(self, cells: memoryview[int], rows: CertificateRows) -> None:
+        self._cells = cells
+        self._rows = rows
+
+    def count(self, issued: bool) -> None:
+        self._cells[self._rows.issued if issued else self._rows.failed] += 1
+
+
 # -- the rows of connections: opened and open by protocol, bytes, rejects by reason
 
 
@@ -298,6 +325,12 @@ FAMILIES = {
     "enfilade_stream_sent_bytes_total": _Family("counter", "Bytes that streams sent to clients."),
     "enfilade_rejects_total": _Family(
         "counter", "Requests refused and connections cut, by reason and by who caused it."
+    ),
+    "enfilade_certificate_expiry_time_seconds": _Family(
+        "gauge", "Until when a certificate by ACME is good, in seconds since 1970."
+    ),
+    "enfilade_certificate_orders_total": _Family(
+        "counter", "Tries to have a certificate from an authority, by result: issued, failed."
     ),
     "enfilade_upstream_peer_up": _Family(
         "gauge", "1: the peer is used; 0: it is ejected, or its checks fail, in the view of one worker at least."

@@ -5,6 +5,7 @@ The text of each field is its public documentation: `enfilade schema` and `docs/
 
 from typing import Annotated
 
+from enfilade.config.schema.acme import Acme
 from enfilade.config.schema.apps import App, AppLimits, WorkerRange
 from enfilade.config.schema.auth import Auth, Jwt
 from enfilade.config.schema.cache import Cache, CacheRules, DiskStore
@@ -45,6 +46,7 @@ from enfilade.config.schema.upstreams import (
 )
 
 __all__ = [
+    "Acme",
     "App",
     "AppLimits",
     "Auth",
@@ -99,6 +101,7 @@ class Config(Table, frozen=True):
 
     server: Annotated[Server, Text("The processes and what they listen on.")] = Server()
     firewall: Annotated[Firewall, Text("Whom the listeners let in.")] = Firewall()
+    acme: Annotated[Acme | None, Text("Certificates from an authority, by themselves.")] = None
     sites: Annotated[
         dict[str, Site], Text('Sites by host name: `example.com`, `*.example.com`, or `"*"` for every other host.')
     ] = {}

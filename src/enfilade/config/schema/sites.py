@@ -317,9 +317,10 @@ class Site(Policies, frozen=True):
     end matches the rest, `{name}` one segment; the most specific pattern wins."""
 
     tls: Annotated[
-        Tls | Literal["internal", "off"] | None,
+        Tls | Literal["acme", "internal", "off"] | None,
         Text(
-            'A table with `certificate` and `key`; `"internal"`: one that our own authority signs (`[pki]`), and renews; '
+            'A table with `certificate` and `key`; `"acme"`: from an authority, by itself (`[acme]`); '
+            '`"internal"`: one that our own authority signs (`[pki]`), and renews; '
             '`"off"`: this site is not served over TLS.'
         ),
     ] = None
@@ -341,7 +342,7 @@ class Site(Policies, frozen=True):
     @property
     def redirects(self) -> bool:
         """Plain HTTP leads to HTTPS."""
-        return isinstance(self.tls, Tls) if self.http is None else self.http == "redirect"
+        return (isinstance(self.tls, Tls) or self.tls == "acme") if self.http is None else self.http == "redirect"
 
     @property
     def verifies(self) -> bool:

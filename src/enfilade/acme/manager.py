@@ -1,0 +1,164 @@
+"""Whoever sees to it that each name has a certificate: one worker of an edge."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from enfilade.acme.client import AcmeError, Client, Terms
+from enfilade.acme.jose import AccountKey
+from enfilade.acme.order import Solver, obtain
+from enfilade.acme.schedule import renewal_time, retry_delay
+from enfilade.acme.state import Held, State, encode
+from enfilade.acme.storage import Storage, StorageError, locked
+from enfilade.acme.view import View
+from enfilade.exchange.fetch import Fetch
+
+log = logging.getLogger("enfilade.acme")
+
+LOOK = 60.0
+"""Seconds between two looks at all names, at most."""
+ELSEWHERE = 5.0
+"""Seconds until a name is looked at again that somebody else is seeing to, or whose storage cannot be had."""
+
+
+class Authority:
+    """One that signs: `url` of its directory, and the account with it."""
+
+    def __init__(self, url: str, terms: Terms, profile: str | None) -> None:
+        self.url = url
+        self.terms = terms
+        self.profile = profile
+        self.client: Client | None = None
+
+    @property
+    def account(self) -> str:
+        """What its account's key is called in the storage."""
+        return self.url.removeprefix("https://").strip("/").replace("/", "_")
+
+
+@dataclass
+class Means:
+    """What a manager needs of the world. `clock`: seconds since 1970; `chance`: from 0 to 1, anew at each call; `count` is
+    told of each try whether it was good."""
+
+    fetch: Fetch
+    sleep: Callable[[float], Awaitable[object]]
+    chance: Callable[[], float]
+    count: Callable[[bool], None]
+    clock: Callable[[], float] = field(default=time.time)
+
+
+class Manager:
+    """Sees to `names`, with the first of the `authorities` that signs. `view`: of the same storage."""
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        storage: Storage,
+        view: View,
+        authorities: Sequence[Authority],
+        solvers: Sequence[Solver],
+        means: Means,
+    ) -> None:
+        self._names = tuple(names)
+        self._storage = storage
+        self._view = view
+        self._authorities = authorities
+        self._solvers = solvers
+        self._means = means
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await self._means.sleep(min([await self.look_at(name) for name in self._names], default=LOOK))
+
+    async def look_at(self, name: str) -> float:
+        """Renew the certificate of `name` if it is time. Returns in how many seconds it wants to be looked at again."""
+        wait = self._due(name) - self._means.clock()
+        if wait > 0:
+            return min(wait, LOOK)
+        try:
+            async with locked(self._storage, name) as ours:
+                if ours:
+                    await self._view.look()  # somebody else may just have done it
+                    if self._due(name) <= self._means.clock():
+                        await self._renew(name)
+                    return 0.0
+        except StorageError as error:
+            log.error("no certificate for %s can be had: %s", name, error)
+        return ELSEWHERE
+
+    def _due(self, name: str) -> float:
+        held = self._view.certificates.get(name)
+        state = self._view.states.get(name, State())
+        due = 0.0 if held is None else renewal_time(held.chain.not_before, held.chain.not_after)
+        return max(due, state.again)
+
+    async def _renew(self, name: str) -> None:
+        errors: list[str] = []
+        asked = 0.0
+        for authority in self._authorities:
+            try:
+                client = await self._client(authority)
+                key, chain = await obtain(client, name, self._solvers, self._means.sleep, authority.profile)
+            except AcmeError as error:
+                authority.client = None  # what it said of itself may be why
+                errors.append(f"{authority.url}: {error}")
+                asked = max(asked, error.retry_after)
+            else:
+                await self._take(name, Held(key, chain), authority)
+                return
+        await self._failed(name, "; ".join(errors), asked)
+
+    async def _client(self, authority: Authority) -> Client:
+        if authority.client is None:
+            means = self._means
+            key = await self._account_key(authority.account)
+            authority.client = Client(
+                means.fetch, authority.url, key, authority.terms, clock=means.clock, sleep=means.sleep
+            )
+        return authority.client
+
+    async def _account_key(self, account: str) -> AccountKey:
+        """One for all edges: whoever else makes it just now has it in a moment."""
+        while (pem := await self._storage.get("accounts", account)) is None:
+            async with locked(self._storage, f"account {account}") as ours:
+                if ours and await self._storage.get("accounts", account) is None:
+                    await self._storage.put("accounts", account, AccountKey.new().pem)
+            if not ours:
+                await self._means.sleep(1.0)
+        try:
+            return AccountKey(pem)
+        except ValueError as error:
+            raise AcmeError(f"accounts/{account} in the storage cannot be used: {error}") from None
+
+    async def _take(self, name: str, held: Held, authority: Authority) -> None:
+        await self._storage.put("certificates", name, encode(held))
+        await self._storage.delete("states", name)
+        await self._view.look()
+        self._means.count(True)
+        chain = held.chain
+        log.info("certificate for %s: from %s, good until %s", name, authority.url, _date(chain.not_after))
+
+    async def _failed(self, name: str, text: str, asked: float) -> None:
+        means = self._means
+        state = self._view.states.get(name, State())
+        wait = retry_delay(state.failures + 1, asked, means.chance())
+        state = State(state.failures + 1, means.clock() + wait, text)
+        await self._storage.put("states", name, msgspec.json.encode(state))
+        await self._view.look()
+        means.count(False)
+        log.error("no certificate for %s: %s; next try at %s%s", name, text, _date(state.again), self._left(name))
+
+    def _left(self, name: str) -> str:
+        held = self._view.certificates.get(name)
+        return "" if held is None else f"; the one in use is good until {_date(held.chain.not_after)}"
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))

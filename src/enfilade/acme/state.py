@@ -1,0 +1,40 @@
+"""What is remembered of a name in the storage, and how a certificate lies in it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from enfilade.acme.x509 import Chain, read_chain
+
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+
+
+class State(msgspec.Struct, frozen=True):
+    """`failures`: in a row; `again`: no try before then, in seconds since 1970; `error`: what the last one
+    said, with what to do."""
+
+    failures: int = 0
+    again: float = 0.0
+    error: str = ""
+
+
+class Held(NamedTuple):
+    """A certificate in the storage."""
+
+    key: bytes
+    chain: Chain
+
+
+def encode(held: Held) -> bytes:
+    """One file, so that key and certificate change together."""
+    return held.key.rstrip() + b"\n" + held.chain.pem
+
+
+def decode(pem: bytes) -> Held:
+    """Raises ValueError."""
+    at = pem.find(_CERTIFICATE)
+    if at < 0:
+        raise ValueError("it has no certificate")
+    return Held(pem[:at], read_chain(pem[at:], pem[:at]))

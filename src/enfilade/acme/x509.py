@@ -1,0 +1,63 @@
+"""Keys, requests for certificates, and what stands in a certificate."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+
+
+class Chain(NamedTuple):
+    """A certificate with those that lead to its root. `pem`: as TLS sends them; the times in seconds since 1970."""
+
+    pem: bytes
+    names: tuple[str, ...]
+    issuer: str
+    not_before: float
+    not_after: float
+
+
+def new_key() -> bytes:
+    """A private key on P-256, as PEM."""
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def signing_request(name: str, key: bytes) -> bytes:
+    """A PKCS #10 request for `name`, DER."""
+    private = serialization.load_pem_private_key(key, None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey), "keys are made by new_key"
+    names = x509.SubjectAlternativeName([general_name(name)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(names, critical=False)
+    return request.sign(private, SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def read_chain(pem: bytes, key: bytes) -> Chain:
+    """What stands in the chain `pem`, the certificate for `key`. Raises ValueError."""
+    certificates = x509.load_pem_x509_certificates(pem)
+    leaf = certificates[0]
+    if leaf.public_key() != serialization.load_pem_private_key(key, None).public_key():
+        raise ValueError("the certificate is not for this key")
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        raise ValueError("the certificate names nobody") from None
+    return Chain(
+        b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates),
+        tuple(str(name) for kind in (x509.DNSName, x509.IPAddress) for name in names.get_values_for_type(kind)),
+        leaf.issuer.rfc4514_string(),
+        leaf.not_valid_before_utc.timestamp(),
+        leaf.not_valid_after_utc.timestamp(),
+    )

@@ -1,0 +1,154 @@
+"""Certificates by ACME, as the configuration has them: what is made ready before the fork, and what each worker does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from typing import TypedDict
+
+from enfilade.acme.challenges import HTTP_PATH, Http01
+from enfilade.acme.client import Terms
+from enfilade.acme.disk import Disk, prepare
+from enfilade.acme.jose import ExternalAccount
+from enfilade.acme.manager import Authority, Manager, Means
+from enfilade.acme.order import identifier
+from enfilade.acme.state import Held, State
+from enfilade.acme.storage import Storage
+from enfilade.acme.view import View
+from enfilade.assemble.certificates import Certificates
+from enfilade.config.acme_checks import directory_url, read_hmac
+from enfilade.config.schema import Acme, Config
+from enfilade.config.units import texts
+from enfilade.exchange.errors import error_response
+from enfilade.exchange.exchange import Exchange, Match
+from enfilade.exchange.response import Response
+from enfilade.http.addresses import Networks
+from enfilade.http.ends import Ends
+from enfilade.http.fields import Fields
+from enfilade.http.reasons import reason
+from enfilade.http.request import Request
+from enfilade.net.fetch import Fetcher
+from enfilade.net.selfsigned import self_signed
+from enfilade.net.tls import Certificate, present
+from enfilade.observe.metrics import CertificateMeter, Sample, bound_label
+from enfilade.process.privileges import Identity, acting_as
+
+log = logging.getLogger("enfilade.acme")
+
+Find = Callable[[Request, Ends], Match]
+NO_ROUTE = reason("no_route")
+_ANYWHERE = ("0.0.0.0/0", "::/0")
+_TEXT = Fields([(b"content-type", b"application/octet-stream")])
+
+
+class CertificateStatus(TypedDict):
+    """`until`: seconds since 1970, 0 where there is none yet; `again`, `error`: of the last try, if that failed."""
+
+    name: str
+    until: float
+    again: float
+    error: str
+
+
+def prepare_acme(config: Config, identity: Identity | None) -> None:
+    """In the supervisor. Raises OSError or ValueError where something cannot be read or written."""
+    assert config.acme is not None, "some site wants certificates by ACME"
+    with acting_as(identity):
+        prepare(config.acme.storage)
+    authorities_of(config.acme)
+    fetcher_of(config.acme)
+
+
+def authorities_of(acme: Acme) -> list[Authority]:
+    """The best first. Raises OSError or ValueError."""
+    external = None
+    if acme.account_key_id is not None and acme.account_hmac is not None:
+        external = ExternalAccount(acme.account_key_id, read_hmac(acme.account_hmac))
+    terms = Terms(acme.email, external)
+    return [Authority(directory_url(text), terms, acme.profile) for text in texts(acme.directory)]
+
+
+def fetcher_of(acme: Acme) -> Fetcher:
+    """One of our own network may have private addresses, and is told from others by who vouches for it."""
+    return Fetcher(None if acme.authority is None else Networks(_ANYWHERE), authority=acme.authority)
+
+
+class AcmeWorker:
+    """In one worker: knows certificates and challenges as soon as they are stored; one of all workers has them made."""
+
+    def __init__(self, config: Config, certificates: Certificates, meter: CertificateMeter) -> None:
+        assert config.acme is not None, "some site wants certificates by ACME"
+        self._acme = config.acme
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        for site in config.sites:
+            context = certificates.of(site)
+            if config.sites[site].tls == "acme" and context is not None:
+                self._contexts[identifier(site).value] = context
+        self._meter = meter
+        self._storage: Storage = Disk(self._acme.storage)
+        self._view = View(self._storage, self._present)
+        self._looking: asyncio.Task[None] | None = None
+        self._managing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Before anybody is listened to. Who has no certificate yet gets one that nobody trusts."""
+        await self._view.look()
+        for name in self._contexts.keys() - self._view.certificates.keys():
+            present(self._contexts[name], self_signed([name]))
+
+    def look(self, now: float) -> None:
+        """Once a second."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(self._view.look())
+
+    def manage(self) -> None:
+        """Have certificates made: for one of the workers."""
+        means = Means(fetcher_of(self._acme), asyncio.sleep, random.random, self._meter.count, time.time)
+        solvers = [Http01(self._storage)]
+        manager = Manager(self._contexts, self._storage, self._view, authorities_of(self._acme), solvers, means)
+        for name in self._contexts.keys() - self._view.certificates.keys():
+            log.info("there is no certificate for %s yet: until there is, it has one that nobody trusts", name)
+        self._managing = asyncio.get_running_loop().create_task(manager.run())
+
+    async def stop(self) -> None:
+        """No longer have certificates made; whoever does it next begins anew."""
+        if self._managing is not None:
+            self._managing.cancel()
+            await asyncio.wait([self._managing])
+
+    def _present(self, name: str, held: Held) -> None:
+        context = self._contexts.get(name)
+        if context is not None:
+            present(context, Certificate(f"the stored certificate of {name}", held.chain.pem, held.key))
+
+    def answering(self, find: Find, match: Match) -> Find:
+        """`find`, but `match` for what an authority asks, as long as it has to."""
+        answers = self._view.answers
+
+        def found(request: Request, ends: Ends) -> Match:
+            asked = answers and request.path.startswith(HTTP_PATH) and request.path[len(HTTP_PATH) :] in answers
+            return match if asked and request.method in ("GET", "HEAD") else find(request, ends)
+
+        return found
+
+    def answer(self, x: Exchange) -> Response:
+        """What an authority asks for (RFC 8555 section 8.3)."""
+        found = self._view.answers.get(x.request.path[len(HTTP_PATH) :])
+        return error_response(NO_ROUTE, x) if found is None else Response(200, _TEXT, found)
+
+    def status(self) -> list[CertificateStatus]:
+        found = []
+        for name in self._contexts:
+            held, state = self._view.certificates.get(name), self._view.states.get(name, State())
+            until = 0.0 if held is None else held.chain.not_after
+            found.append(CertificateStatus(name=name, until=until, again=state.again, error=state.error))
+        return found
+
+    def samples(self) -> Iterator[Sample]:
+        for name, held in self._view.certificates.items():
+            labels = (("name", bound_label(name)),)
+            yield "enfilade_certificate_expiry_time_seconds", labels, int(held.chain.not_after)

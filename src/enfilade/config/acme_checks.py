@@ -1,0 +1,114 @@
+"""What [acme] and the sites that it is for must hold beyond the types of their values."""
+
+from __future__ import annotations
+
+import os
+import re
+from base64 import urlsafe_b64decode
+from importlib.util import find_spec
+
+from enfilade.config.errors import Path, did_you_mean, dotted
+from enfilade.config.report import Report
+from enfilade.config.schema import Acme, Config
+from enfilade.config.units import texts
+from enfilade.http.public_names import is_public
+
+AUTHORITIES = {
+    "letsencrypt": "https://acme-v02.api.letsencrypt.org/directory",
+    "staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
+}
+"""Those that have a name of their own here, and their directories."""
+NO_JOSE = 'needs a library that is not there: pip install "enfilade[acme]"'
+_HMAC = re.compile(r"([A-Za-z0-9_-]{4}){4,}([A-Za-z0-9_-]{2,3})?=*")
+_EMAIL = re.compile(r"[^\s@,?]+@[^\s@,?]+")
+
+
+def certifiable(site: str) -> bool:
+    """Whether an authority of the Internet can sign for the host of `site`."""
+    return is_public(site.lower()) and not site.startswith("*.")
+
+
+def directory_url(text: str) -> str:
+    """Of an authority. Raises ValueError."""
+    url = AUTHORITIES.get(text, text)
+    if not re.fullmatch(r"https://[^\s/]+\S*", url):
+        near = did_you_mean(text, AUTHORITIES) or 'write the URL of its directory, which begins with "https://"'
+        raise ValueError(f'"{text}" is no authority; {near}')
+    return url
+
+
+def read_hmac(file: str) -> bytes:
+    """The key of an account that was made elsewhere. Raises OSError or ValueError, which does not repeat it."""
+    with open(file, encoding="ascii", errors="replace") as found:
+        text = found.read().strip()
+    if not _HMAC.fullmatch(text):
+        raise ValueError(f'"{file}" does not hold a key in base64url')
+    bare = text.rstrip("=")
+    return urlsafe_b64decode(bare + "=" * (-len(bare) % 4))
+
+
+def check_acme(config: Config, report: Report) -> None:
+    """Report what is wrong with [acme], and with sites that want certificates by it."""
+    sites = [name for name, site in config.sites.items() if site.tls == "acme"]
+    for name in sites:
+        _check_site(name, config.acme, report)
+    acme = config.acme
+    if acme is None:
+        return
+    path: Path = ("acme",)
+    if find_spec("joserfc") is None:
+        report(path, True, f"acme {NO_JOSE}")
+    if not acme.terms_agreed and report.complete(path):
+        text = "acme: nothing is ordered unless you agree to the authority's terms of service"
+        report((*path, "terms_agreed"), True, text, "read them, then write terms_agreed = true")
+    if not sites and report.complete(path) and report.complete(()) and report.complete(("sites",)):
+        report(path, True, "acme: no site has a public host name", 'write tls = "acme" where a certificate is wanted')
+    if sites and not config.server.http and report.complete(("server",)):
+        report(
+            path,
+            True,
+            "acme: the authority asks over plain HTTP, and no address serves it",
+            'add http = ":80" to [server]',
+        )
+    _check_account(acme, path, report)
+    if os.path.exists(acme.storage) and not os.path.isdir(acme.storage):
+        report((*path, "storage"), False, f'acme.storage: "{acme.storage}" is not a directory')
+
+
+def _check_site(name: str, acme: Acme | None, report: Report) -> None:
+    where = ("sites", name, "tls")
+    if acme is None:
+        if report.complete(()):
+            text = f'{dotted(where)}: "acme" needs a table [acme]'
+            report(where, False, text, 'write [acme] with storage = "certificates" and terms_agreed = true')
+    elif name == "*":
+        report(where, False, f"{dotted(where)}: a certificate is for names, and this site has none", "name its hosts")
+    elif name.startswith("*."):
+        report(where, False, f"{dotted(where)}: there are no certificates for wildcards by ACME here", "name the hosts")
+    elif acme.authority is None and not certifiable(name):
+        text = f'{dotted(where)}: no authority of the Internet can sign for "{name}"'
+        report(where, False, text, 'use tls = "internal", or an authority of your own')
+
+
+def _check_account(acme: Acme, path: Path, report: Report) -> None:
+    for i, text in enumerate(texts(acme.directory)):
+        where = (*path, "directory") if isinstance(acme.directory, str) else (*path, "directory", i)
+        try:
+            directory_url(text)
+        except ValueError as error:
+            report(where, False, f"{dotted(where)}: {error}")
+    if not acme.directory:
+        report((*path, "directory"), False, "acme.directory names no authority")
+    if acme.email is not None and not _EMAIL.fullmatch(acme.email):
+        report((*path, "email"), False, f'acme.email: "{acme.email}" is not an email address')
+    if (acme.account_key_id is None) is not (acme.account_hmac is None) and report.complete(path):
+        said = "account_hmac" if acme.account_key_id is None else "account_key_id"
+        report((*path, said), True, "acme: account_key_id and account_hmac belong together")
+    if acme.account_hmac is not None:
+        try:
+            read_hmac(acme.account_hmac)
+        except OSError as error:
+            cause = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+            report((*path, "account_hmac"), False, f'acme.account_hmac: "{acme.account_hmac}" {cause}')
+        except ValueError as error:
+            report((*path, "account_hmac"), False, f"acme.account_hmac: {error}")
