@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ NAME = "a.example.com"
 OTHER = "https://other.test"
 
 
+def no_validation(pem: bytes) -> ssl.SSLContext:
+    raise AssertionError("nobody answers so here")
+
+
 class Edge:
     """One edge on the storage in `folder`; `ca` sees what its view shows."""
 
@@ -36,7 +41,7 @@ class Edge:
         self.clock = clock
         self.storage = Disk(str(folder), clock)
         self.presented: list[tuple[str, Held]] = []
-        self.view = View(self.storage, lambda name, held: self.presented.append((name, held)))
+        self.view = View(self.storage, lambda name, held: self.presented.append((name, held)), no_validation)
         self.cas = {url: FakeAuthority(clock, self._validate, url) for url in authorities}
         self.ca = self.cas[authorities[0]]
         self.counted: list[bool] = []
@@ -61,7 +66,8 @@ class Edge:
         end = self.clock.now + seconds
         while self.clock.now < end:
             wait = min([await self.manager.look_at(name) for name in self.manager._names])
-            await self._sleep(min(wait, end - self.clock.now) or 0.001)
+            due = min(self.manager._due(name) for name in self.manager._names)  # nothing happens before
+            await self._sleep(min(max(wait, due - self.clock.now), end - self.clock.now) or 0.001)
 
     def orders(self) -> int:
         return sum(len(ca.orders) for ca in self.cas.values())

@@ -27,6 +27,7 @@ from enfilade.assemble.trial import NoTimer
 from enfilade.assemble.upstreams import call_limits, equip, references
 from enfilade.cache.purges import Purges
 from enfilade.config import schema
+from enfilade.config.acme_checks import answerable
 from enfilade.config.peers import wanted_of
 from enfilade.config.schema import Acme, CacheRules, Config, Table
 from enfilade.exchange.call import Call
@@ -335,6 +336,7 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
         ["https://ca.de/d", "https://acme-staging-v02.api.letsencrypt.org/directory"],
     ),
     "Acme.profile": (certified('profile = "shortlived"'), authorities(lambda a: a.profile), ["shortlived"]),
+    "Acme.challenge": (certified('challenge = "tls-alpn-01"'), answerable, ["tls-alpn-01"]),
     "Config.firewall": (walled('deny = ["192.0.2.1"]'), let_in("192.0.2.1", "::1"), ["::1"]),
     "Firewall.deny": (walled('deny = ["file:HERE/denied.txt"]'), let_in("192.0.2.1", "192.0.3.1"), ["192.0.3.1"]),
     "Firewall.allow": (walled('deny = ["0.0.0.0/0"]\nallow = ["192.0.2.0/24"]'), let_in("192.0.2.1", "192.0.3.1"), ["192.0.2.1"]),

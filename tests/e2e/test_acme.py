@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -107,7 +108,7 @@ def test_a_public_name_has_a_certificate_by_itself(start: Start, ca: AcmeServer)
     assert not list((storage / "http-01").iterdir())
     assert re.search(r'enfilade_certificate_expiry_time_seconds\{name="a.example.com"\} [12][0-9]{9}', metrics(server))
     assert issued(server) == 2
-    (shown, _) = httpx.get("http://{}:{}/status".format(*admin_address(server))).json()["certificates"]
+    shown, _ = edge_status(server)
     assert shown["name"] == "a.example.com" and shown["until"] > 1.7e9 and shown["error"] == ""
 
 
@@ -180,8 +181,8 @@ def test_what_fails_says_what_to_do(start: Start, tmp_path: Path) -> None:
         server = start(config(ca, "a.example.com"))
         line = server.wait_for(": no certificate for a.example.com: ")
     assert "(connection)" in line and "its port open to everybody" in line and "next try at" in line
-    (shown,) = httpx.get("http://{}:{}/status".format(*admin_address(server))).json()["certificates"]
-    assert "(connection)" in shown["error"] and shown["again"] > 1.7e9
+    eventually(lambda: "(connection)" in edge_status(server)[0]["error"])
+    assert edge_status(server)[0]["again"] > 1.7e9
     assert get(server, "/", host="a.example.com")[0] == 308  # it serves on
 
 
@@ -228,6 +229,25 @@ def test_an_address_has_a_certificate_too(start: Start, ca: AcmeServer) -> None:
     server = start(text)
     server.wait_for(f"certificate for {HOST}: from")
     eventually(lambda: trusted(server, ca.trust(), HOST))
+
+
+@pytest.mark.parametrize("name", ["i.example.com", HOST])
+def test_without_plain_http_the_handshake_answers(start: Start, ca: AcmeServer, name: str) -> None:
+    text = config(ca, name, server="workers = 2").replace('"/*"', 'tls = "acme"\n"/*"')
+    server = start(re.sub('http = ".*"\n', "", text))
+    server.wait_for(f"certificate for {name}: from")
+    eventually(lambda: trusted(server, ca.trust(), name))
+
+
+def test_what_fails_on_one_port_is_tried_on_the_other(start: Start, ca: AcmeServer, tmp_path: Path) -> None:
+    with acme_server(tmp_path / "ca", tls_port=ca.tls_port) as firewalled:
+        text = config(firewalled, "j.example.com").replace(str(firewalled.http_port), str(ca.http_port))
+        server = start(text)
+        assert "(connection)" in server.wait_for(": no certificate for j.example.com: ")
+        server.stop()
+        state = server.directory / "certificates/states/j.example.com"
+        state.write_text(json.dumps({**json.loads(state.read_text()), "again": 0}))
+        start(text).wait_for("certificate for j.example.com: from")
 
 
 def test_a_storage_that_cannot_be_had_refuses_the_start(start: Start, ca: AcmeServer) -> None:

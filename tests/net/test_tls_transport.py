@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from cryptography import x509
 from tests.net.kit import Meter, Transport
 
 from enfilade.net.context import ConnectionLimits
 from enfilade.net.selfsigned import self_signed
 from enfilade.net.tls import Clients, context_for, listener_context
-from enfilade.net.tls_transport import FLUSH, RECORD, TlsTransport
+from enfilade.net.tls_transport import FLUSH, NOTHING_ASKED, RECORD, TlsTransport
 
 CERTIFICATE = self_signed(["localhost"])
 CONTEXT = context_for(CERTIFICATE)
@@ -61,7 +63,13 @@ class App:
 class World:
     """A client at the other end of a TlsTransport; it stands in for the Service, too."""
 
-    def __init__(self, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, ours: ssl.SSLContext = CONTEXT) -> None:
+    def __init__(
+        self,
+        version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+        ours: ssl.SSLContext = CONTEXT,
+        validations: Mapping[str, ssl.SSLContext] = NOTHING_ASKED,
+        offers: Sequence[str] = ("h2",),
+    ) -> None:
         self.now = 100.0
         self.clock = lambda: self.now
         self.limits = ConnectionLimits(handshake_timeout=TIMEOUT)
@@ -70,12 +78,12 @@ class World:
         self.meter = Meter()
         self.reasons = self.meter.reasons
         self.app, self.socket = App(), Socket()
-        self.tls = TlsTransport(self, lambda: ours, lambda: self.app)  # type: ignore[arg-type]
+        self.tls = TlsTransport(self, lambda: ours, lambda: self.app, validations)  # type: ignore[arg-type]
         self.tls.connection_made(self.socket)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.maximum_version = version
-        context.set_alpn_protocols(["h2"])
+        context.set_alpn_protocols(offers)
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.client = context.wrap_bio(self._in, self._out, server_hostname="localhost")
 
@@ -286,3 +294,36 @@ def test_a_connection_whose_handshake_ends_in_a_drain_is_told() -> None:
     world.tls.drain()
     world.shake_hands()
     assert world.app.told == ["drain"]
+
+
+VALIDATION = context_for(self_signed(["validation"]), ["acme-tls/1"])
+
+
+@pytest.mark.parametrize("cut", [0, 1, 100])
+def test_an_authority_that_looks_sees_what_it_asked_for_and_no_more(cut: int) -> None:
+    world = World(validations={"localhost": VALIDATION}, offers=["acme-tls/1"]).shake_hands(cut)
+    assert world.client.selected_alpn_protocol() == "acme-tls/1"
+    shown = x509.load_der_x509_certificate(world.client.getpeercert(True) or b"")
+    assert "validation" in shown.subject.rfc4514_string()
+    assert world.socket.is_closing() and not world.app.told and not world.connections
+
+
+@pytest.mark.parametrize(
+    ("name", "offers"), [("localhost", ("h2", "acme-tls/1")), ("localhost", ("h2",)), ("other", ("acme-tls/1", "h2"))]
+)
+def test_everybody_else_is_served_meanwhile(name: str, offers: Sequence[str]) -> None:
+    world = World(validations={name: VALIDATION}, offers=offers).shake_hands()
+    assert world.client.selected_alpn_protocol() == "h2"
+    world.says(b"GET")
+    assert world.app.got == [b"GET"]
+
+
+def test_who_asks_like_an_authority_without_having_to_is_served_nothing_special() -> None:
+    world = World(validations={"other": VALIDATION}, offers=["acme-tls/1"]).shake_hands()
+    assert world.client.selected_alpn_protocol() is None
+
+
+def test_what_only_looks_like_it_is_no_reason_to_fail_otherwise() -> None:
+    world = World(validations={"localhost": VALIDATION})
+    world.tls.data_received(b"GET /acme-tls/1 HTTP/1.1\r\n\r\n")
+    assert world.reasons == ["tls_error"]

@@ -100,12 +100,15 @@ class Manager:
         return max(due, state.again)
 
     async def _renew(self, name: str) -> None:
+        """What has failed by one way to answer is tried by the next."""
         errors: list[str] = []
         asked = 0.0
+        first = self._view.states.get(name, State()).failures % len(self._solvers)
+        solvers = [*self._solvers[first:], *self._solvers[:first]]
         for authority in self._authorities:
             try:
                 client = await self._client(authority)
-                key, chain = await obtain(client, name, self._solvers, self._means.sleep, authority.profile)
+                key, chain = await obtain(client, name, solvers, self._means.sleep, authority.profile)
             except AcmeError as error:
                 authority.client = None  # what it said of itself may be why
                 errors.append(f"{authority.url}: {error}")

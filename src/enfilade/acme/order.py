@@ -17,8 +17,10 @@ class Solver(Protocol):
     """Shows an authority that a name is ours, by challenges of the type `kind`. `settle`: seconds until everybody who may be
     asked knows what was shown."""
 
-    kind: str
-    settle: float
+    @property
+    def kind(self) -> str: ...
+    @property
+    def settle(self) -> float: ...
 
     async def show(self, name: str, token: str, authorization: str) -> None:
         """Answer the challenge for `name` with this `token` and key authorization. Raises AcmeError."""

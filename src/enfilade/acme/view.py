@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -19,14 +20,22 @@ LOOK = 1.0
 
 
 class View:
-    """`certificates` and `states` by name; `answers` to challenges of http-01 by token. `on_certificate` is told each one that is
-    new. It is as the last look found it: where that cannot be had, what was known stays."""
+    """`certificates` and `states` by name; `answers` to challenges of http-01 by token; `validations`, what challenges of
+    tls-alpn-01 are answered with, by the name that is asked for, as `read_validation` makes it. `on_certificate` is told each one
+    that is new. It is as the last look found it: where that cannot be had, what was known stays."""
 
-    def __init__(self, storage: Storage, on_certificate: Callable[[str, Held], None]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        on_certificate: Callable[[str, Held], None],
+        read_validation: Callable[[bytes], ssl.SSLContext],
+    ) -> None:
         self.certificates: dict[str, Held] = {}
         self.states: dict[str, State] = {}
         self.answers: dict[str, bytes] = {}
+        self.validations: dict[str, ssl.SSLContext] = {}
         self._storage = storage
+        self._read_validation = read_validation
         self._on_certificate = on_certificate
         self._version: object = None
         self._stamps: dict[Kind, Mapping[str, object]] = {}
@@ -48,6 +57,7 @@ class View:
     async def _read(self) -> None:
         await self._update("states", self.states, msgspec.json.Decoder(State).decode)
         await self._update("http-01", self.answers, bytes)
+        await self._update("tls-alpn-01", self.validations, self._read_validation)
         await self._update("certificates", self.certificates, decode, self._on_certificate)
 
     async def _update(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -9,6 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+
+_ACME_IDENTIFIER = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
+_VALIDATION = timedelta(days=1)
 
 
 class Chain(NamedTuple):
@@ -35,6 +40,23 @@ def signing_request(name: str, key: bytes) -> bytes:
     names = x509.SubjectAlternativeName([general_name(name)])
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(names, critical=False)
     return request.sign(private, SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def validation_certificate(name: str, authorization: str) -> bytes:
+    """What answers a challenge of tls-alpn-01 (RFC 8737 section 3), with its key, PEM."""
+    pem = new_key()
+    key = serialization.load_pem_private_key(pem, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey), "keys are made by new_key"
+    digest = sha256(authorization.encode()).digest()
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(x509.Name([]), x509.Name([]), key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - _VALIDATION)
+        .not_valid_after(now + _VALIDATION)
+        .add_extension(x509.SubjectAlternativeName([general_name(name)]), critical=True)
+        .add_extension(x509.UnrecognizedExtension(_ACME_IDENTIFIER, b"\x04\x20" + digest), critical=True)
+    )
+    return pem + made.sign(key, SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def general_name(name: str) -> x509.GeneralName:

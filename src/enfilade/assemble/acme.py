@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypedDict
 
-from enfilade.acme.challenges import HTTP_PATH, Http01
+from enfilade.acme.challenges import HTTP_PATH, Http01, TlsAlpn01
 from enfilade.acme.client import Terms
 from enfilade.acme.disk import Disk, prepare
 from enfilade.acme.jose import ExternalAccount
@@ -20,7 +20,7 @@ from enfilade.acme.state import Held, State
 from enfilade.acme.storage import Storage
 from enfilade.acme.view import View
 from enfilade.assemble.certificates import Certificates
-from enfilade.config.acme_checks import directory_url, read_hmac
+from enfilade.config.acme_checks import answerable, directory_url, read_hmac
 from enfilade.config.schema import Acme, Config
 from enfilade.config.units import texts
 from enfilade.exchange.errors import error_response
@@ -33,7 +33,8 @@ from enfilade.http.reasons import reason
 from enfilade.http.request import Request
 from enfilade.net.fetch import Fetcher
 from enfilade.net.selfsigned import self_signed
-from enfilade.net.tls import Certificate, present
+from enfilade.net.tls import Certificate, context_for, present
+from enfilade.net.tls_transport import ACME
 from enfilade.observe.metrics import CertificateMeter, Sample, bound_label
 from enfilade.process.privileges import Identity, acting_as
 
@@ -41,6 +42,7 @@ log = logging.getLogger("enfilade.acme")
 
 Find = Callable[[Request, Ends], Match]
 NO_ROUTE = reason("no_route")
+SOLVERS = {"http-01": Http01, "tls-alpn-01": TlsAlpn01}
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 _TEXT = Fields([(b"content-type", b"application/octet-stream")])
 
@@ -77,11 +79,17 @@ def fetcher_of(acme: Acme) -> Fetcher:
     return Fetcher(None if acme.authority is None else Networks(_ANYWHERE), authority=acme.authority)
 
 
+def validation_context(pem: bytes) -> ssl.SSLContext:
+    """Raises ssl.SSLError."""
+    return context_for(Certificate("an answer to an authority", pem, b""), [ACME.decode()])
+
+
 class AcmeWorker:
     """In one worker: knows certificates and challenges as soon as they are stored; one of all workers has them made."""
 
     def __init__(self, config: Config, certificates: Certificates, meter: CertificateMeter) -> None:
         assert config.acme is not None, "some site wants certificates by ACME"
+        self._config = config
         self._acme = config.acme
         self._contexts: dict[str, ssl.SSLContext] = {}
         for site in config.sites:
@@ -90,7 +98,9 @@ class AcmeWorker:
                 self._contexts[identifier(site).value] = context
         self._meter = meter
         self._storage: Storage = Disk(self._acme.storage)
-        self._view = View(self._storage, self._present)
+        self._view = View(self._storage, self._present, validation_context)
+        if certificates.listener is not None:
+            certificates.listener.validations = self._view.validations
         self._looking: asyncio.Task[None] | None = None
         self._managing: asyncio.Task[None] | None = None
 
@@ -108,7 +118,7 @@ class AcmeWorker:
     def manage(self) -> None:
         """Have certificates made: for one of the workers."""
         means = Means(fetcher_of(self._acme), asyncio.sleep, random.random, self._meter.count, time.time)
-        solvers = [Http01(self._storage)]
+        solvers = [SOLVERS[kind](self._storage) for kind in answerable(self._config)]
         manager = Manager(self._contexts, self._storage, self._view, authorities_of(self._acme), solvers, means)
         for name in self._contexts.keys() - self._view.certificates.keys():
             log.info("there is no certificate for %s yet: until there is, it has one that nobody trusts", name)

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from enfilade.config.errors import Path, did_you_mean, dotted
 from enfilade.config.report import Report
 from enfilade.config.schema import Acme, Config
+from enfilade.config.schema.acme import Challenge
 from enfilade.config.units import texts
 from enfilade.http.public_names import is_public
 
@@ -47,6 +48,14 @@ def read_hmac(file: str) -> bytes:
     return urlsafe_b64decode(bare + "=" * (-len(bare) % 4))
 
 
+def answerable(config: Config) -> list[Challenge]:
+    """The challenges that the configuration wants and that can be answered, the best first."""
+    assert config.acme is not None, "only then anything is asked"
+    said = config.acme.challenge
+    served = {"http-01": config.server.http, "tls-alpn-01": config.server.https}
+    return [kind for kind in ([said] if isinstance(said, str) else said) if served[kind]]
+
+
 def check_acme(config: Config, report: Report) -> None:
     """Report what is wrong with [acme], and with sites that want certificates by it."""
     sites = [name for name, site in config.sites.items() if site.tls == "acme"]
@@ -63,13 +72,9 @@ def check_acme(config: Config, report: Report) -> None:
         report((*path, "terms_agreed"), True, text, "read them, then write terms_agreed = true")
     if not sites and report.complete(path) and report.complete(()) and report.complete(("sites",)):
         report(path, True, "acme: no site has a public host name", 'write tls = "acme" where a certificate is wanted')
-    if sites and not config.server.http and report.complete(("server",)):
-        report(
-            path,
-            True,
-            "acme: the authority asks over plain HTTP, and no address serves it",
-            'add http = ":80" to [server]',
-        )
+    if sites and not answerable(config) and report.complete(path) and report.complete(("server",)):
+        text = "acme.challenge: nothing is listened to where the authority would ask"
+        report((*path, "challenge"), True, text, 'add http = ":80" to [server]')
     _check_account(acme, path, report)
     if os.path.exists(acme.storage) and not os.path.isdir(acme.storage):
         report((*path, "storage"), False, f'acme.storage: "{acme.storage}" is not a directory')

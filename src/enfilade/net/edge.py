@@ -154,7 +154,7 @@ def serving(
     """Makes what stands in front of what `make` makes: TLS, the firewall's `guard`, and the PROXY protocol for
     `senders`, whose clients it is that the firewall sees."""
     if tls is not None:
-        make = partial(TlsTransport, service, tls.now, make)
+        make = partial(TlsTransport, service, tls.now, make, tls.validations)
     if guard is not None:
         make = partial(Gate, service, guard, make)
     if senders:

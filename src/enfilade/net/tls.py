@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 # TLS 1.2 suites with forward secrecy and AEAD only (Mozilla's "intermediate", less DHE); TLS 1.3 chooses its own.
@@ -124,7 +124,7 @@ def listener_context(
 class ListenerContexts:
     """`now()`: the context with which a handshake begins (see `listener_context`), another one each TICKET_KEYS_LAST seconds, in
     all workers at the same time. Each has keys of its own for tickets; with a ticket of an older one the handshake is a full one
-    (RFC 8446 section 4.6.1)."""
+    (RFC 8446 section 4.6.1). `validations`: see `TlsTransport`."""
 
     def __init__(
         self,
@@ -134,6 +134,7 @@ class ListenerContexts:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._contexts = [listener_context(default, by_host, minimum) for _ in range(TICKET_KEYS)]
+        self.validations: Mapping[str, ssl.SSLContext] = {}
         self._clock = clock
         self._until = clock() + TICKET_KEYS_LAST
 

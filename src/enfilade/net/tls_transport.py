@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 from enfilade.http.reasons import Reason, reason
 from enfilade.net.context import ConnectionContext, Served
 from enfilade.net.refusal import refuse
+from enfilade.wire.client_hello import NotTls, parse
 
 HANDSHAKE_TIMEOUT = reason("handshake_timeout")
 TLS_ERROR = reason("tls_error")
@@ -22,10 +24,15 @@ RECORD = 16 * 1024
 """Bytes that a record holds at most (RFC 8446 section 5.1): a read of so many leaves nothing of it behind."""
 FLUSH = 64 * 1024
 """Bytes that are encrypted at once: OpenSSL keeps as much memory for a connection as it once needed."""
+ACME = b"acme-tls/1"
+"""The protocol in which an authority looks whether a name is ours, and says nothing."""
+NOTHING_ASKED: Mapping[str, ssl.SSLContext] = MappingProxyType({})
 
 
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
-    """One TLS connection of a client. Until its handshake is over it is itself what the worker sees of the connection."""
+    """One TLS connection of a client. Until its handshake is over it is itself what the worker sees of the connection.
+
+    `validations`: with which contexts authorities are answered that ask for a name by `ACME`; None once one of them is."""
 
     __slots__ = (
         "_app",
@@ -38,6 +45,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         "_service",
         "_socket",
         "_tls",
+        "_validations",
     )
 
     received = 0
@@ -45,10 +53,15 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     idle = True
 
     def __init__(
-        self, service: ConnectionContext, begin_with: Callable[[], ssl.SSLContext], make: Callable[[], Served]
+        self,
+        service: ConnectionContext,
+        begin_with: Callable[[], ssl.SSLContext],
+        make: Callable[[], Served],
+        validations: Mapping[str, ssl.SSLContext] = NOTHING_ASKED,
     ) -> None:
         self._service = service
         self._make = make
+        self._validations: Mapping[str, ssl.SSLContext] | None = validations
         self._heard = bytearray()  # in the handshake: it may have to begin again
         self._begin(begin_with())
         self._app: Served | None = None
@@ -74,6 +87,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         app = self._app
         if app is None:
             self._heard += data
+            if self._validations and ACME in self._heard:
+                self._begin_validation(self._validations)
             app = self._shake_hands()
             if app is None:
                 return
@@ -111,6 +126,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._flush()
         self._heard.clear()
         self._service.connections.discard(self)
+        if self._validations is None:
+            self.close()  # the authority has seen what it wanted to
+            return None
         app = self._app = self._make()
         app.connection_made(self)
         if self._draining:
@@ -124,6 +142,18 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._tls.sni = name  # type: ignore[attr-defined]
         self._incoming.write(self._heard)
         return self._shake_hands()
+
+    def _begin_validation(self, validations: Mapping[str, ssl.SSLContext]) -> None:
+        """An authority's handshake offers that protocol and no other (RFC 8737 section 3); of others nothing changes."""
+        try:
+            hello = parse(bytes(self._heard))
+        except NotTls:
+            return
+        context = validations.get(hello.name) if hello is not None and hello.alpn == (ACME,) else None
+        if context is not None:
+            self._begin(context)
+            self._incoming.write(self._heard)
+            self._validations = None
 
     def _fail(self) -> None:
         """What came is no TLS that we speak: an alert, if OpenSSL has one to say, and the end."""

@@ -1,8 +1,10 @@
 """Certificates that are had from an authority by themselves."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from enfilade.config.schema.leaves import FilePath, Table, Text
+
+Challenge = Literal["http-01", "tls-alpn-01"]
 
 
 class Acme(Table, frozen=True):
@@ -37,6 +39,14 @@ class Acme(Table, frozen=True):
     account_hmac: Annotated[
         FilePath | None, Text("File with that account's key, as the authority gives it (base64url).")
     ] = None
+    challenge: Annotated[
+        Challenge | tuple[Challenge, ...],
+        Text(
+            'How the authority sees that a name is yours: it asks on port 80 (`"http-01"`), or begins a handshake on port 443 '
+            '(`"tls-alpn-01"`). Of a list the first is taken as far as `server` listens there; where it fails, the next one is '
+            "tried the next time."
+        ),
+    ] = ("http-01", "tls-alpn-01")
     profile: Annotated[
         str | None,
         Text('Which of the authority\'s kinds of certificates, such as `"shortlived"`; otherwise its usual one.'),
