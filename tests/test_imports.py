@@ -17,14 +17,14 @@ MAY_IMPORT = {
     "route": {"http"},
     "exchange": {"http", "route"},
     "filters": {"http", "exchange", "observe", "cache"},
-    "handlers": {"http", "exchange", "upstream"},
+    "handlers": {"http", "exchange", "upstream", "pki"},
     "upstream": {"http", "exchange"},
     "cache": {"http", "exchange"},
     "limits": {"http", "exchange", "filters"},
     "observe": {"http", "exchange"},
-    "pki": set(),
     "identity": {"http", "exchange"},
     "config": {"http", "identity", "route", "upstream"},
+    "pki": {"exchange"},
     "net": {"http", "wire", "exchange", "observe", "upstream"},
     "app": {"cache", "handlers"},
     "appworker": {"app", "cache", "exchange", "handlers", "http", "net", "observe", "process", "wire"},
@@ -39,16 +39,21 @@ LATE: dict[str, set[str]] = {
     "assemble/apps.py": {"enfilade.wire.websocket.handshake.Negotiator"},  # the WebSocket library: 35 ms
     # only where something is cached: 15 ms
     "assemble/plan.py": {
+        "enfilade.assemble.acme_server.prepare_acme_server",
         "enfilade.assemble.acme.prepare_acme",  # JOSE and X.509: 150 ms
         "enfilade.assemble.stores.share_cache",
     },
     "assemble/trial.py": {
         "enfilade.assemble.internal.look_at_root",
+        "enfilade.pki.acme.bound.read_bound",
+        "enfilade.pki.acme.names.Names",
         "enfilade.assemble.stores.cache_filter",
         "enfilade.assemble.stores.nowhere",
     },
     "assemble/worker.py": {
         "enfilade.assemble.acme.AcmeWorker",
+        "enfilade.assemble.acme_server.Desk",  # JOSE and X.509: 150 ms
+        "enfilade.handlers.acme.AcmeHandler",
         "enfilade.assemble.cache_view.view_cache",
         "enfilade.assemble.stores.cache_filter",
         "enfilade.assemble.stores.open_stores",

@@ -65,6 +65,15 @@ def internal(lines: str) -> str:
     return site("") + f'[pki]\nroot = "HERE/ca"\n{lines}\n'
 
 
+def serving(lines: str) -> str:
+    where = 'https = ":443"\nworkers = 1\n[sites."ca.internal"]\ntls = "internal"\n'
+    return f'[server]\n{where}"/acme/*" = {{ pki = "acme" }}\n[pki]\nnames = ["*.internal"]\n{lines}\n'
+
+
+def acme_of(config: Config) -> Any:
+    return plan(config)._prepared.acme_server
+
+
 def limits(lines: str) -> str:
     return server(f"[server.limits]\n{lines}")
 
@@ -521,6 +530,12 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     "Config.pki": (internal(""), lambda c: sorted(os.listdir(plan(c) and c.pki.root)), KEPT),
     "Pki.root": (internal(""), lambda c: sorted(os.listdir(plan(c) and c.pki.root)), KEPT),
     "Pki.lifetime": (internal("lifetime = 7200"), lambda c: plan(c)._prepared.certificates.internal._lifetime.seconds, 7200),
+    "Pki.names": (serving(""), lambda c: acme_of(c).rules.names._above, {"internal"}),
+    "Pki.networks": (serving('networks = ["10.0.0.0/8"]'), lambda c: "10.1.2.3" in acme_of(c).networks, True),
+    "Pki.external_accounts": (
+        serving('external_accounts = "HERE/accounts"'), lambda c: acme_of(c).rules.bound, {"team": b"0123456789abcdef"},
+    ),
+    "Route.pki": (serving(""), lambda c: acme_of(c) is not None, True),
     "Config.cache": (cached("") + '[cache]\nmemory = "2MB"\n', lambda c: plan(c)._prepared.cache.memory.size, 2 << 20),
     "Cache.memory": (cached("") + '[cache]\nmemory = "2MB"\n', lambda c: plan(c)._prepared.cache.memory.size, 2 << 20),
     "Policies.compress": (coded("compress = true"), field_for(b"gzip", b"content-encoding"), b"gzip"),
@@ -699,8 +714,10 @@ def test_every_key_does_something(key: str, tmp_path: Path) -> None:
         ("denied.txt", "192.0.2.0/24"),
         ("index.html", "index"),
         ("users", USERS),
+        ("accounts", "team:MDEyMzQ1Njc4OWFiY2RlZg\n"),
     ):
         (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
     text, look, expected = LOOKS[key]

@@ -55,7 +55,7 @@ def test_the_intermediate_signs_no_authority() -> None:
         signer.certificate.subject, other.certificate.subject, other.key.public_key(), 1, NOW - DAY, NOW + DAY,
         list(other.certificate.extensions),
     )  # fmt: skip
-    below = Authority(made.sign(signer.key, SHA256()), other.key)
+    below = Authority(made.sign(signer.key, SHA256()), other.key, signer.certificate)
     leaf = leaf_of(below, "a.example")
     leaf = leaf._replace(chain=leaf.chain + signer.certificate.public_bytes(Encoding.PEM))
     assert "path length" in refusal(ROOT.certificate, leaf, "a.example")

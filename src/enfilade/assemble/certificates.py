@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from enfilade.config.pki_checks import serves_acme
 from enfilade.config.schema import Config, PeerTls, Tls
 from enfilade.net.dialer import client_tls
 from enfilade.net.tls import ALPN, Certificate, Clients, ListenerContexts, bare_context, context_for
@@ -86,7 +87,7 @@ def peer_context(tls: PeerTls, protocols: tuple[str, ...]) -> ssl.SSLContext:
 def internal_certificates(config: Config) -> InternalCertificates | None:
     """Those of our own authority; None where nothing needs it. Raises OSError or ValueError."""
     said = [site.tls for site in config.sites.values()] + [stream.tls for stream in config.streams.values()]
-    if config.pki.root is None and "internal" not in said:
+    if config.pki.root is None and "internal" not in said and not serves_acme(config):
         return None
     # Importing the X.509 library costs 60 ms, which only those pay who need a certificate made.
     from enfilade.assemble.internal import InternalCertificates  # noqa: PLC0415

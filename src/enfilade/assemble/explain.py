@@ -147,6 +147,8 @@ def _handler(config: Config, route: Route, mount: str) -> Step:
         return Step("handler", "Proxy", handed_to(route.proxy))
     if route.redirect is not None:
         return Step("handler", "Redirect", f"to {getattr(route.redirect, 'to', route.redirect)}")
+    if route.pki is not None:
+        return Step("handler", "AcmeHandler", f"certificates for {', '.join(config.pki.names)}")
     return Step("handler", "Respond", f"always {getattr(route.respond, 'status', route.respond)}")
 
 

@@ -23,7 +23,7 @@ class InternalCertificates:
 
     def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._authority = authority_of(config)
+        self.authority = authority_of(config)
         self._names = [*names_of(config), *LOCAL_NAMES]
         self._lifetime = timedelta(seconds=config.pki.lifetime)
         self._contexts: list[ssl.SSLContext] = []
@@ -46,21 +46,26 @@ class InternalCertificates:
     def _new(self) -> Certificate:
         now = datetime.fromtimestamp(self._clock(), UTC)
         self._due = (now + self._lifetime / 2).timestamp()
-        leaf = self._authority.leaf(self._names, now, self._lifetime)
+        leaf = self.authority.leaf(self._names, now, self._lifetime)
         return Certificate("internal", leaf.chain, leaf.key)
 
 
 def names_of(config: Config) -> list[str]:
-    """Whom our authority signs for, beside this machine."""
+    """Whom our certificate is for, beside this machine."""
     return [name for name, site in config.sites.items() if site.tls == "internal" and name != "*"]
+
+
+def signed_for(config: Config) -> list[str]:
+    """Whom our authority signs for."""
+    return [*names_of(config), *config.pki.names]
 
 
 def authority_of(config: Config) -> Authority:
     """Who signs, until the next start or reload. After that nobody holds the key of the root."""
     now = datetime.now(UTC)
     if config.pki.root is not None:
-        return keep(config.pki.root, names_of(config), now)
-    return new_root(socket.gethostname(), now).intermediate(names_of(config), now)
+        return keep(config.pki.root, signed_for(config), now)
+    return new_root(socket.gethostname(), now).intermediate(signed_for(config), now)
 
 
 def look_at_root(config: Config) -> None:
@@ -69,4 +74,4 @@ def look_at_root(config: Config) -> None:
     now = datetime.now(UTC)
     kept = read_kept(config.pki.root, now)
     if kept is not None:
-        kept.signer(names_of(config), now)
+        kept.signer(signed_for(config), now)

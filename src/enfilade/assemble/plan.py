@@ -18,6 +18,7 @@ from enfilade.assemble.sites import route_names, user_files
 from enfilade.assemble.streams import prepare_streams, register_destinations, stream_listeners
 from enfilade.assemble.upstreams import register_upstreams
 from enfilade.assemble.worker import EdgeWorker, Prepared
+from enfilade.config.pki_checks import serves_acme
 from enfilade.config.schema import Config
 from enfilade.config.units import address, texts
 from enfilade.config.users import read_users
@@ -38,6 +39,7 @@ from enfilade.process.privileges import find_identity
 from enfilade.process.sockets import ListenSpec
 
 if TYPE_CHECKING:
+    from enfilade.assemble.acme_server import PreparedAcme
     from enfilade.assemble.stores import SharedCache
 
 START_TIMEOUT = 5.0
@@ -85,6 +87,7 @@ class EdgePlan:
             {file: Users(read_users(file)) for file in user_files(config)},
             TokenKeys(config),
             self._prepare_acme(config, board),
+            self._prepare_acme_server(config, certificates),
         )
 
     def _share_cache(self, config: Config, board: Board) -> SharedCache | None:
@@ -101,6 +104,14 @@ class EdgePlan:
 
         prepare_acme(config, self.identity)
         return register_certificates(board)
+
+    def _prepare_acme_server(self, config: Config, certificates: Certificates) -> PreparedAcme | None:
+        if not serves_acme(config):
+            return None
+        from enfilade.assemble.acme_server import prepare_acme_server  # noqa: PLC0415
+
+        assert certificates.internal is not None, "it is what signs"
+        return prepare_acme_server(config, certificates.internal.authority, self.identity)
 
     def run(self, sockets: Sockets, column: Column, control: Control) -> None:
         """In the worker: serve until told to drain."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,6 +20,7 @@ from enfilade.assemble.sites import POLICIES, handler_of
 from enfilade.cache.reasons import Kind
 from enfilade.config.errors import Path, dotted
 from enfilade.config.limit_checks import limits_in
+from enfilade.config.pki_checks import serves_acme
 from enfilade.config.report import Report
 from enfilade.config.schema import Auth, CacheRules, Config, Jwt, PeerTls, Policies, RateLimit, Route, Site, Tls
 from enfilade.config.schema import Upstream as UpstreamTable
@@ -85,6 +87,9 @@ class NoWorker:
     def limits(self, said: Said, site: str, pattern: str) -> list[Filter]:
         return make_limits(said, site, pattern, no_tables(), NoLimitMeter())
 
+    def acme(self) -> Handler:
+        return Respond(503)
+
     def users(self, file: str) -> Users:
         return Users(read_users(file))
 
@@ -99,11 +104,10 @@ def try_out(config: Config, report: Report) -> None:
     """Report what cannot be made of those parts of `config` that are good by themselves (config/checks.py)."""
     for name, upstream in config.upstreams.items():
         _try_upstream(name, upstream, report)
-    if config.pki.root is not None:
-        _try(partial(_try_root, config), config.pki, ("pki",), "root", report)
     if config.acme is not None and config.acme.authority is not None:
         vouching = PeerTls(authority=config.acme.authority)
         _try(partial(peer_context, vouching, ()), config.acme, ("acme",), "authority", report)
+    _try_pki(config, report)
     for name, site in config.sites.items():
         path = ("sites", name)
         if isinstance(site.tls, Tls):
@@ -115,10 +119,19 @@ def try_out(config: Config, report: Report) -> None:
             _try_action(pattern, route, (*path, pattern), report)
 
 
-def _try_root(config: Config) -> None:
-    from enfilade.assemble.internal import look_at_root  # noqa: PLC0415
+def _try_pki(config: Config, report: Report) -> None:
+    path = ("pki",)
+    if config.pki.root is not None:
+        from enfilade.assemble.internal import look_at_root  # noqa: PLC0415
 
-    look_at_root(config)
+        _try(partial(look_at_root, config), config.pki, path, "root", report)
+    if serves_acme(config) and find_spec("joserfc") is not None:
+        from enfilade.pki.acme.bound import read_bound  # noqa: PLC0415
+        from enfilade.pki.acme.names import Names  # noqa: PLC0415
+
+        _try(partial(Names, config.pki.names), config.pki, path, "names", report)
+        if config.pki.external_accounts is not None:
+            _try(partial(read_bound, config.pki.external_accounts), config.pki, path, "external_accounts", report)
 
 
 def _try_upstream(name: str, table: UpstreamTable, report: Report) -> None:

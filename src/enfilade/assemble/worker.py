@@ -64,6 +64,7 @@ from enfilade.wire.codec import DateStamp
 
 if TYPE_CHECKING:
     from enfilade.assemble.acme import AcmeWorker
+    from enfilade.assemble.acme_server import PreparedAcme
     from enfilade.assemble.stores import SharedCache, Stores
     from enfilade.cache.filter import Cache
 
@@ -98,6 +99,7 @@ class Prepared(NamedTuple):
     users: dict[str, Users]
     tokens: TokenKeys
     certificate_rows: CertificateRows | None
+    acme_server: PreparedAcme | None
 
 
 class EdgeWorker:
@@ -112,6 +114,7 @@ class EdgeWorker:
         self._sinks: dict[str, LogSink] = {}
         self._apps: dict[str, RunningApp] = {}
         self._stores: Stores | None = None
+        self._acme_server: Handler | None = None
         cache = prepared.cache
         self._purges = None if cache is None else Purges(cache.purges.cells, cache.purges.locked)
         self._date = DateStamp()
@@ -290,6 +293,15 @@ class EdgeWorker:
         tables = make_tables(prepared.limits.cells, prepared.workers, self._control.slot)
         meter = LimitMeter(self._column.cells, prepared.limit_rows[site, pattern])
         return make_limits(said, site, pattern, tables, meter)
+
+    def acme(self) -> Handler:
+        if self._acme_server is None:
+            from enfilade.assemble.acme_server import Desk  # noqa: PLC0415
+            from enfilade.handlers.acme import AcmeHandler  # noqa: PLC0415
+
+            assert self._prepared.acme_server is not None, "some route has it"
+            self._acme_server = AcmeHandler(Desk(self._prepared.acme_server).answer)
+        return self._acme_server
 
     def users(self, file: str) -> Users:
         return self._prepared.users[file]

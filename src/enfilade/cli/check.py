@@ -66,6 +66,8 @@ def describe(route: Route, config: Config) -> str:
         return f"proxy {handed_to(value)}"
     if action == "redirect":
         return f"redirect to {value if isinstance(value, str) else value.to}"
+    if action == "pki":
+        return f"certificates for {', '.join(config.pki.names)}"
     if action == "respond":
         status = value if isinstance(value, int) else getattr(value, "status", 200)
         return f"respond {status}"

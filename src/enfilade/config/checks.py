@@ -54,7 +54,7 @@ from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import RouteError, compile_routes
 from enfilade.upstream.addresses import parse_address
 
-ACTIONS = ("app", "files", "proxy", "redirect", "respond")
+ACTIONS = ("app", "files", "proxy", "redirect", "respond", "pki")
 OPTIONS = {
     "balance": "proxy",
     "mount": "app",
@@ -98,7 +98,7 @@ def check(config: Config, report: Report) -> None:
     _check_cache(config.cache, report)
     _check_environment(config.apps, report)
     _check_streams(config, report)
-    check_pki(config.pki, report)
+    check_pki(config, report)
     check_acme(config, report)
     if config.acme is not None and config.acme.authority is not None:
         _check_pem(config.acme.authority, "CERTIFICATE", ("acme", "authority"), report)

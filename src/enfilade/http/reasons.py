@@ -120,6 +120,7 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("application_silent", 500, _A, "error", "The application ended without an answer."),
     ("application_protocol", 500, _A, "error", "The application broke the ASGI or WSGI protocol."),
     ("application_length", 500, _A, "error", "The application's body does not match its Content-Length."),
+    ("pki_busy", 503, _S, "warning", "Too many requests for certificates wait."),
     ("application_loading", 503, _A, "warning", "The application has not started."),
     ("queue_full", 503, _A, "warning", "The application has too much to do."),
     # -- what an upstream sends to us as its client; the rows of lengths above say the rest

@@ -78,6 +78,13 @@ class Fetcher:
         except _Failure as failure:
             raise FetchError(f"{where}: {failure}") from None
 
+    async def addresses(self, host: str) -> list[str]:
+        """Those of `host` that may be connected to. Raises FetchError."""
+        try:
+            return await self._addresses(host)
+        except _Failure as failure:
+            raise FetchError(f"{host}: {failure}") from None
+
     async def _fetch(self, where: Url, request: Request, body: bytes) -> Fetched:
         if where.scheme == "http" and not self._http:
             raise _Failure("only https is allowed")

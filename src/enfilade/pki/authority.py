@@ -32,10 +32,11 @@ class Leaf(NamedTuple):
 
 
 class Authority(NamedTuple):
-    """Who signs: a certificate and its key."""
+    """Who signs: a certificate and its key, and the certificate of who signed that."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
+    issuer: x509.Certificate
 
     def sign(
         self,
@@ -78,12 +79,21 @@ class Authority(NamedTuple):
         constraints = constraints_of(names)
         if constraints is not None:
             made = made.add_extension(constraints, critical=True)
-        return Authority(self._signed(made), key)
+        return Authority(self._signed(made), key, self.certificate)
+
+    def sign_list(self, made: x509.CertificateRevocationListBuilder) -> x509.CertificateRevocationList:
+        """A list of what was revoked."""
+        made = made.issuer_name(self.certificate.subject).add_extension(self._identifier, critical=False)
+        return made.sign(self.key, _HASH)
 
     def _signed(self, made: x509.CertificateBuilder) -> x509.Certificate:
-        identifier = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        who = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
-        return made.issuer_name(self.certificate.subject).add_extension(who, critical=False).sign(self.key, _HASH)
+        made = made.issuer_name(self.certificate.subject).add_extension(self._identifier, critical=False)
+        return made.sign(self.key, _HASH)
+
+    @property
+    def _identifier(self) -> x509.AuthorityKeyIdentifier:
+        ours = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ours)
 
 
 def new_root(owner: str, now: datetime) -> Authority:
@@ -93,7 +103,8 @@ def new_root(owner: str, now: datetime) -> Authority:
     made = _builder(name, key.public_key(), now, now + ROOT_LIFETIME)
     made = made.add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
     made = made.add_extension(_usage(*_CA_USES), critical=True)
-    return Authority(made.issuer_name(_subject(name)).sign(key, _HASH), key)
+    signed = made.issuer_name(_subject(name)).sign(key, _HASH)
+    return Authority(signed, key, signed)
 
 
 def constraints_of(names: Sequence[str]) -> x509.NameConstraints | None:
@@ -149,7 +160,10 @@ def _general_name(name: str) -> x509.GeneralName:
 
 
 def _subtree(text: str) -> x509.GeneralName:
-    return x509.IPAddress(ip_network(text)) if is_ip(text) else x509.DNSName(text)
+    try:
+        return x509.IPAddress(ip_network(text))
+    except ValueError:
+        return x509.DNSName(text)
 
 
 def _usage(*uses: str) -> x509.KeyUsage:

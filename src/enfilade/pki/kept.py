@@ -45,7 +45,9 @@ class Kept(NamedTuple):
             return there
         if self.root_key is None:
             raise KeptError(f"{ROOT}.key is not there, and a new {INTERMEDIATE}.pem must be signed with it")
-        return Authority(self.root, self.root_key).intermediate(names, now, None if there is None else there.key)
+        return Authority(self.root, self.root_key, self.root).intermediate(
+            names, now, None if there is None else there.key
+        )
 
 
 def keep(directory: str, names: Sequence[str], now: datetime) -> Authority:
@@ -87,7 +89,7 @@ def read_kept(directory: str, now: datetime) -> Kept | None:
     if both[0] is not None and both[1] is not None:
         certificate = _read_certificate(both[0], None)  # one that has expired is made anew
         _verify(certificate, root, f"{INTERMEDIATE}.pem")
-        intermediate = Authority(certificate, _read_key(both[1], certificate))
+        intermediate = Authority(certificate, _read_key(both[1], certificate), root)
     return Kept(root, root_key, intermediate)
 
 

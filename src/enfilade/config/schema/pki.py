@@ -20,3 +20,22 @@ class Pki(Table, frozen=True):
     lifetime: Annotated[
         Duration, Text("How long certificates are valid, 90 days at most; they are renewed when half of it is over.")
     ] = 30 * DAY
+    names: Annotated[
+        list[str],
+        Text(
+            'For which names programs may have certificates by routes with `pki = "acme"`: `"db.internal"`, `"*.internal"` (all '
+            'beneath it), `"10.0.0.0/8"`.'
+        ),
+    ] = []
+    networks: Annotated[
+        list[str],
+        Text(
+            "Networks and addresses in which it may be looked whether these programs have the names; public ones always."
+        ),
+    ] = []
+    external_accounts: Annotated[
+        FilePath | None,
+        Text(
+            "File with the accounts to which those of ACME must be bound, a line each: `NAME:KEY`, the key in base64url."
+        ),
+    ] = None

@@ -271,7 +271,7 @@ class Proxy(Table, frozen=True):
 
 
 class Route(Policies, frozen=True):
-    """What answers (exactly one of `app`, `files`, `proxy`, `redirect`, `respond`), and the filters in front of it."""
+    """What answers (exactly one of `app`, `files`, `proxy`, `redirect`, `respond`, `pki`), and the filters in front of it."""
 
     app: Annotated[str | None, Text("Name of a table in `apps`.")] = None
     files: Annotated[FilePath | None, Text("A directory whose files are served.")] = None
@@ -283,6 +283,13 @@ class Route(Policies, frozen=True):
     respond: Annotated[str | Status | Fixed | None, Text("A fixed answer: its text (200), its status, or a table.")] = (
         None
     )
+    pki: Annotated[
+        Literal["acme"] | None,
+        Text(
+            'Beneath this pattern, `"/acme/*"` say, programs get certificates of our own authority (`[pki]`) by ACME; the '
+            "directory is `/acme/directory`."
+        ),
+    ] = None
     balance: Annotated[
         str | None, Text("Only with `proxy` and URLs: how they share the work, as `balance` in `upstreams`.")
     ] = None
