@@ -32,6 +32,12 @@ def test_where_one_is_required_who_has_none_is_refused() -> None:
     assert ClientCertificate(required=True).on_request(x) is None
 
 
+def test_no_client_keeps_it_from_whoever_answers() -> None:
+    """A proxy takes off what Connection names."""
+    fields = told((b"connection", b"client-cert, close"), certificate=b"DER")
+    assert fields[b"connection"] == b"close" and b"client-cert" in fields
+
+
 @pytest.mark.parametrize("certificate", [None, b"DER"])
 @pytest.mark.parametrize("name", [b"client-cert", b"client-cert-chain"])
 def test_what_a_client_says_is_removed(name: bytes, certificate: bytes | None) -> None:

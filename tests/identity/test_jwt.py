@@ -157,6 +157,13 @@ def test_whoever_answers_is_told_claims_and_only_by_us() -> None:
         ]  # fmt: skip
 
 
+def test_no_client_keeps_claims_from_whoever_answers() -> None:
+    """A proxy takes off what Connection names."""
+    case = Case(forward={"sub": b"x-user"})
+    _, x = case.ask((b"connection", b"X-User"), (b"authorization", b"Bearer " + GOOD_TOKEN))
+    assert x.request.fields.get(b"connection") == b"" and x.request.fields.get(b"x-user") == b"ada"
+
+
 def test_a_list_whose_members_could_be_more_is_not_told() -> None:
     case = Case(forward={"roles": b"x-roles"})
     _, x = case.ask((b"authorization", b"Bearer " + sign({**GOOD, "roles": ["a,admin"]})))

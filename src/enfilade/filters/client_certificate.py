@@ -7,12 +7,13 @@ from base64 import b64encode
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter
 from enfilade.exchange.response import Response
+from enfilade.exchange.told import Told
 from enfilade.http.fields import Fields
 from enfilade.http.reasons import reason
 
 FIELD = b"client-cert"
 _CERTIFICATE_WANTED = reason("certificate_wanted")
-_CHAIN = b"client-cert-chain"
+_TOLD = Told((FIELD, b"client-cert-chain"))
 
 
 class ClientCertificate(Filter):
@@ -25,10 +26,7 @@ class ClientCertificate(Filter):
     def on_request(self, x: Exchange) -> Response | None:
         if self._required and x.ends.certificate is None:
             return error_response(_CERTIFICATE_WANTED, x)
-        fields = x.request.fields
-        if FIELD in fields or _CHAIN in fields:
-            fields = fields.without(FIELD, _CHAIN)
-        x.request = x.request.with_fields(_telling(fields, x.ends.certificate))
+        x.request = x.request.with_fields(_telling(_TOLD.clear(x.request.fields), x.ends.certificate))
         return None
 
 

@@ -12,13 +12,13 @@ from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter
 from enfilade.exchange.identity import Identity
 from enfilade.exchange.response import Response
+from enfilade.exchange.told import Told
 from enfilade.http.fields import Fields, Pair
 from enfilade.http.grammar import is_field_value
 from enfilade.http.memory import remember
 from enfilade.http.reasons import reason
 from enfilade.identity.keys import Keys
 from enfilade.identity.token import Refused, Terms, UnknownKey, verify
-from enfilade.identity.told import Told
 
 _WANTED = reason("token_wanted")
 _REFUSED = reason("token_refused")
@@ -61,7 +61,9 @@ class Jwt(Filter):
     def on_request(self, x: Exchange) -> Response | Awaitable[Response | None] | None:
         token = self._read(x.request.fields)
         if self._forward:
-            self._told.strip(x)
+            fields = self._told.clear(x.request.fields)
+            if fields is not x.request.fields:
+                x.request = x.request.with_fields(fields)
         if token is None:
             return error_response(_WANTED, x, _CHALLENGE)
         if self._generation != self._keys.generation:
