@@ -47,6 +47,7 @@ TITLES = {
     "BasicAuth": "basic_auth = {...}",
     "Auth": "auth = {...}",
     "Jwt": "jwt = {...}",
+    "ForwardAuth": "forward = {...}",
     "CacheRules": "cache = {...} of sites and routes",
     "Compression": "compress = {...}",
     "Proxy": "proxy = {...}",

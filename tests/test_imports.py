@@ -75,6 +75,9 @@ LATE: dict[str, set[str]] = {
     },
     # JOSE: 120 ms, and what fetches its keys
     "assemble/authenticating.py": {
+        "enfilade.handlers.proxy.asking.AskingProxy",
+        "enfilade.handlers.proxy.asking.Question",
+        "enfilade.identity.forward.ForwardAuth",
         "enfilade.identity.jwt.Jwt",
         "enfilade.identity.jwt.bearer",
         "enfilade.identity.keys.FetchedKeys",

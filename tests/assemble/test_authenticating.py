@@ -13,12 +13,15 @@ from tests.identity.kit import EC, RSA, SECRET, jwk, jwks, secret, sign
 from enfilade.assemble.authenticating import TokenKeys, token_tables
 from enfilade.assemble.explain import explain
 from enfilade.assemble.plan import EdgePlan
+from enfilade.assemble.upstreams import references
 from enfilade.config import ConfigError
 from enfilade.exchange.identity import Identity
 from enfilade.process.board import Board
 
 CLAIMS: dict[str, Any] = {"iss": "i", "aud": "a", "sub": "ada", "exp": time.time() + 600}
 WHO = 'issuer = "i", audience = "a"'
+
+TOLD = '[upstreams.told]\npeers = ["http://127.0.0.1:1"]\nsend_proxy = "v2"\n'
 
 
 @pytest.fixture
@@ -86,6 +89,27 @@ def test_claims_are_told_and_who_it_is_is_kept(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("forward", "expected", "told"),
+    [
+        ('to = "gate", path = "/in"', 200, []),
+        ('to = "gate", path = "/in", copy = ["X-Accel-Redirect"]', 200, [b"/a.txt"]),
+        ('to = ["http://g:1"], path = "/none?a=b"', 404, []),
+    ],
+)
+def test_somebody_else_is_asked(forward: str, expected: int, told: list[bytes], folder: Path) -> None:
+    text = f'[sites."*"]\nauth = {{ forward = {{ {forward} }} }}\n"/" = {{ respond = "in" }}\n'
+    text = text.replace("/in", "/file" if told else "/in") + '[upstreams.gate]\npeers = ["http://127.0.0.1:1"]\n'
+    config = config_of(text, folder)
+    answer, x = ask(config, "GET", "/", fields=[(b"x-accel-redirect", b"mine")] if told else [])
+    assert answer.status == expected and x.request.fields.all(b"x-accel-redirect") == told
+    asked = answer.body if expected == 404 else b""
+    assert asked in (b"", b"http://g:1 GET peer:1 /none?a=b")
+    steps = {step.name: step.reason for step in explain(config, "GET", "http://x/")}
+    assert steps["ForwardAuth"] == "the site says so"
+    assert len(references(config)) == 1
+
+
+@pytest.mark.parametrize(
     ("auth", "at", "text"),
     [
         ("auth = true", 'true', "does not say who may come in"),
@@ -115,13 +139,23 @@ def test_claims_are_told_and_who_it_is_is_kept(folder: Path) -> None:
         (f'auth = {{ jwt = {{ {WHO}, file = "keys.json", token = "cookie" }} }}', '"cookie"', "is not the name of a cookie"),
         (f'auth = {{ jwt = {{ {WHO}, file = "keys.json", forward = {{ sub = "a b" }} }} }}', '"a b"', "is not the name"),
         (f'auth = {{ jwt = {{ {WHO}, file = "keys.json", forward = {{ sub = "X", n = "x" }} }} }}', '"x"', "already"),
+        ('auth = { forward = { path = "/" } }', "forward", 'the key "to" is missing'),
+        ('auth = { forward = { to = "http://a" } }', "forward", 'the key "path" is missing'),
+        ('auth = { forward = { to = [], path = "/" } }', "[]", "names nobody"),
+        ('auth = { forward = { to = "gate", path = "/" } }', '"gate"', 'there is no upstream "gate"'),
+        ('auth = { forward = { to = "ftp://a", path = "/" } }', '"ftp', "a peer does not speak"),
+        ('auth = { forward = { to = "told", path = "/" } }', '"told"', "is asked by us"),
+        ('auth = { forward = { to = "http://a", path = "x" } }', '"x"', '"x" is not a path; it starts with "/"'),
+        ('auth = { forward = { to = "http://a", path = "/", copy = ["a b"] } }', '"a b"', "is not the name of a header field"),
+        ('auth = { forward = { to = "http://a", path = "/", copy = ["Host", "te"] } }', '"te"', "belongs to the connection"),
+        ('auth = { forward = { to = "http://a", path = "/", copy = ["A", "a"] } }', '"a"', "stands there already"),
         ('auth = { jwt = { issuer = "", audience = "a", file = "keys.json" } }', '""', "is empty; for any, write issuer = []"),
     ],
 )  # fmt: skip
 def test_a_mistake_refuses_the_start_with_its_place(auth: str, at: str, text: str, folder: Path) -> None:
     """FAILURES 31: nobody is let in because it cannot be found out who may."""
     with pytest.raises(ConfigError) as raised:
-        config_of(f'[sites."*"]\n{auth}\n"/" = {{ respond = 200 }}\n', folder)
+        config_of(f'[sites."*"]\n{auth}\n"/" = {{ respond = 200 }}\n{TOLD}', folder)
     assert str(raised.value).startswith(f"e.toml:2:{auth.rindex(at) + 1}: ") and text in str(raised.value)
 
 

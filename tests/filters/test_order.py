@@ -10,6 +10,7 @@ from enfilade.assemble.stores import cache_filter, nowhere
 from enfilade.assemble.trial import NoMeter, NoWorker
 from enfilade.config.schema import CacheRules, RateLimit
 from enfilade.exchange.exchange import Filter
+from enfilade.exchange.response import Response
 from enfilade.filters import ORDER, in_order
 from enfilade.filters.access_log import AccessLog
 from enfilade.filters.basic_auth import BasicAuth, Users
@@ -27,6 +28,7 @@ from enfilade.filters.timing import Timing
 from enfilade.http.field_rules import FieldRules
 from enfilade.http.origins import Origins
 from enfilade.http.passwords import Password
+from enfilade.identity.forward import ForwardAuth
 from enfilade.identity.jwt import Jwt, bearer
 from enfilade.identity.keys import FixedKeys
 from enfilade.identity.token import Terms
@@ -51,6 +53,7 @@ def test_any_order_gives_the_one_order() -> None:
         Csrf(Origins(())),
         BasicAuth(Users({"a": Password(15, 8, 1, b"", b"")}), ""),
         Jwt(bearer, FixedKeys(()), Terms(frozenset(), frozenset(), frozenset(), {}, 0.0)),
+        ForwardAuth(lambda x: Response(200), lambda request: request, []),
         limits[1],
         Decompress(),
         BodyLimit(1),

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from enfilade.config.schema import Auth, Config, Jwt, Route, Site
+from enfilade.config.schema import Auth, Config, ForwardAuth, Jwt, Route, Site
 from enfilade.config.units import texts
+from enfilade.exchange.exchange import Filter
 from enfilade.http.addresses import Networks
 from enfilade.http.cookies import cookie_reader
 from enfilade.http.field_texts import field_name
 from enfilade.http.fields import Fields
-from enfilade.http.uri import parse_url
+from enfilade.http.uri import parse_url, split_target
 from enfilade.identity.algorithms import PUBLIC, SHARED
 from enfilade.net.watched import WatchedFiles
+from enfilade.upstream.upstream import Upstream
 
 if TYPE_CHECKING:
     from enfilade.identity.jwt import Jwt as JwtFilter
@@ -99,6 +101,15 @@ def jwt_filter(table: Jwt, keys: Keys) -> JwtFilter:
     )
     forward = {claim: field_name(field) for claim, field in table.forward.items()}
     return JwtFilter(_reader(table.token) or bearer, keys, terms, forward)
+
+
+def forward_filter(table: ForwardAuth, upstream: Upstream) -> Filter:
+    from enfilade.handlers.proxy.asking import AskingProxy, Question  # noqa: PLC0415
+    from enfilade.identity.forward import ForwardAuth as ForwardAuthFilter  # noqa: PLC0415
+
+    path, raw_path, query = split_target(table.path.encode())
+    question = partial(Question.on, path=path, raw_path=raw_path, query=query)
+    return ForwardAuthFilter(AskingProxy(upstream), question, [field_name(name) for name in table.copy])
 
 
 def _algorithms(table: Jwt) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
-from enfilade.assemble.authenticating import auth_of
+from enfilade.assemble.authenticating import auth_of, forward_filter
 from enfilade.assemble.caching import rules_of
 from enfilade.assemble.limiting import Said, limits_of
 from enfilade.cache.purge_request import METHOD as PURGE
@@ -373,6 +373,8 @@ def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) ->
     auth, _ = auth_of(site, route)
     if auth is not None and auth.jwt is not None:
         filters.append(parts.jwt(auth.jwt))
+    if auth is not None and auth.forward is not None:
+        filters.append(forward_filter(auth.forward, parts.upstream(auth.forward.to, None)))
     if site.verifies:
         filters.append(ClientCertificate(required=route is not None and route.client_certificate))
     if parts.guard is not None and config.server.trusted_proxies:

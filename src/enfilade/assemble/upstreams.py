@@ -17,7 +17,7 @@ from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.discovery import Resolvers, discovery_of
 from enfilade.assemble.upstream_rows import UpstreamCells, UpstreamRows, UpstreamStatus, register_upstream
 from enfilade.config.peers import wanted_of
-from enfilade.config.schema import Config, Discover, PeerTls, Proxy
+from enfilade.config.schema import Auth, Config, Discover, PeerTls, Proxy
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.config.units import is_name
 from enfilade.http.ends import Ends
@@ -73,6 +73,8 @@ def references(config: Config) -> list[tuple[str | Sequence[str], str | None]]:
                 found += [(said.mirror.to, None)] if said.mirror is not None else []
             elif said is not None:
                 found.append((said, route.balance))
+        tables = (site, *site.routes.values())
+        found += [(t.auth.forward.to, None) for t in tables if isinstance(t.auth, Auth) and t.auth.forward is not None]
     return found
 
 

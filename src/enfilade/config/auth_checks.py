@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 
 from enfilade.config.errors import Path, did_you_mean, dotted
 from enfilade.config.report import Report
-from enfilade.config.schema import Auth, Jwt, Policies
+from enfilade.config.schema import Auth, ForwardAuth, Jwt, Policies
 from enfilade.config.units import texts
 from enfilade.http.addresses import Networks
 from enfilade.http.cookies import cookie_reader
 from enfilade.http.field_texts import field_name
-from enfilade.http.uri import parse_url
+from enfilade.http.uri import UriError, parse_url, split_target
 from enfilade.identity.algorithms import ALGORITHMS, SECRET
 
 NO_JOSE = 'needs a library that is not there: pip install "enfilade[jwt]"'
@@ -23,10 +24,15 @@ def check_auth(table: Policies, path: Path, report: Report) -> None:
     auth, path = table.auth, (*path, "auth")
     if auth is True or auth == Auth():
         if report.complete(path):
-            report(path, False, f"{dotted(path)} does not say who may come in", "write auth = { jwt = {...} }")
+            text = f"{dotted(path)} does not say who may come in"
+            report(path, False, text, "write auth = { jwt = {...} } or { forward = {...} }")
         report.misread(path)
-    elif isinstance(auth, Auth) and auth.jwt is not None:
+    if not isinstance(auth, Auth):
+        return
+    if auth.jwt is not None:
         _check_jwt(auth.jwt, (*path, "jwt"), report)
+    if auth.forward is not None:
+        _check_forward(auth.forward, (*path, "forward"), report)
 
 
 def _check_jwt(jwt: Jwt, path: Path, report: Report) -> None:
@@ -52,7 +58,7 @@ def _check_jwt(jwt: Jwt, path: Path, report: Report) -> None:
         _READERS[kind](name)
     except ValueError as error:
         report((*path, "token"), False, f"{dotted((*path, 'token'))}: {error}")
-    check_told(jwt.forward, (*path, "forward"), report)
+    _check_names([((*path, "forward", claim), field) for claim, field in jwt.forward.items()], report)
 
 
 _READERS = {"header": field_name, "cookie": cookie_reader}
@@ -94,15 +100,23 @@ def _check_fetching(jwt: Jwt, path: Path, report: Report) -> None:
         report(where, False, f"{dotted(where)}: {error}")
 
 
-def check_told(forward: dict[str, str], path: Path, report: Report) -> None:
-    """Fields by what they tell, at `path`."""
+def _check_forward(forward: ForwardAuth, path: Path, report: Report) -> None:
+    try:
+        split_target(forward.path.encode())
+    except UriError:
+        where = (*path, "path")
+        report(where, False, f'{dotted(where)}: "{forward.path}" is not a path', 'it starts with "/"')
+    _check_names([((*path, "copy", i), name) for i, name in enumerate(forward.copy)], report)
+
+
+def _check_names(fields: Iterable[tuple[Path, str]], report: Report) -> None:
+    """Names of fields by which something is told, each once."""
     seen: set[bytes] = set()
-    for told, field in forward.items():
-        where = (*path, told)
+    for where, text in fields:
         try:
-            name = field_name(field)
+            name = field_name(text)
             if name in seen:
-                raise ValueError(f'"{field}" stands there already')
+                raise ValueError(f'"{text}" stands there already')
             seen.add(name)
         except ValueError as error:
             report(where, False, f"{dotted(where)}: {error}")

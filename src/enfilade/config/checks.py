@@ -22,6 +22,7 @@ from enfilade.config.pki_checks import check_pki
 from enfilade.config.report import Report
 from enfilade.config.schema import (
     App,
+    Auth,
     Cache,
     Check,
     Compression,
@@ -178,7 +179,7 @@ def _check_site(site: Site, path: Path, config: Config, report: Report) -> None:
     if site.http == "serve" and site.verifies:
         text = f"{dotted((*path, 'http'))}: over plain HTTP nobody shows the certificate that tls.clients asks for"
         report((*path, "http"), False, text, "")
-    _check_policies(site, path, report)
+    _check_policies(site, path, config, report)
     check_users(site, path, report)
     if not site.routes and report.complete(path):
         report(path, True, f"{dotted(path)} has no routes", 'write one as "/*" = { files = "DIRECTORY" }')
@@ -241,7 +242,7 @@ def _check_route(route: Route, path: Path, config: Config, report: Report) -> No
     if route.cors and not str(path[-1]).startswith("/"):
         text = f"{dotted((*path, 'cors'))}: browsers ask with OPTIONS first, which this pattern does not take"
         report((*path, "cors"), True, text, "say it for the site, or for a pattern without a method")
-    _check_policies(route, path, report)
+    _check_policies(route, path, config, report)
 
 
 def _check_proxy(route: Route, path: Path, config: Config, report: Report) -> None:
@@ -281,6 +282,17 @@ def _check_to(to: str | list[str], path: Path, config: Config, report: Report) -
     elif report.complete(()):
         text = f'{dotted(path)}: there is no upstream "{to}"'
         report(path, False, text, did_you_mean(to, config.upstreams) or 'a URL begins with "http://"')
+
+
+def _check_asked(to: str | list[str], path: Path, config: Config, report: Report) -> None:
+    """Who is asked about requests."""
+    if not to:
+        report(path, False, f"{dotted(path)} names nobody")
+        return
+    _check_to(to, path, config, report)
+    upstream = config.upstreams.get(to) if isinstance(to, str) else None
+    if upstream is not None and upstream.send_proxy is not None:
+        report(path, False, f'{dotted(path)}: "{to}" has send_proxy, but is asked by us, not by a client')
 
 
 def _http_address(url: str) -> None:
@@ -362,7 +374,7 @@ def _defaults(table: msgspec.Struct, names: Container[str]) -> Iterable[tuple[st
     return ((field.name, field.default) for field in msgspec.structs.fields(table) if field.name in names)
 
 
-def _check_policies(table: Policies, path: Path, report: Report) -> None:
+def _check_policies(table: Policies, path: Path, config: Config, report: Report) -> None:
     if isinstance(table.request_id, str):
         _check_text(field_name, table.request_id, (*path, "request_id"), report)
     if isinstance(table.log, Log) and table.log.to not in STREAMS:
@@ -381,6 +393,8 @@ def _check_policies(table: Policies, path: Path, report: Report) -> None:
         report((*path, "basic_auth"), False, text, 'write basic_auth = { file = "users" }')
         report.misread((*path, "basic_auth"))
     check_auth(table, path, report)
+    if isinstance(table.auth, Auth) and table.auth.forward is not None:
+        _check_asked(table.auth.forward.to, (*path, "auth", "forward", "to"), config, report)
     if isinstance(table.csrf, Csrf):
         _check_csrf(table.csrf, (*path, "csrf"), report)
     if isinstance(table.compress, Compression):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from enfilade.config.schema.acme import Acme
 from enfilade.config.schema.apps import App, AppLimits, WorkerRange
-from enfilade.config.schema.auth import Auth, Jwt
+from enfilade.config.schema.auth import Auth, ForwardAuth, Jwt
 from enfilade.config.schema.cache import Cache, CacheRules, DiskStore
 from enfilade.config.schema.firewall import Firewall
 from enfilade.config.schema.leaves import Table, Text
@@ -67,6 +67,7 @@ __all__ = [
     "Ejection",
     "Firewall",
     "Fixed",
+    "ForwardAuth",
     "HeaderRules",
     "Jwt",
     "Limits",

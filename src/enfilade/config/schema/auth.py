@@ -60,7 +60,24 @@ class Jwt(Table, frozen=True):
     ] = None
 
 
+class ForwardAuth(Table, frozen=True):
+    """Whoever another server lets in comes in: it is asked about each request, and its answer goes to all others."""
+
+    to: Annotated[
+        str | list[str], Text("Who is asked: the name of a table in `upstreams`, or the URLs of its servers.")
+    ]
+    path: Annotated[str, Text('What it is asked for, with a query if there is one: `"/api/authz/forward-auth"`.')]
+    copy: Annotated[
+        list[str],
+        Text(
+            'Fields of its answer that whoever answers the request is told: `["Remote-User", "Remote-Groups"]`; the first says '
+            "who it is. What clients say there is removed."
+        ),
+    ] = []
+
+
 class Auth(Table, frozen=True):
     """Who may come in. What stands here must all let a request pass."""
 
     jwt: Annotated[Jwt | None, Text("Who has a good token.")] = None
+    forward: Annotated[ForwardAuth | None, Text("Whom another server lets in.")] = None
