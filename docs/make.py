@@ -32,6 +32,7 @@ TITLES = {
     "ServerLog": "[server.log]",
     "Firewall": "[firewall]",
     "Acme": "[acme]",
+    "Bans": "[bans]",
     "Site": '[sites."HOST"]',
     "Tls": "tls = {...}",
     "ClientCertificates": "clients = {...}",

@@ -25,13 +25,13 @@ MAY_IMPORT = {
     "identity": {"http", "exchange"},
     "config": {"http", "identity", "route", "upstream"},
     "pki": {"exchange"},
-    "net": {"http", "wire", "exchange", "observe", "upstream"},
+    "net": {"http", "wire", "exchange", "limits", "observe", "upstream"},
     "app": {"cache", "handlers"},
     "appworker": {"app", "cache", "exchange", "handlers", "http", "net", "observe", "process", "wire"},
     "stream": {"http", "wire", "route", "exchange", "observe", "upstream", "net"},
     "process": {"assemble", "config", "exchange", "http", "net", "observe"},
     "doctor": {"http", "wire"},
-    "cli": {"assemble", "cache", "config", "doctor", "net", "observe", "pki", "process", "upstream"},
+    "cli": {"assemble", "cache", "config", "doctor", "http", "net", "observe", "pki", "process", "upstream"},
     "testing": {"http", "wire", "exchange", "route", "cache"},
 }
 # Imports inside functions, each with its reason: it costs start-up time that most runs need not pay (measured).
@@ -41,9 +41,11 @@ LATE: dict[str, set[str]] = {
     "assemble/plan.py": {
         "enfilade.assemble.acme_server.prepare_acme_server",
         "enfilade.assemble.acme.prepare_acme",  # JOSE and X.509: 150 ms
+        "enfilade.assemble.banning.prepare_bans",  # where somebody may be banned: 20 ms
         "enfilade.assemble.stores.share_cache",
     },
     "assemble/trial.py": {
+        "enfilade.assemble.ban_file.read_bans",
         "enfilade.assemble.internal.look_at_root",
         "enfilade.pki.acme.bound.read_bound",
         "enfilade.pki.acme.names.Names",
@@ -54,6 +56,7 @@ LATE: dict[str, set[str]] = {
         "enfilade.assemble.acme.AcmeWorker",
         "enfilade.assemble.acme_server.Desk",  # JOSE and X.509: 150 ms
         "enfilade.handlers.acme.AcmeHandler",
+        "enfilade.assemble.banning.Banning",
         "enfilade.assemble.cache_view.view_cache",
         "enfilade.assemble.stores.cache_filter",
         "enfilade.assemble.stores.open_stores",

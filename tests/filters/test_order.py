@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from tests.limits.test_bans import nobody
+
 from enfilade.assemble.limiting import Said
 from enfilade.assemble.stores import cache_filter, nowhere
 from enfilade.assemble.trial import NoMeter, NoWorker
@@ -25,6 +27,7 @@ from enfilade.filters.headers import Headers
 from enfilade.filters.request_id import RequestId
 from enfilade.filters.security_headers import SecurityHeaders
 from enfilade.filters.timing import Timing
+from enfilade.http.addresses import Networks
 from enfilade.http.field_rules import FieldRules
 from enfilade.http.origins import Origins
 from enfilade.http.passwords import Password
@@ -32,10 +35,17 @@ from enfilade.identity.forward import ForwardAuth
 from enfilade.identity.jwt import Jwt, bearer
 from enfilade.identity.keys import FixedKeys
 from enfilade.identity.token import Terms
+from enfilade.limits.offences import Offences
+from enfilade.limits.table import Windows, table_size
+from enfilade.limits.window import Window
 from enfilade.net.firewall import Guard
 from enfilade.observe.log import LogSink
 
 DOCS = Path(__file__).parents[2] / "docs" / "filters.md"
+
+
+def windows() -> Windows:
+    return Windows(memoryview(bytearray(table_size(1, 1))).cast("q"), 1, 0)
 
 
 def test_any_order_gives_the_one_order() -> None:
@@ -46,6 +56,7 @@ def test_any_order_gives_the_one_order() -> None:
         AccessLog(LogSink("/dev/null")),
         Headers(FieldRules()),
         Firewall(Guard(None)),
+        Offences({}, Window(1, 1), windows(), nobody(), Networks(()), lambda ban: None),
         SecurityHeaders({}),
         ClientCertificate(),
         limits[0],

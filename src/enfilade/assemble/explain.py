@@ -32,14 +32,17 @@ class Step:
     reason: str
 
 
-def explain(config: Config, method: str, url: str, client: str | None = None) -> list[Step]:
+def explain(config: Config, method: str, url: str, client: str | None = None, ban: str | None = None) -> list[Step]:
     """The steps of `method url` through `config`, and before them what becomes of a connection from `client` (an address, or
-    `unix`), if one is named. Raises ValueError where `url` is none that a client could ask for, or `client` is none."""
+    `unix`), if one is named; `ban`: what is known of their ban. Raises ValueError where `url` is none that a client could ask
+    for, or `client` is none."""
     if client is None:
         return _request(config, method, url)
     let_in, why = verdict(config.firewall, client)
     if not let_in:
         return [Step("firewall", "refused", why)]
+    if ban is not None:
+        return [Step("firewall", "banned", ban)]
     return [Step("firewall", "let in", why), *_request(config, method, url)]
 
 
@@ -104,6 +107,11 @@ def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
     compiled = filters_of(config, site, route, parts)
     steps = [Step("filter", type(found).__name__, why[type(found).__name__]) for found in compiled]
     steps += _limits(site, route)
+    if config.bans is not None:
+        counted = ", ".join(config.bans.on)
+        steps.append(
+            Step("filter", "Offences", f"more than {config.bans.limit} of {counted} in {config.bans.window:g} s: a ban")
+        )
     if route is not None:
         steps += _cache(site, route)
     return sorted(steps, key=lambda step: ORDER.index(step.name))

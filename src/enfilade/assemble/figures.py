@@ -17,6 +17,7 @@ from enfilade.upstream.health import Condition
 if TYPE_CHECKING:
     from enfilade.assemble.acme import AcmeWorker, CertificateStatus
     from enfilade.assemble.stores import Stores
+    from enfilade.limits.bans import Bans
 
 _USED = {condition.value for condition in (Condition.UP, Condition.STARTING, Condition.TRIAL)}
 
@@ -41,10 +42,14 @@ def all_metrics(
     upstreams: Sequence[UpstreamStatus],
     stores: Stores | None = None,
     acme: AcmeWorker | None = None,
+    bans: Bans | None = None,
 ) -> bytes:
     """All metrics, as Prometheus reads them. `stores`: of the cache, `acme`: of certificates, if there are any."""
-    certificates = () if acme is None else acme.samples()
-    samples = [*_of_upstreams(upstreams), *_of_apps(read_apps(board, apps)), *_of_cache(stores), *certificates]
+    samples = [*_of_upstreams(upstreams), *_of_apps(read_apps(board, apps)), *_of_cache(stores)]
+    if acme is not None:
+        samples += acme.samples()
+    if bans is not None:
+        samples.append(("enfilade_bans", (), bans.count))
     return render(board, samples)
 
 

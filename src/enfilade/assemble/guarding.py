@@ -8,7 +8,7 @@ from typing import NamedTuple
 from enfilade.config.networks import admitted, list_files
 from enfilade.config.schema import Config, Firewall
 from enfilade.config.units import rate
-from enfilade.http.addresses import Networks
+from enfilade.http.addresses import Addresses, Networks
 from enfilade.limits.arrivals import Arrivals, Rates
 from enfilade.limits.bucket import Bucket
 from enfilade.limits.sketch import SIZE, Sketch
@@ -47,11 +47,18 @@ def _has_rates(firewall: Firewall) -> bool:
 
 
 def make_guard(
-    config: Config, prepared: PreparedGuard, board: Board, column: Column, workers: int, slot: int
+    config: Config,
+    prepared: PreparedGuard,
+    board: Board,
+    column: Column,
+    workers: int,
+    slot: int,
+    banned: Addresses | None,
 ) -> Guard | None:
     """The guard of one worker; None: everybody comes in."""
+    admitted = prepared.admitted
     arrivals = _arrivals(config, prepared, board, column, workers, slot) if config.firewall.counts else None
-    return Guard(prepared.admitted, arrivals) if prepared.admitted or arrivals else None
+    return None if admitted is None and arrivals is None and banned is None else Guard(admitted, arrivals, banned)
 
 
 def _arrivals(

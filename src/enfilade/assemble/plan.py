@@ -40,6 +40,7 @@ from enfilade.process.sockets import ListenSpec
 
 if TYPE_CHECKING:
     from enfilade.assemble.acme_server import PreparedAcme
+    from enfilade.assemble.banning import PreparedBans
     from enfilade.assemble.stores import SharedCache
 
 START_TIMEOUT = 5.0
@@ -84,6 +85,7 @@ class EdgePlan:
             share_limits(config, board, self.workers),
             {names: register_limit(board, *names) for names in limited_routes(config)},
             prepare_guard(config, board, self.workers),
+            self._prepare_bans(config, board),
             {file: Users(read_users(file)) for file in user_files(config)},
             TokenKeys(config),
             self._prepare_acme(config, board),
@@ -112,6 +114,13 @@ class EdgePlan:
 
         assert certificates.internal is not None, "it is what signs"
         return prepare_acme_server(config, certificates.internal.authority, self.identity)
+
+    def _prepare_bans(self, config: Config, board: Board) -> PreparedBans | None:
+        if config.bans is None:
+            return None
+        from enfilade.assemble.banning import prepare_bans  # noqa: PLC0415
+
+        return prepare_bans(config.bans, board, self.workers)
 
     def run(self, sockets: Sockets, column: Column, control: Control) -> None:
         """In the worker: serve until told to drain."""

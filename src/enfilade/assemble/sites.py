@@ -101,6 +101,9 @@ class Parts(Protocol):
     def tls(self, site: str) -> object | None: ...
     @property
     def guard(self) -> Guard | None: ...
+    @property
+    def offences(self) -> Filter | None:
+        """Counts what clients do that they should not, where they are banned for it."""
 
 
 class Target(NamedTuple):
@@ -185,6 +188,8 @@ class Sites:
         self.find: Callable[[str], CompiledSite | None] = compile_hosts(self.by_name).find
         log = _first_log(config)
         filters = [] if log is False else [_access_log(log, None, parts)]
+        if parts.offences is not None:
+            filters.append(parts.offences)
         self._filters = filters
         self._meter = parts.meter(*REJECTED)
         self.rejected = self.misdirected = self.besides(lambda x: error_response(NO_SITE, x))
@@ -379,6 +384,8 @@ def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) ->
         filters.append(ClientCertificate(required=route is not None and route.client_certificate))
     if parts.guard is not None and config.server.trusted_proxies:
         filters.append(Firewall(parts.guard))
+    if parts.offences is not None:
+        filters.append(parts.offences)
     limit = body_limit(config, site, route)
     if limit:
         filters.append(BodyLimit(limit))

@@ -65,6 +65,7 @@ class NoWorker:
     """The `Parts` of sites that are compiled to be looked at."""
 
     guard: Guard | None = None
+    offences: Filter | None = None
 
     def sink(self, to: str) -> LogSink:
         return LogSink("stderr")
@@ -102,6 +103,8 @@ class NoWorker:
 
 def try_out(config: Config, report: Report) -> None:
     """Report what cannot be made of those parts of `config` that are good by themselves (config/checks.py)."""
+    if config.bans is not None and config.bans.file is not None:
+        _try(partial(_read_bans, config.bans.file), config.bans, ("bans",), "file", report)
     for name, upstream in config.upstreams.items():
         _try_upstream(name, upstream, report)
     if config.acme is not None and config.acme.authority is not None:
@@ -143,6 +146,12 @@ def _try_upstream(name: str, table: UpstreamTable, report: Report) -> None:
         _try(partial(make_upstream, name, alone, _later, _zero), table, path, key, report)
     if table.tls != PeerTls():
         _try(partial(peer_context, table.tls, ()), table, path, "tls", report)
+
+
+def _read_bans(file: str) -> None:
+    from enfilade.assemble.ban_file import read_bans  # noqa: PLC0415
+
+    read_bans(file)
 
 
 def _later(seconds: float, what: Callable[[], None]) -> NoTimer:

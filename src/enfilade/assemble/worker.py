@@ -32,7 +32,7 @@ from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Filter, Handler, Match, Meter, Route
 from enfilade.filters.basic_auth import Users
-from enfilade.handlers.admin import Admin
+from enfilade.handlers.admin import Action, Admin, Question
 from enfilade.handlers.app.running import RunningApp
 from enfilade.http.addresses import Networks
 from enfilade.http.ends import Ends
@@ -65,6 +65,7 @@ from enfilade.wire.codec import DateStamp
 if TYPE_CHECKING:
     from enfilade.assemble.acme import AcmeWorker
     from enfilade.assemble.acme_server import PreparedAcme
+    from enfilade.assemble.banning import Banning, PreparedBans
     from enfilade.assemble.stores import SharedCache, Stores
     from enfilade.cache.filter import Cache
 
@@ -96,6 +97,7 @@ class Prepared(NamedTuple):
     limits: Shared | None
     limit_rows: dict[tuple[str, str], int]
     guard: PreparedGuard
+    bans: PreparedBans | None
     users: dict[str, Users]
     tokens: TokenKeys
     certificate_rows: CertificateRows | None
@@ -129,7 +131,9 @@ class EdgeWorker:
         board, door = prepared.board, prepared.guard
         self._edge = Edge(loop, self._date, make_connections(door, board, column))
         self._edge.on_tick += [self._look_around, self._upstreams.sweep, self._app_links.tick]
-        self.guard = make_guard(prepared.config, door, board, column, prepared.workers, control.slot)
+        self._banning = self._start_bans()
+        banned = None if self._banning is None else self._banning.enforced
+        self.guard = make_guard(prepared.config, door, board, column, prepared.workers, control.slot, banned)
         if door.admitted is not None:
             self._edge.on_tick.append(door.admitted.look)
         if prepared.certificates.internal is not None:
@@ -141,6 +145,28 @@ class EdgeWorker:
         server = prepared.config.server
         self._senders = Networks(server.proxy_protocol)
         self._proxies = TrustedProxies(Networks(server.trusted_proxies)) if server.trusted_proxies else None
+
+    def _start_bans(self) -> Banning | None:
+        prepared = self._prepared
+        if prepared.bans is None:
+            return None
+        from enfilade.assemble.banning import Banning  # noqa: PLC0415
+
+        banning = Banning(
+            self._config,
+            prepared.bans,
+            prepared.workers,
+            self._control.slot,
+            self._column.cells,
+            self._edge.connections,
+            self._loop,
+        )
+        self._edge.on_tick.append(banning.look)
+        return banning
+
+    @property
+    def offences(self) -> Filter | None:
+        return None if self._banning is None else self._banning.offences
 
     async def serve(self, sockets: Sockets) -> None:
         """Start the applications, serve until the supervisor says drain, drain, and stop the applications."""
@@ -181,6 +207,8 @@ class EdgeWorker:
                     await streams.listen(spec, sock)
                 else:
                     await self._listen(spec.name, sock, sites)
+        if self._banning is not None:
+            self._banning.follow()
         self._control.ready()
         if self._acme is not None and self._control.slot == 0:
             self._acme.manage()
@@ -194,6 +222,8 @@ class EdgeWorker:
         self._app_links.close()
         if self._stores is not None:
             await self._stores.close()
+        if self._banning is not None:
+            self._banning.close()
         self._edge.close()
         for sink in self._sinks.values():
             sink.close()
@@ -336,6 +366,7 @@ class EdgeWorker:
             # Whoever wants to know why a server is full must get in.
             max_connections=0 if name == "admin" else limits.connections,
             unix_path=str(sock.getsockname()) if sock.family == socket.AF_UNIX else None,
+            guarded=name != "admin",
             proxies=None if name == "admin" else self._proxies,
             h2c=self._config.server.h2c and tls is None and name == "http",
             gone=self._upstreams.client_gone if self._upstreams.announcing else None,
@@ -348,16 +379,26 @@ class EdgeWorker:
         board, apps = self._prepared.board, self._config.isolated_apps
         upstreams = partial(self._upstreams.status, board)
         acme = self._acme
+        banning = self._banning
+        questions: dict[str, Question] = {"/cache": self._view_cache}
+        actions: dict[str, Action] = {"/reload": self._ask_reload, "/stop": self._ask_stop, "/purge": self._purge}
+        if banning is not None:
+            questions["/bans"] = banning.listed
+            actions |= {"/bans/add": banning.add, "/bans/lift": banning.lift}
+        bans = None if banning is None else banning.bans
         handler = Admin(
             readers={
-                "/metrics": lambda: (CONTENT_TYPE.encode(), all_metrics(board, apps, upstreams(), self._stores, acme)),
+                "/metrics": lambda: (
+                    CONTENT_TYPE.encode(),
+                    all_metrics(board, apps, upstreams(), self._stores, acme, bans),
+                ),
                 "/status": lambda: (
                     b"application/json",
                     msgspec.json.encode(full_status(board, apps, upstreams(), acme)),
                 ),
             },
-            questions={"/cache": self._view_cache},
-            actions={"/reload": self._ask_reload, "/stop": self._ask_stop, "/purge": self._purge},
+            questions=questions,
+            actions=actions,
             token=self._config.server.admin_token,
         )
         # Its exchanges are counted nowhere: who looks at the figures must not change them.

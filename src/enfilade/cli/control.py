@@ -175,10 +175,24 @@ def ask(server: Server) -> dict[str, Any]:
     return ask_admin(server, "GET", "/status")
 
 
+class Unanswered(Exception):
+    """The admin listener does not do what it is asked; the text says why."""
+
+
 def ask_admin(
     server: Server, method: str, path: str, question: object = None, timeout: float = TIMEOUT
 ) -> dict[str, Any]:
     """What the admin listener answers, to the JSON of `question` if there is one; ends the command where that is no success."""
+    try:
+        return try_admin(server, method, path, question, timeout)
+    except Unanswered as error:
+        fail(str(error))
+
+
+def try_admin(
+    server: Server, method: str, path: str, question: object = None, timeout: float = TIMEOUT
+) -> dict[str, Any]:
+    """What the admin listener answers, to the JSON of `question` if there is one. Raises Unanswered."""
     connection = _connect(server, timeout)
     fields = {"Authorization": f"Bearer {server.admin_token}"} if server.admin_token else {}
     if question is not None:
@@ -188,13 +202,15 @@ def ask_admin(
         response = connection.getresponse()
         body = response.read()
     except (OSError, HTTPException) as error:
-        fail(f"no server answers at {server.admin}: {error}")
+        raise Unanswered(f"no server answers at {server.admin}: {error}") from None
     finally:
         connection.close()
     told = response.status == 200 or response.getheader("Content-Type") == "application/json"
     facts: dict[str, Any] = json.loads(body) if told else {}
     if response.status != 200:
-        fail(facts.get("why") or f"the server at {server.admin} answers {response.status} {response.reason}")
+        raise Unanswered(
+            facts.get("why") or f"the server at {server.admin} answers {response.status} {response.reason}"
+        )
     return facts
 
 
@@ -208,6 +224,6 @@ def _connect(server: Server, timeout: float) -> HTTPConnection:
             connection.sock.connect(where.host)
         except OSError as error:
             connection.close()
-            fail(f"no server answers at {server.admin}: {error.strerror}")
+            raise Unanswered(f"no server answers at {server.admin}: {error.strerror}") from None
         return connection
     return HTTPConnection(where.host or "localhost", where.port, timeout=timeout)

@@ -8,6 +8,7 @@ import click
 
 from enfilade.assemble.explain import explain as explain_request
 from enfilade.assemble.trial import try_out
+from enfilade.cli.bans import ban_of
 from enfilade.cli.common import config_file, config_option, fail, load_or_fail
 
 
@@ -15,7 +16,9 @@ from enfilade.cli.common import config_file, config_option, fail, load_or_fail
 @click.argument("method")
 @click.argument("url")
 @config_option
-@click.option("--client", metavar="ADDRESS", help="Whom it comes from: what the firewall says of them.")
+@click.option(
+    "--client", metavar="ADDRESS", help="Whom it comes from: what the firewall, and the server that runs, say of them."
+)
 @click.option("--json", "as_json", is_flag=True, help="The steps as a JSON list.")
 def explain(method: str, url: str, file: str | None, client: str | None, as_json: bool) -> None:
     """Show which site and route a request would meet, and each filter and handler on its way. No request is made.
@@ -28,7 +31,7 @@ def explain(method: str, url: str, file: str | None, client: str | None, as_json
     """
     config = load_or_fail(config_file(file), try_out)
     try:
-        steps = explain_request(config, method, url, client)
+        steps = explain_request(config, method, url, client, None if client is None else ban_of(config, client))
     except ValueError as error:
         fail(str(error))
     if as_json:

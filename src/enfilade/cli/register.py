@@ -13,7 +13,7 @@ import click
 
 from enfilade.cli.common import fail
 from enfilade.config import units
-from enfilade.config.checks import NO_REDIS
+from enfilade.config.errors import NO_REDIS
 from enfilade.net.redis_store import redis_store
 from enfilade.net.registry import Registration
 from enfilade.observe.log import set_up_logging

@@ -14,8 +14,8 @@ from enfilade.config import units
 from enfilade.config.acme_checks import check_acme
 from enfilade.config.auth_checks import check_auth
 from enfilade.config.build import STREAMS
-from enfilade.config.errors import Path, did_you_mean, dotted
-from enfilade.config.firewall_checks import check_firewall
+from enfilade.config.errors import NO_REDIS, Path, did_you_mean, dotted
+from enfilade.config.firewall_checks import check_bans, check_firewall
 from enfilade.config.limit_checks import check_limits, check_users
 from enfilade.config.peers import read_peers
 from enfilade.config.pki_checks import check_pki
@@ -78,7 +78,6 @@ _TARGET = re.compile(rf"{_DOTTED}(:{_DOTTED})?")
 _PREFIX = re.compile(r"[A-Za-z0-9_:-]+")
 LEAST_CACHE = 1024 * 1024
 """Bytes of memory with which a cache can begin."""
-NO_REDIS = 'needs a library that is not there: pip install "enfilade[redis]"'
 NO_CODING = 'needs a library that is not there: pip install "enfilade[compress]"'
 _FORMATS = ("common", "combined", "json")
 
@@ -87,6 +86,10 @@ def check(config: Config, report: Report) -> None:
     """Report everything in `config` that cannot work."""
     _check_server(config, report)
     check_firewall(config.firewall, report)
+    if config.bans is not None:
+        check_bans(config.bans, report)
+        if config.bans.file is not None:
+            _check_new_file(config.bans.file, ("bans", "file"), report)
     if not (config.sites or config.streams) and report.complete(()) and report.complete(("sites",)):
         report((), True, "there is nothing to serve: no sites", 'write [sites."*"] and a route such as "/*"')
     _check_together(list(config.sites), _compile_hosts, ("sites",), report)

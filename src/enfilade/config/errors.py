@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+NO_REDIS = 'needs a library that is not there: pip install "enfilade[redis]"'
 Path = tuple[str | int, ...]
 """Where something stands in the tables: keys, and indexes of lists."""
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
-from enfilade.config.errors import Path, dotted
+from enfilade.config.errors import NO_REDIS, Path, did_you_mean, dotted
 from enfilade.config.networks import read_networks
 from enfilade.config.report import Report
-from enfilade.config.schema import Firewall
+from enfilade.config.schema import Bans, Firewall
 from enfilade.config.units import rate
+from enfilade.http.addresses import Networks
+from enfilade.http.reasons import REASONS
 
 
 def check_firewall(firewall: Firewall, report: Report) -> None:
@@ -22,6 +25,25 @@ def check_firewall(firewall: Firewall, report: Report) -> None:
         text = getattr(firewall, key)
         if text is not None:
             _check(rate, text, ("firewall", key), report)
+
+
+def check_bans(bans: Bans, report: Report) -> None:
+    """Report what cannot work in `bans`."""
+    for what in bans.on:
+        if not (what in REASONS or (what.isdecimal() and 100 <= int(what) < 600)):
+            text = f'bans.on: "{what}" is neither a status nor the name of a reason (docs/security.md lists them)'
+            report(("bans", "on", what), True, text, did_you_mean(what, REASONS))
+    if not bans.on and report.complete(("bans",)):
+        report(("bans", "on"), False, "bans.on: nothing counts", "name a status, as in { 401 = 1 }")
+    for i, one in enumerate(bans.never):
+        _check(lambda text: Networks([text]), one, ("bans", "never", i), report)
+    for key in ("window", "duration"):
+        if not getattr(bans, key):
+            report(("bans", key), False, f"bans.{key}: 0 is no time")
+    if bans.longest < bans.duration:
+        report(("bans", "longest"), False, "bans.longest is shorter than bans.duration, the first ban")
+    if bans.redis is not None and find_spec("redis") is None:
+        report(("bans", "redis"), True, f"bans.redis {NO_REDIS}")
 
 
 def _check(parse: Callable[[str], object], text: str, path: Path, report: Report) -> None:

@@ -95,6 +95,7 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("bad_websocket", 400, _C, "info", "The WebSocket handshake is malformed."),
     ("websocket_version", 426, _C, "info", "Only version 13 of WebSocket is spoken here."),
     ("firewall_denied", 403, _C, "info", "The firewall lets nobody in from this address."),
+    ("banned", 403, _C, "info", "Too many refused requests came from this address; it is banned for a while."),
     ("address_connection_limit", 0, _C, "info", "Too many connections of this address are open."),
     ("address_connection_rate", 0, _C, "info", "Too many connections came from this address in too short a time."),
     ("connection_rate", 0, _C, "notice", "Too many connections came in too short a time."),

@@ -84,9 +84,19 @@ class ConnectionContext:
     """What connections of one kind share inside a worker. `limits` are those that a connection itself applies; `connections` are
     all that are open in this worker, of any kind, and there may be `max_connections` over all workers (0: any number; else they
     are `Connections`). `unix_path` is where we listen if that is a Unix socket.
-    `refusals`: how many are just being refused, beyond `max_connections`."""
+    `guarded`: the firewall stands in front. `refusals`: how many are just being refused, beyond `max_connections`."""
 
-    __slots__ = ("clock", "connections", "limits", "loop", "max_connections", "meter", "refusals", "unix_path")
+    __slots__ = (
+        "clock",
+        "connections",
+        "guarded",
+        "limits",
+        "loop",
+        "max_connections",
+        "meter",
+        "refusals",
+        "unix_path",
+    )
 
     refusal: ClassVar[bytes] = b""
     """What is said, without being asked, to who is refused."""
@@ -100,6 +110,7 @@ class ConnectionContext:
         connections: set[Tracked],
         max_connections: int = 0,
         unix_path: str | None = None,
+        guarded: bool = True,
     ) -> None:
         self.loop = loop
         self.clock: Callable[[], float] = time.monotonic  # not loop.time: uvloop's stands still within a turn
@@ -108,6 +119,7 @@ class ConnectionContext:
         self.connections = connections
         self.max_connections = max_connections
         self.unix_path = unix_path
+        self.guarded = guarded
         self.refusals = 0
 
     @property

@@ -15,6 +15,7 @@ from enfilade.net.watched import WatchedFiles
 
 log = logging.getLogger("enfilade.firewall")
 
+BANNED = reason("banned")
 FIREWALL_DENIED = reason("firewall_denied")
 
 
@@ -59,15 +60,21 @@ class Arrivals(Protocol):
 
 
 class Guard:
-    """Whom a worker lets in: those whom `admitted` has, None: everybody; and as many of them as `arrivals` lets come."""
+    """Whom a worker lets in: those whom `admitted` has, None: everybody; but none of the `banned`; and as many of them as
+    `arrivals` lets come."""
 
-    def __init__(self, admitted: Addresses | None, arrivals: Arrivals | None = None) -> None:
+    def __init__(
+        self, admitted: Addresses | None, arrivals: Arrivals | None = None, banned: Addresses | None = None
+    ) -> None:
         self._admitted = admitted
         self._arrivals = arrivals
+        self._banned = banned
 
     def refuses(self, client: str) -> Reason | None:
         """Why nobody comes in from the address `client`; None: they do."""
-        return None if self._admitted is None or client in self._admitted else FIREWALL_DENIED
+        if self._admitted is not None and client not in self._admitted:
+            return FIREWALL_DENIED
+        return BANNED if self._banned is not None and client in self._banned else None
 
     def enter(self, client: str) -> Reason | Leave | None:
         """As `Arrivals.come`, for those who are let in."""

@@ -38,7 +38,7 @@ class RedisStore:
     async def read(self) -> dict[str, str]:
         """See `Store`."""
         start = f"{self._channel}:"
-        with _failures():
+        with failures(StoreError):
             found = {key async for key in self._client.scan_iter(f"{start}*", count=_SCAN)}
             keys = sorted(found)[:MEMBERS]
             values = await self._client.mget(keys) if keys else []
@@ -50,7 +50,7 @@ class RedisStore:
 
     async def changed(self, seconds: float) -> None:
         """See `Store`. The first call hears its own subscription, and returns at once."""
-        with _failures():
+        with failures(StoreError):
             if self._news is None:
                 self._news = self._client.pubsub()
                 await self._news.subscribe(self._channel)
@@ -60,14 +60,14 @@ class RedisStore:
 
     async def put(self, member: str, text: str, ttl: float, *, announce: bool) -> None:
         """See `Store`."""
-        with _failures():
+        with failures(StoreError):
             await self._client.set(f"{self._channel}:{member}", text, px=int(ttl * 1000))
             if announce:
                 await self._client.publish(self._channel, "joined")
 
     async def remove(self, member: str) -> None:
         """See `Store`."""
-        with _failures():
+        with failures(StoreError):
             await self._client.delete(f"{self._channel}:{member}")
             await self._client.publish(self._channel, "left")
 
@@ -80,12 +80,21 @@ class RedisStore:
 @asynccontextmanager
 async def redis_store(url: str, prefix: str, name: str) -> AsyncIterator[RedisStore]:
     """A connection of its own; it is made with the first question. Needs redis-py, which is an extra."""
+    store = RedisStore(connected(url), prefix, name)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def connected(url: str) -> Redis:
+    """The Redis at `url`, each question to which has TIMEOUT seconds."""
     from redis.asyncio import Redis  # noqa: PLC0415
     from redis.asyncio.retry import Retry  # noqa: PLC0415
     from redis.backoff import NoBackoff  # noqa: PLC0415
 
     # Whoever uses it tries again in their own time.
-    client = Redis.from_url(
+    return Redis.from_url(
         url,
         socket_timeout=TIMEOUT,
         socket_connect_timeout=TIMEOUT,
@@ -93,21 +102,17 @@ async def redis_store(url: str, prefix: str, name: str) -> AsyncIterator[RedisSt
         decode_responses=True,
         encoding_errors="replace",
     )
-    store = RedisStore(client, prefix, name)
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def failures(kind: type[Exception]) -> Iterator[None]:
+    """What Redis fails to do raises `kind`."""
     from redis.exceptions import RedisError  # noqa: PLC0415
 
     try:
         yield
     except (RedisError, OSError) as error:
-        raise StoreError(str(error) or type(error).__name__) from None
+        raise kind(str(error) or type(error).__name__) from None
     finally:
         # redis-py loses a cancellation that comes while it connects.
         task = asyncio.current_task()

@@ -43,13 +43,14 @@ class Service(ConnectionContext):
         connections: set[Tracked],
         max_connections: int = 0,
         unix_path: str | None = None,
+        guarded: bool = True,
         h2c: bool = False,
         proxies: TrustedProxies | None = None,
         gone: Callable[[Ends], None] | None = None,
     ) -> None:
         super().__init__(
             loop=loop, limits=limits, meter=meter, connections=connections, max_connections=max_connections,
-            unix_path=unix_path,
+            unix_path=unix_path, guarded=guarded,
         )  # fmt: skip
         self.find = find
         self.refused = refused

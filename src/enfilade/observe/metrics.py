@@ -305,6 +305,8 @@ FAMILIES = {
         "counter",
         "Requests that a limit refused; shadow: that it would have refused, had it not been told to watch only.",
     ),
+    "enfilade_bans": _Family("gauge", "Addresses that are banned now, or would be, were it not a dry run."),
+    "enfilade_bans_total": _Family("counter", "Bans for offences, and by hand, of this server."),
     "enfilade_cache_requests_total": _Family(
         "counter",
         "Requests to routes with a cache, by result: hit, stale, miss (the origin was asked), bypass (the cache was not).",

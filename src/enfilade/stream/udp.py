@@ -101,8 +101,8 @@ class Session:
     had."""
 
     __slots__ = (
-        "_client", "_draining", "_heard_at", "_leave", "_listener", "_peer", "_reported", "_seen", "_sock", "began", "received",
-        "sent",
+        "_client", "_draining", "_heard_at", "_leave", "_listener", "_peer", "_reported", "_seen", "_sock", "began", "ends",
+        "received", "sent",
     )  # fmt: skip
 
     idle = True
@@ -112,6 +112,7 @@ class Session:
         self._sock = open_socket(listener.upstream.targets[peer].address)
         self._listener = listener
         self._client = client
+        self.ends = Ends(client[:2], listener.address)
         self._peer = peer
         self._leave = leave
         self._draining = False
@@ -165,13 +166,16 @@ class Session:
         self._peer.let_go()
         if self._leave is not None:
             self._leave()
-        ends = Ends(self._client[:2], listener.address)
-        service.over(self, ends, self.began, None, self._peer.name, self.received, self.sent, why)
+        service.over(self, self.ends, self.began, None, self._peer.name, self.received, self.sent, why)
 
     def _report(self) -> None:
         received, sent = self._reported
         self._reported = (self.received, self.sent)
         self._listener.service.stream_meter.moved(self.received - received, self.sent - sent)
+
+    @property
+    def service(self) -> StreamService:
+        return self._listener.service
 
     # -- what the worker calls: `net.context.Tracked`
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from enfilade.config.schema.acme import Acme
 from enfilade.config.schema.apps import App, AppLimits, WorkerRange
 from enfilade.config.schema.auth import Auth, ForwardAuth, Jwt
+from enfilade.config.schema.bans import Bans
 from enfilade.config.schema.cache import Cache, CacheRules, DiskStore
 from enfilade.config.schema.firewall import Firewall
 from enfilade.config.schema.leaves import Table, Text
@@ -50,6 +51,7 @@ __all__ = [
     "App",
     "AppLimits",
     "Auth",
+    "Bans",
     "BasicAuth",
     "Branch",
     "Breaker",
@@ -103,6 +105,7 @@ class Config(Table, frozen=True):
     server: Annotated[Server, Text("The processes and what they listen on.")] = Server()
     firewall: Annotated[Firewall, Text("Whom the listeners let in.")] = Firewall()
     acme: Annotated[Acme | None, Text("Certificates from an authority, by themselves.")] = None
+    bans: Annotated[Bans | None, Text("Who is kept out for what they did; off unless this table is there.")] = None
     sites: Annotated[
         dict[str, Site], Text('Sites by host name: `example.com`, `*.example.com`, or `"*"` for every other host.')
     ] = {}
