@@ -31,6 +31,7 @@ TITLES = {
     "Limits": "[server.limits]",
     "ServerLog": "[server.log]",
     "Firewall": "[firewall]",
+    "Countries": "countries = {...}",
     "Acme": "[acme]",
     "Bans": "[bans]",
     "Site": '[sites."HOST"]',

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.config.countries import write_countries
 from tests.e2e.conftest import Server, Start
 from tests.e2e.kit import eventually
 from tests.e2e.test_streams import (
@@ -173,6 +174,21 @@ def test_behind_a_trusted_proxy_the_client_of_the_request_counts(start: Start) -
     eventually(lambda: refusals(server) == 1)
     assert said(url, FRIEND, *forwarded) == "hello200", "a stranger's word counts for nothing"
     assert said(url, HERE, "-H", "X-Forwarded-For: 198.51.100.1", "-w", "%{http_code}") == "hello200"
+
+
+def test_countries_are_looked_up_and_the_database_is_watched(start: Start, tmp_path: Path) -> None:
+    write_countries(tmp_path / "countries.mmdb", {"DE": [f"{DENIED}/32"]})
+    server = start(
+        f'[server]\nhttp = "{HERE}:0"\nworkers = 2\n[firewall]\n'
+        f'countries = {{ file = "countries.mmdb", deny = ["DE"] }}\n{SITE}'
+    )
+    url = server.url()
+    assert said(url, DENIED) in RESET and said(url, FRIEND) == "hello"
+    (server.directory / "countries.mmdb").unlink()
+    server.wait_for(r'the firewall stays as it was: ".*/countries\.mmdb" does not exist')
+    assert said(url, DENIED) in RESET
+    write_countries(server.directory / "countries.mmdb", {"FR": [f"{DENIED}/32"], "DE": [f"{FRIEND}/32"]})
+    eventually(lambda: all(said(url, FRIEND) in RESET and said(url, DENIED) == "hello" for _ in range(4)))
 
 
 def rejected(server: Server, reason: str, source: str = "client") -> float:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.util import find_spec
 
+from enfilade.config.countries import Countries
 from enfilade.config.errors import NO_REDIS, Path, did_you_mean, dotted
 from enfilade.config.networks import read_networks
 from enfilade.config.report import Report
 from enfilade.config.schema import Bans, Firewall
+from enfilade.config.schema import Countries as Table
 from enfilade.config.units import rate
 from enfilade.http.addresses import Networks
 from enfilade.http.reasons import REASONS
+
+NO_LIBRARY = 'needs a library that is not there: pip install "enfilade[countries]"'
 
 
 def check_firewall(firewall: Firewall, report: Report) -> None:
@@ -21,10 +25,27 @@ def check_firewall(firewall: Firewall, report: Report) -> None:
             _check(_read_all, text, ("firewall", key, i), report)
     if firewall.default == "deny" and not firewall.allow and report.complete(("firewall",)):
         report(("firewall", "default"), False, "firewall.default: nobody is let in", "name networks in allow")
+    if firewall.countries is not None:
+        _check_countries(firewall.countries, report)
     for key in ("new_connections", "new_connections_per_address"):
         text = getattr(firewall, key)
         if text is not None:
             _check(rate, text, ("firewall", key), report)
+
+
+def _check_countries(countries: Table, report: Report) -> None:
+    path = ("firewall", "countries")
+    if bool(countries.allow) is bool(countries.deny) and report.complete(path):
+        report(path, True, "firewall.countries needs either allow or deny", 'write deny = ["XX"]')
+    for key in ("allow", "deny"):
+        for i, code in enumerate(getattr(countries, key)):
+            if not (len(code) == 2 and code.isascii() and code.isalpha() and code.isupper()):
+                where = (*path, key, i)
+                report(where, False, f'{dotted(where)}: "{code}" is no country; write two letters, as in "DE"')
+    if find_spec("maxminddb") is None:
+        report(path, True, f"firewall.countries {NO_LIBRARY}")
+    elif report.complete(path):
+        _check(lambda _: Countries(countries), countries.file, (*path, "file"), report)
 
 
 def check_bans(bans: Bans, report: Report) -> None:

@@ -4,14 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from enfilade.config.countries import Countries
 from enfilade.config.schema import Firewall
 from enfilade.config.units import FILE
-from enfilade.http.addresses import UNIX, Network, Networks, network, plain_address
+from enfilade.http.addresses import UNIX, Addresses, Network, Networks, network, plain_address
 
 
-def admitted(firewall: Firewall) -> Networks:
+def admitted(firewall: Firewall) -> Addresses:
     """Everybody whom `firewall` lets in, as its files are now. Raises ValueError."""
-    return Networks(read_networks(firewall.allow), read_networks(firewall.deny), rest=firewall.default == "allow")
+    allow, deny, rest = (
+        list(read_networks(firewall.allow)),
+        list(read_networks(firewall.deny)),
+        firewall.default == "allow",
+    )
+    if firewall.countries is None:
+        return Networks(allow, deny, rest=rest)
+    return Admission(Networks(allow, deny), Networks(allow, deny, rest=True), Countries(firewall.countries), rest)
+
+
+class Admission:
+    """Whom lists and countries let in: `address in admission`. `named`: whom the lists let in; `bearable`: whom they do not
+    refuse; all others are in `rest` where their country does not decide."""
+
+    def __init__(self, named: Networks, bearable: Networks, countries: Countries, rest: bool) -> None:
+        self._named = named
+        self._bearable = bearable
+        self._countries = countries
+        self._rest = rest
+
+    def __contains__(self, address: str) -> bool:
+        if address in self._named:
+            return True
+        if address not in self._bearable:
+            return False
+        said = self._countries.lets_in(address)
+        return self._rest if said is None else said
 
 
 def read_networks(entries: Iterable[str]) -> Iterator[Network]:
@@ -25,7 +52,10 @@ def read_networks(entries: Iterable[str]) -> Iterator[Network]:
 
 def list_files(firewall: Firewall) -> list[str]:
     """The paths of the files that `firewall` reads."""
-    return [entry.removeprefix(FILE) for entry in (*firewall.allow, *firewall.deny) if entry.startswith(FILE)]
+    countries = [] if firewall.countries is None else [firewall.countries.file]
+    return countries + [
+        entry.removeprefix(FILE) for entry in (*firewall.allow, *firewall.deny) if entry.startswith(FILE)
+    ]
 
 
 def _read(path: str) -> Iterator[Network]:
@@ -52,9 +82,21 @@ def verdict(firewall: Firewall, client: str) -> tuple[bool, str]:
     sides = [(found, key) for key in ("deny", "allow") for found in read_networks(getattr(firewall, key))]
     deciding = [(_size(found), key, found) for found, key in sides if _holds(found, one)]
     if not deciding:
-        return firewall.default == "allow", f"{client} is in neither list; the default"
+        return _verdict_of_rest(firewall, client)
     _, key, found = max(deciding, key=lambda side: (side[0], side[1] == "allow"))
     return key == "allow", f"{key} has {found}"
+
+
+def _verdict_of_rest(firewall: Firewall, client: str) -> tuple[bool, str]:
+    if firewall.countries is not None:
+        countries = Countries(firewall.countries)
+        country, said = countries.country(client), countries.lets_in(client)
+        if said is not None:
+            return (
+                said,
+                f"countries.{'allow' if firewall.countries.allow else 'deny'}: it is in {country or 'no country'}",
+            )
+    return firewall.default == "allow", f"{client} is in neither list; the default"
 
 
 def _size(one: Network) -> int:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-from enfilade.http.addresses import Addresses, Networks
+from enfilade.http.addresses import Addresses
 from enfilade.http.reasons import Reason, reason
 from enfilade.net.connection import client_of, close_by_reset
 from enfilade.net.context import ConnectionContext, Served
@@ -25,14 +25,14 @@ class Admitted:
 
     Made before the fork: workers have what was read in common, until there is something new."""
 
-    def __init__(self, read: Callable[[], Networks], files: Sequence[str]) -> None:
+    def __init__(self, read: Callable[[], Addresses], files: Sequence[str]) -> None:
         self._files = WatchedFiles(files)
         self._read = read
-        self._networks = read()
-        self._reading: asyncio.Future[Networks] | None = None
+        self._addresses = read()
+        self._reading: asyncio.Future[Addresses] | None = None
 
     def __contains__(self, address: str) -> bool:
-        return address in self._networks
+        return address in self._addresses
 
     def look(self, now: float) -> None:
         """At the files, once a second. They are read in a thread: 100,000 networks take about a second."""
@@ -40,10 +40,10 @@ class Admitted:
             self._reading = asyncio.get_running_loop().run_in_executor(None, self._read)
             self._reading.add_done_callback(self._take)
 
-    def _take(self, done: asyncio.Future[Networks]) -> None:
+    def _take(self, done: asyncio.Future[Addresses]) -> None:
         self._reading = None
         try:
-            self._networks = done.result()
+            self._addresses = done.result()
         except ValueError as error:
             log.error("the firewall stays as it was: %s", error)
 

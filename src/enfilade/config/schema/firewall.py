@@ -2,7 +2,17 @@
 
 from typing import Annotated, Literal
 
-from enfilade.config.schema.leaves import Count, Files, Rate, Table, Text
+from enfilade.config.schema.leaves import Count, FilePath, Files, Rate, Table, Text
+
+
+class Countries(Table, frozen=True):
+    """Whom the firewall lets in by the country of their address, where none of its lists names them."""
+
+    file: Annotated[FilePath, Text("A database in MaxMind's format (`.mmdb`) with countries, which is watched.")]
+    allow: Annotated[
+        list[str], Text('Countries (ISO 3166-1) such as `"DE"`: nobody else is let in, nor who is in no country.')
+    ] = []
+    deny: Annotated[list[str], Text("Countries from which nobody is let in.")] = []
 
 
 class Firewall(Table, frozen=True):
@@ -18,6 +28,9 @@ class Firewall(Table, frozen=True):
     ] = []
     deny: Annotated[Files, Text("Who is refused, written as in `allow`.")] = []
     default: Annotated[Literal["allow", "deny"], Text("What holds for all who are in neither list.")] = "allow"
+    countries: Annotated[
+        Countries | None, Text("Who is in neither list is looked up here, before `default` counts.")
+    ] = None
     connections_per_address: Annotated[
         Count, Text("Connections of one address (of IPv6, its /64) at once, over all workers; 0: any number.")
     ] = 0
@@ -31,7 +44,7 @@ class Firewall(Table, frozen=True):
     @property
     def is_open(self) -> bool:
         """Whether everybody is let in."""
-        return self.default == "allow" and not self.deny
+        return self.default == "allow" and not self.deny and self.countries is None
 
     @property
     def counts(self) -> bool:
