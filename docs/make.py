@@ -43,6 +43,7 @@ TITLES = {
     "Log": "log = {...}",
     "HeaderRules": "headers = {...}",
     "RateLimit": "limit = {...}",
+    "Concurrency": "concurrency = {...}",
     "SecurityHeaders": "security_headers = {...}",
     "Cors": "cors = {...}",
     "Csrf": "csrf = {...}",

@@ -22,7 +22,7 @@ tls = "off"
 [sites."limited.example"]
 limit = ["9/s", { rate = "5/m", by = ["address", "route"] }, { rate = "7/d", by = [] }]
 "/" = { respond = 204 }
-"/own" = { respond = 204, limit = "1/h", body_limit = 9 }
+"/own" = { respond = 204, limit = "1/h", body_limit = 9, concurrency = { limit = 9, by = "address", queue = 3 } }
 [apps.main]
 target = "m:app"
 """
@@ -39,7 +39,9 @@ target = "m:app"
         (
             "GET", "http://limited.example/own",
             ["site limited.example its name", "route /own the most specific of 2 patterns", "filter AccessLog the default",
-             "filter Limit the route says so: 1/h by address", "filter BodyLimit bodies of at most 9 bytes",
+             "filter Limit the route says so: 1/h by address",
+             "filter Concurrency the route says so: 9 by address; 3 may wait, this one as normal",
+             "filter BodyLimit bodies of at most 9 bytes",
              "handler Respond always 204"],
         ),
         (

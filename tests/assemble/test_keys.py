@@ -606,6 +606,14 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
 }  # fmt: skip
 
 ELSEWHERE = {
+    "Policies.concurrency": "e2e/test_concurrency.py::test_all_workers_count_together",
+    "Policies.priority": "limits/test_bulkhead.py::test_each_address_has_its_turn_and_high_priority_goes_first",
+    "Concurrency.limit": "limits/test_bulkhead.py::test_the_next_one_is_refused_until_one_is_over",
+    "Concurrency.by": "limits/test_bulkhead.py::test_each_address_by_itself",
+    "Concurrency.queue": "limits/test_bulkhead.py::test_who_waits_comes_next_and_nobody_overtakes",
+    "Concurrency.wait": "limits/test_bulkhead.py::test_who_waits_for_too_long_is_refused",
+    "Concurrency.fair": "limits/test_bulkhead.py::test_where_nobody_is_to_be_told_apart_who_came_first_goes_first",
+    "Concurrency.adaptive": "limits/test_bulkhead.py::test_the_adaptive_one_begins_lower_and_measures_from_when_it_was_let_in",
     "Route.client_certificate": "e2e/test_client_certificates.py::test_a_route_may_require_what_its_site_does_not",
     "Acme.storage": "e2e/test_acme.py::test_a_public_name_has_a_certificate_by_itself",
     "Acme.terms_agreed": "assemble/test_acme.py::test_nothing_is_ordered_without_agreement",

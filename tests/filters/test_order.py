@@ -7,10 +7,12 @@ from pathlib import Path
 
 from tests.limits.test_bans import nobody
 
+from enfilade.assemble.concurrency import SaidConcurrency
 from enfilade.assemble.limiting import Said
 from enfilade.assemble.stores import cache_filter, nowhere
 from enfilade.assemble.trial import NoMeter, NoWorker
 from enfilade.config.schema import CacheRules, RateLimit
+from enfilade.config.schema import Concurrency as Table
 from enfilade.exchange.exchange import Filter
 from enfilade.exchange.response import Response
 from enfilade.filters import ORDER, in_order
@@ -35,6 +37,7 @@ from enfilade.identity.forward import ForwardAuth
 from enfilade.identity.jwt import Jwt, bearer
 from enfilade.identity.keys import FixedKeys
 from enfilade.identity.token import Terms
+from enfilade.limits.bulkhead import Concurrency
 from enfilade.limits.offences import Offences
 from enfilade.limits.table import Windows, table_size
 from enfilade.limits.window import Window
@@ -60,6 +63,7 @@ def test_any_order_gives_the_one_order() -> None:
         SecurityHeaders({}),
         ClientCertificate(),
         limits[0],
+        Concurrency(NoWorker().bulkhead(SaidConcurrency(Table(limit=1), True, 1), "", ""), 1),
         Cors(None),
         Csrf(Origins(())),
         BasicAuth(Users({"a": Password(15, 8, 1, b"", b"")}), ""),

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from enfilade.assemble.authenticating import auth_of
 from enfilade.assemble.caching import rules_of
+from enfilade.assemble.concurrency import concurrency_of
 from enfilade.assemble.limiting import limits_of
 from enfilade.assemble.sites import body_limit, filters_of, policies_of, secure_address
 from enfilade.assemble.trial import NoWorker
@@ -18,6 +19,7 @@ from enfilade.filters.body_limit import BodyLimit
 from enfilade.filters.client_certificate import ClientCertificate
 from enfilade.filters.firewall import Firewall
 from enfilade.http.uri import UriError, parse_authority, split_target
+from enfilade.limits.line import LEVELS
 from enfilade.net.firewall import Guard
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import Found, Refused, compile_routes
@@ -106,7 +108,7 @@ def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
     parts.guard = None if config.firewall.is_open else Guard(admitted(config.firewall))
     compiled = filters_of(config, site, route, parts)
     steps = [Step("filter", type(found).__name__, why[type(found).__name__]) for found in compiled]
-    steps += _limits(site, route)
+    steps += _limits(site, route) + _concurrency(site, route)
     if config.bans is not None:
         counted = ", ".join(config.bans.on)
         steps.append(
@@ -129,6 +131,16 @@ def _limits(site: Site, route: Route | None) -> list[Step]:
                 said.append(f"{limit.rate} by {by}" if by else f"{limit.rate} in all")
         steps += [Step("filter", name, f"{who}: {', '.join(said)}")] if said else []
     return steps
+
+
+def _concurrency(site: Site, route: Route | None) -> list[Step]:
+    found = concurrency_of(site, route)
+    if found is None:
+        return []
+    table, own, level = found
+    by = table.by if isinstance(table.by, str) else " and ".join(table.by)
+    said = f"{'the route' if own else 'the site'} says so: {table.limit} {'by ' + by if by else 'in all'}"
+    return [Step("filter", "Concurrency", f"{said}; {table.queue} may wait, this one as {LEVELS[level]}")]
 
 
 def _cache(site: Site, route: Route) -> list[Step]:

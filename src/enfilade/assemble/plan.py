@@ -11,6 +11,7 @@ from enfilade.assemble.apps import negotiator
 from enfilade.assemble.authenticating import TokenKeys
 from enfilade.assemble.caching import caching_routes
 from enfilade.assemble.certificates import Certificates
+from enfilade.assemble.concurrency import register_in_flight
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.guarding import prepare_guard
 from enfilade.assemble.limiting import limited_routes, share_limits
@@ -84,6 +85,7 @@ class EdgePlan:
             {names: register_cache(board, *names) for names in caching_routes(config)},
             share_limits(config, board, self.workers),
             {names: register_limit(board, *names) for names in limited_routes(config)},
+            register_in_flight(config, board),
             prepare_guard(config, board, self.workers),
             self._prepare_bans(config, board),
             {file: Users(read_users(file)) for file in user_files(config)},

@@ -10,6 +10,7 @@ import msgspec
 
 from enfilade.assemble.authenticating import auth_of, forward_filter
 from enfilade.assemble.caching import rules_of
+from enfilade.assemble.concurrency import SaidConcurrency, concurrency_of
 from enfilade.assemble.limiting import Said, limits_of
 from enfilade.cache.purge_request import METHOD as PURGE
 from enfilade.cache.purge_request import PurgeMethod
@@ -68,6 +69,7 @@ from enfilade.http.origins import Origins
 from enfilade.http.reasons import reason
 from enfilade.http.request import Request
 from enfilade.http.security_fields import PRESETS
+from enfilade.limits.bulkhead import Bulkhead, Concurrency
 from enfilade.observe.log import LogSink
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import Found, Refused, Table, compile_routes
@@ -95,6 +97,7 @@ class Parts(Protocol):
     def meter(self, site: str, pattern: str) -> Meter | None: ...
     def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache: ...
     def limits(self, said: Said, site: str, pattern: str) -> list[Filter]: ...
+    def bulkhead(self, said: SaidConcurrency, site: str, pattern: str) -> Bulkhead: ...
     def users(self, file: str) -> Users: ...
     def jwt(self, table: Jwt) -> Filter: ...
     def acme(self) -> Handler: ...
@@ -394,8 +397,13 @@ def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) ->
 
 def limit_filters(site_name: str, pattern: str, site: Site, parts: Parts) -> list[Filter]:
     """The filters of what limits a route, or, for the pattern "", a site's requests that no route takes."""
-    said = limits_of(site, site.routes.get(pattern))
-    return parts.limits(said, site_name, pattern) if said.limits else []
+    route = site.routes.get(pattern)
+    said = limits_of(site, route)
+    filters = parts.limits(said, site_name, pattern) if said.limits else []
+    concurrency = concurrency_of(site, route)
+    if concurrency is None:
+        return filters
+    return [*filters, Concurrency(parts.bulkhead(concurrency, site_name, pattern), concurrency.level)]
 
 
 def policies_of(site: Site, route: Route | None) -> Iterator[tuple[Policy, object, str]]:

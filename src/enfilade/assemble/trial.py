@@ -15,6 +15,7 @@ from enfilade.assemble.authenticating import jwt_filter, make_keys
 from enfilade.assemble.balance import make_upstream
 from enfilade.assemble.caching import rules_of
 from enfilade.assemble.certificates import peer_context, read_context
+from enfilade.assemble.concurrency import SaidConcurrency, no_bulkheads
 from enfilade.assemble.limiting import Said, make_limits, no_tables
 from enfilade.assemble.sites import POLICIES, handler_of
 from enfilade.cache.reasons import Kind
@@ -22,13 +23,26 @@ from enfilade.config.errors import Path, dotted
 from enfilade.config.limit_checks import limits_in
 from enfilade.config.pki_checks import serves_acme
 from enfilade.config.report import Report
-from enfilade.config.schema import Auth, CacheRules, Config, Jwt, PeerTls, Policies, RateLimit, Route, Site, Tls
+from enfilade.config.schema import (
+    Auth,
+    CacheRules,
+    Concurrency,
+    Config,
+    Jwt,
+    PeerTls,
+    Policies,
+    RateLimit,
+    Route,
+    Site,
+    Tls,
+)
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.config.users import read_users
 from enfilade.exchange.exchange import Filter, Handler
 from enfilade.filters.basic_auth import Users
 from enfilade.filters.firewall import Guard
 from enfilade.handlers.respond import Respond
+from enfilade.limits.bulkhead import Bulkhead
 from enfilade.limits.key import compile_key
 from enfilade.observe.log import LogSink
 from enfilade.upstream.upstream import Upstream
@@ -90,6 +104,9 @@ class NoWorker:
 
     def acme(self) -> Handler:
         return Respond(503)
+
+    def bulkhead(self, said: SaidConcurrency, site: str, pattern: str) -> Bulkhead:
+        return no_bulkheads().of(said, site, pattern)
 
     def users(self, file: str) -> Users:
         return Users(read_users(file))
@@ -174,6 +191,10 @@ def _try_policies(table: Policies, path: Path, report: Report) -> None:
     for limit, where in limits_in(table, path):
         if isinstance(limit, RateLimit):
             _try(partial(compile_key, 0, limit.by, no_tables().buckets.spot), limit, where, "by", report)
+    if isinstance(table.concurrency, Concurrency):
+        for key in ("by", "fair"):
+            by = getattr(table.concurrency, key)
+            _try(partial(compile_key, 0, by, int), table.concurrency, (*path, "concurrency"), key, report)
 
 
 def _try_cache(site: Site, pattern: str, route: Route, path: Path, report: Report) -> None:

@@ -17,6 +17,7 @@ from enfilade.assemble.app_links import AppLinks
 from enfilade.assemble.apps import start_app
 from enfilade.assemble.authenticating import TokenKeys, jwt_filter
 from enfilade.assemble.certificates import Certificates
+from enfilade.assemble.concurrency import Bulkheads, SaidConcurrency, in_flight
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.figures import all_metrics, full_status
 from enfilade.assemble.guarding import PreparedGuard, make_connections, make_guard
@@ -37,6 +38,7 @@ from enfilade.handlers.app.running import RunningApp
 from enfilade.http.addresses import Networks
 from enfilade.http.ends import Ends
 from enfilade.http.request import Request
+from enfilade.limits.bulkhead import Bulkhead
 from enfilade.net.context import ConnectionLimits
 from enfilade.net.edge import Edge, serving
 from enfilade.net.http import HttpConnection
@@ -96,6 +98,7 @@ class Prepared(NamedTuple):
     cache_rows: dict[tuple[str, str], int]
     limits: Shared | None
     limit_rows: dict[tuple[str, str], int]
+    in_flight: int | None
     guard: PreparedGuard
     bans: PreparedBans | None
     users: dict[str, Users]
@@ -117,6 +120,7 @@ class EdgeWorker:
         self._apps: dict[str, RunningApp] = {}
         self._stores: Stores | None = None
         self._acme_server: Handler | None = None
+        self._bulkheads: Bulkheads | None = None
         cache = prepared.cache
         self._purges = None if cache is None else Purges(cache.purges.cells, cache.purges.locked)
         self._date = DateStamp()
@@ -332,6 +336,13 @@ class EdgeWorker:
             assert self._prepared.acme_server is not None, "some route has it"
             self._acme_server = AcmeHandler(Desk(self._prepared.acme_server).answer)
         return self._acme_server
+
+    def bulkhead(self, said: SaidConcurrency, site: str, pattern: str) -> Bulkhead:
+        if self._bulkheads is None:
+            first = self._prepared.in_flight
+            assert first is not None, "some route has a limit on what is in flight"
+            self._bulkheads = Bulkheads(in_flight(self._prepared.board, self._column, first), self._loop.call_later)
+        return self._bulkheads.of(said, site, pattern)
 
     def users(self, file: str) -> Users:
         return self._prepared.users[file]

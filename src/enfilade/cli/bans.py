@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ import click
 from enfilade.cli.cache import server_of
 from enfilade.cli.common import config_file, config_option, fail, load_or_fail
 from enfilade.cli.control import Unanswered, ask_admin, try_admin
-from enfilade.cli.status import table
+from enfilade.cli.status import local_time, table
 from enfilade.config import Config, Server
 from enfilade.config.units import duration
 from enfilade.http.addresses import subscriber
@@ -59,7 +58,7 @@ def add(before: str | None, address: str, lasts: str | None, file: str | None) -
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--for") from None
     ban = ask_admin(_server(file or before), "POST", "/bans/add", {"address": address, "seconds": seconds})
-    click.echo(f"{ban['address']} is banned until {_time(ban['until'])}")
+    click.echo(f"{ban['address']} is banned until {local_time(ban['until'])}")
 
 
 @bans.command()
@@ -94,15 +93,11 @@ def ban_of(config: Config, client: str) -> str | None:
     except Unanswered:
         return None
     mine = next((ban for ban in facts["bans"] if ban["address"] in (client, subscriber(client))), None)
-    return None if mine is None else f"until {_time(mine['until'])}, for {mine['cause']}"
+    return None if mine is None else f"until {local_time(mine['until'])}, for {mine['cause']}"
 
 
 def show_bans(facts: Mapping[str, Any]) -> Iterator[str]:
-    rows = [{**ban, "until": _time(ban["until"])} for ban in facts["bans"]]
+    rows = facts["bans"]
     number = f"{len(rows)} banned" if rows else "nobody is banned"
     yield f"{number}; they are let in all the same, as bans are in dry run" if facts["dry_run"] else number
     yield from table(_COLUMNS, rows)
-
-
-def _time(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

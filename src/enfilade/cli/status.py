@@ -25,7 +25,7 @@ def _lines(facts: Facts) -> Iterator[str]:
     if "generation" not in facts:
         yield f"running, pid {facts['pid']}"
         return
-    yield f"running, pid {facts['pid']}, generation {facts['generation']}, since {_time(facts['started'])}"
+    yield f"running, pid {facts['pid']}, generation {facts['generation']}, since {local_time(facts['started'])}"
     yield f"reloads: {facts['reloads']} done, {facts['reloads_refused']} refused; edge workers restarted: {facts['restarts']}"
     yield from ("", "edge workers", *table(_EDGE_WORKER, facts["workers"]))
     for app in facts["apps"]:
@@ -57,11 +57,11 @@ def table(columns: Mapping[str, str], rows: Sequence[Facts]) -> Iterator[str]:
 
 def _cell(key: str, value: Any) -> str:
     if key == "started":
-        return _time(value)
+        return local_time(value)
     if key in ("until", "again"):
-        return _time(value) if value else "-"
+        return local_time(value) if value else "-"
     return f"{value >> 20} MB" if key == "memory" else str(value)
 
 
-def _time(seconds: float) -> str:
+def local_time(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

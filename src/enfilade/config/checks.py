@@ -16,7 +16,7 @@ from enfilade.config.auth_checks import check_auth
 from enfilade.config.build import STREAMS
 from enfilade.config.errors import NO_REDIS, Path, did_you_mean, dotted
 from enfilade.config.firewall_checks import check_bans, check_firewall
-from enfilade.config.limit_checks import check_limits, check_users
+from enfilade.config.limit_checks import check_limits, check_priorities, check_users
 from enfilade.config.peers import read_peers
 from enfilade.config.pki_checks import check_pki
 from enfilade.config.report import Report
@@ -184,6 +184,7 @@ def _check_site(site: Site, path: Path, config: Config, report: Report) -> None:
         report((*path, "http"), False, text, "")
     _check_policies(site, path, config, report)
     check_users(site, path, report)
+    check_priorities(site, path, report)
     if not site.routes and report.complete(path):
         report(path, True, f"{dotted(path)} has no routes", 'write one as "/*" = { files = "DIRECTORY" }')
     _check_together(list(site.routes), _compile_patterns, path, report)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enfilade.config import units
 from enfilade.config.errors import Path, dotted
 from enfilade.config.report import Report
-from enfilade.config.schema import Policies, RateLimit, Site
+from enfilade.config.schema import Concurrency, Policies, RateLimit, Site
 
 
 def check_limits(table: Policies, path: Path, report: Report) -> None:
@@ -23,6 +23,25 @@ def check_limits(table: Policies, path: Path, report: Report) -> None:
                 f"{dotted(where)} is a sliding window, which has no burst: as many as the rate names may come at once"
             )
             report((*where, "burst"), True, text, "leave burst out")
+    if isinstance(table.concurrency, Concurrency):
+        _check_concurrency(table.concurrency, (*path, "concurrency"), report)
+
+
+def _check_concurrency(table: Concurrency, path: Path, report: Report) -> None:
+    for key, words in (("by", table.by), ("fair", table.fair)):
+        if "user" in ([words] if isinstance(words, str) else words):
+            text = f"{dotted((*path, key))}: requests are counted before anybody is asked for who they are"
+            report((*path, key), False, text, "count by something else than user")
+
+
+def check_priorities(site: Site, path: Path, report: Report) -> None:
+    """A priority says nothing where nobody waits."""
+    for pattern, route in site.routes.items():
+        said = site.concurrency if route.concurrency is None else route.concurrency
+        if route.priority is not None and not (isinstance(said, Concurrency) and said.queue):
+            where = (*path, pattern, "priority")
+            text = f"{dotted(where)}: nobody waits here for whom it would count"
+            report(where, False, text, "give the site concurrency = { limit = 100, queue = 100 }")
 
 
 def counts_users(limit: RateLimit) -> bool:

@@ -8,7 +8,7 @@ from enfilade.exchange.exchange import Filter
 
 ORDER = (
     "Timing", "RequestId", "AccessLog", "Headers", "Firewall", "Offences", "SecurityHeaders", "ClientCertificate", "Limit",
-    "Cors", "Csrf", "BasicAuth", "Jwt", "ForwardAuth", "UserLimit", "Decompress", "BodyLimit", "Cache", "Compress",
+    "Concurrency", "Cors", "Csrf", "BasicAuth", "Jwt", "ForwardAuth", "UserLimit", "Decompress", "BodyLimit", "Cache", "Compress",
 )  # fmt: skip
 """The classes from the door to the handler. `docs/filters.md` gives the reasons."""
 

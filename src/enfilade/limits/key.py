@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from enfilade.exchange.exchange import Exchange
 from enfilade.exchange.identity import Identity
@@ -10,10 +11,10 @@ from enfilade.exchange.key import Key
 from enfilade.exchange.key import parse_key as parse_part
 from enfilade.http.addresses import subscriber
 from enfilade.http.memory import remember
-from enfilade.limits.table import Spot
 
 MEMORY = 4096
 """How many addresses each limit remembers with their spots."""
+S = TypeVar("S")
 _PARTS = ("header", "cookie", "query")
 
 
@@ -29,23 +30,23 @@ _WORDS: Mapping[str, Key] = {
 }
 
 
-def compile_key(owner: int, by: str | list[str], spot: Callable[[int], Spot]) -> Callable[[Exchange], Spot]:
+def compile_key(owner: int, by: str | list[str], spot: Callable[[int], S]) -> Callable[[Exchange], S]:
     """What finds the `spot` of a number, the same in all workers, of what the words of `by` name: for two requests another one,
     if any of it differs, and for another `owner`. As workers are forked from one process, they have one secret of `hash` in
     common, and strangers cannot look for keys that are taken for each other. ValueError for a word that there is not."""
     parts = [parse_key(word) for word in ([by] if isinstance(by, str) else by)]
 
-    def find(x: Exchange) -> Spot:
+    def find(x: Exchange) -> S:
         return spot(hash((owner, *[part(x) for part in parts])))
 
     return _remembered(find) if parts == [_WORDS["address"]] else find
 
 
-def _remembered(find: Callable[[Exchange], Spot]) -> Callable[[Exchange], Spot]:
+def _remembered(find: Callable[[Exchange], S]) -> Callable[[Exchange], S]:
     """`find`, where an address alone decides."""
-    memory: dict[str, Spot] = {}
+    memory: dict[str, S] = {}
 
-    def known(x: Exchange) -> Spot:
+    def known(x: Exchange) -> S:
         ip = x.ends.client_ip
         found = memory.get(ip)
         if found is None:

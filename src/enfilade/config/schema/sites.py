@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from enfilade.config.schema.auth import Auth
 from enfilade.config.schema.cache import CacheRules
-from enfilade.config.schema.leaves import Duration, FilePath, Positive, Rate, Size, Status, Table, Text
+from enfilade.config.schema.leaves import Count, Duration, FilePath, Positive, Rate, Size, Status, Table, Text
 from enfilade.config.schema.server import Tls
 
 
@@ -91,6 +91,26 @@ class RateLimit(Table, frozen=True):
     ] = "address"
     fields: Annotated[bool, Text("Tell clients in `RateLimit-Policy` and `RateLimit` what is left.")] = True
     shadow: Annotated[bool, Text("Refuse nothing; only count and log what would be refused.")] = False
+
+
+class Concurrency(Table, frozen=True):
+    """A limit on how many requests may be in flight at once. A number alone is short for this table."""
+
+    limit: Annotated[Positive, Text("So many at once, over all workers.")]
+    by: Annotated[
+        str | list[str],
+        Text("What is counted by itself, as for `limit`, but for `user`; without it, everything together."),
+    ] = msgspec.field(default_factory=list)
+    queue: Annotated[
+        Count, Text("So many more may wait in each worker; without it, nobody: they are refused with 503.")
+    ] = 0
+    wait: Annotated[Duration, Text("Who has waited for so long is refused.")] = 5.0
+    fair: Annotated[
+        str | list[str], Text("Of those who wait, each of what this tells apart has its turn, as `by` says it.")
+    ] = "address"
+    adaptive: Annotated[
+        bool, Text("Find out by how long requests take how many may be in flight: at most `limit`.")
+    ] = False
 
 
 class SecurityHeaders(Table, frozen=True):
@@ -188,6 +208,17 @@ class Policies(Table, frozen=True):
             'How many requests may come: a rate such as `"100/m"` for each address, a table, or a list of them that all must let '
             "a request through; an empty list: any number. What a site says counts for all its routes together."
         ),
+    ] = None
+    concurrency: Annotated[
+        Count | Concurrency | None,
+        Text(
+            "How many requests may be in flight at once: a number (0: any), or a table. What a site says counts for all its "
+            "routes together."
+        ),
+    ] = None
+    priority: Annotated[
+        Literal["high", "normal", "low"] | None,
+        Text("Who goes first of those who wait because of `concurrency`. Without it, `normal`."),
     ] = None
     cache: Annotated[
         bool | Duration | CacheRules | None,
