@@ -17,6 +17,7 @@ from enfilade.cache.reasons import CACHE_REASONS, Kind
 from enfilade.config.jsonschema import json_schema
 from enfilade.http.reasons import REASONS, Source
 from enfilade.http.security_fields import ROWS as SECURITY_FIELDS
+from enfilade.rules.shipped import RULES
 from enfilade.wire.http1.states import READING_RULES, WRITING_RULES
 from enfilade.wire.http2.states import DRAIN_MOVES, FRAME_RULES, MOVES, VERDICTS, Drain, Frame, State, Step, Verdict
 from enfilade.wire.link import states as link_states
@@ -42,6 +43,9 @@ TITLES = {
     "Fixed": "respond = {...}",
     "Log": "log = {...}",
     "HeaderRules": "headers = {...}",
+    "RequestRules": "rules = {...}",
+    "OwnRule": "[rules.NAME]",
+    "Condition": "when = [{...}]",
     "RateLimit": "limit = {...}",
     "Concurrency": "concurrency = {...}",
     "SecurityHeaders": "security_headers = {...}",
@@ -373,12 +377,21 @@ def _security_fields() -> str:
     return "\n".join(rows) + "\n"
 
 
+def _rules() -> str:
+    rows = ["| rule | level | adds | looks at | |", "| --- | --- | --- | --- | --- |"]
+    for rule in RULES:
+        (condition,) = rule.when
+        rows.append(f"| `{rule.id}` | {rule.paranoia} | {rule.points} | {', '.join(condition.at)} | {rule.why} |")
+    return "\n".join(rows) + "\n"
+
+
 _TABLES = {
     "reasons": _reasons,
     "limits": _limits,
     "upstream": _upstream,
     "cache": _cache_reasons,
     "security_fields": _security_fields,
+    "rules": _rules,
 }
 
 
@@ -387,6 +400,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cache.md": lambda: _with_tables("cache.md"),
     "filters.md": lambda: _with_tables("filters.md"),
     "proxy.md": lambda: _with_tables("proxy.md"),
+    "rules.md": lambda: _with_tables("rules.md"),
     "security.md": lambda: _with_tables("security.md"),
     "states/http1.md": http1,
     "states/http2.md": http2,

@@ -23,6 +23,12 @@ tls = "off"
 limit = ["9/s", { rate = "5/m", by = ["address", "route"] }, { rate = "7/d", by = [] }]
 "/" = { respond = 204 }
 "/own" = { respond = 204, limit = "1/h", body_limit = 9, concurrency = { limit = 9, by = "address", queue = 3 } }
+[sites."ruled.example"]
+rules = true
+"/" = { respond = 204 }
+"/watched" = { respond = 204, rules = { detect = true, exclude = ["shipped"] } }
+[rules.mine]
+when = [{ at = "path", matches = "watch" }]
 [apps.main]
 target = "m:app"
 """
@@ -42,6 +48,23 @@ target = "m:app"
              "filter Limit the route says so: 1/h by address",
              "filter Concurrency the route says so: 9 by address; 3 may wait, this one as normal",
              "filter BodyLimit bodies of at most 9 bytes",
+             "handler Respond always 204"],
+        ),
+        (
+            "GET", "http://ruled.example/none?a=<script>",
+            ["site ruled.example its name", "route 404 Not Found no pattern takes /none", "filter AccessLog the default",
+             "filter Rules the site says so: of 46 rules hit: xss-script at argument a '<script>' "
+             "(A script for somebody else's browser); score 5 of 5: denied"],
+        ),
+        (
+            "GET", "http://ruled.example/",
+            ["site ruled.example its name", "route / the most specific of 2 patterns", "filter AccessLog the default",
+             "filter Rules the site says so: of 46 rules hit: none of them; score 0 of 5: passed", "handler Respond always 204"],
+        ),
+        (
+            "GET", "http://ruled.example/watched",
+            ["site ruled.example its name", "route /watched the most specific of 2 patterns", "filter AccessLog the default",
+             "filter Rules the route says so: of 1 rules hit: mine at path '/watched'; score 0 of 5: would be denied",
              "handler Respond always 204"],
         ),
         (

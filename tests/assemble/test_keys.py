@@ -19,6 +19,7 @@ from enfilade.assemble.acme import authorities_of
 from enfilade.assemble.balance import check_of, make_upstream
 from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.engines import engine_limits
+from enfilade.assemble.explain import explain
 from enfilade.assemble.guarding import prepare_guard
 from enfilade.assemble.plan import EdgePlan, listeners_of
 from enfilade.assemble.sites import Sites, engine_body_limit, user_files
@@ -174,6 +175,15 @@ def cached(lines: str) -> str:
 
 def limited(lines: str) -> str:
     return route(f"respond = 200, limit = {{ {lines} }}")
+
+
+def ruled(condition: str, rule: str = "", says: str = "true") -> str:
+    return f"[rules.r]\nwhen = [{{ {condition} }}]\n{rule}\n" + site(f"rules = {says}")
+
+
+def found(config: Config) -> str:
+    """What `explain` says that rules find in a request with the argument a."""
+    return next(step.reason for step in explain(config, "GET", "http://h/?a=Evil") if step.name == "Rules")
 
 
 def asked(*requests: dict[str, str], target: str = "/x") -> Look:
@@ -502,6 +512,30 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
         site('request_id = "X-Id"'), lambda c: b"x-id" in ask(c, "GET", "/")[0].fields, True
     ),
     "Policies.limit": (site('limit = "1/m"'), asked({}, {}, target="/none"), [404, 429]),
+    "Policies.rules": (site("rules = true"), on_status("/?a=<script>"), 403),
+    "Config.rules": (ruled('at = "path", matches = "x"'), asked({}), [403]),
+    "OwnRule.when": (ruled('at = "method", equals = "GET"'), asked({}), [403]),
+    "OwnRule.action": (ruled('at = "path", matches = "x"', 'action = "log"'), asked({}), [404]),
+    "OwnRule.severity": (ruled('at = "path", matches = "x"', 'action = "score"\nseverity = "error"'), asked({}), [404]),
+    "OwnRule.paranoia": (ruled('at = "path", matches = "x"', "paranoia = 4"), asked({}), [404]),
+    "OwnRule.tags": (ruled('at = "path", matches = "x"', 'tags = ["t"]', '{ exclude = ["t"] }'), asked({}), [404]),
+    "OwnRule.why": (
+        ruled('at = "argument a", contains = "vil"', 'why = "so"'), lambda c: "argument a 'Evil' (so)" in found(c), True,
+    ),
+    "Condition.at": (ruled('at = ["host", "field b"], matches = "^c$"'), asked({}, {"b": "c"}), [404, 403]),
+    "Condition.equals": (ruled('at = "path", equals = ["/x", "/"]'), asked({}), [403]),
+    "Condition.contains": (ruled('at = "field b", contains = ["ab", "a."]'), asked({"b": "xax"}, {"b": "xabx"}), [404, 403]),
+    "Condition.matches": (ruled('at = "field b", matches = "a.$"'), asked({"b": "xax"}, {"b": "aax"}), [403, 403]),
+    "Condition.longer_than": (ruled('at = "field b", longer_than = 2'), asked({"b": "xx"}, {"b": "xxx"}), [404, 403]),
+    "Condition.negate": (ruled('at = "field b", equals = "c", negate = true'), asked({}, {"b": "c"}), [403, 404]),
+    "Condition.transform": (
+        ruled('at = "field b", equals = "c", transform = ["decode", "lowercase"]'), asked({"b": "%43"}), [403],
+    ),
+    "RequestRules.paranoia": (site("rules = { paranoia = 2 }"), on_status("/?a=http://localhost/"), 403),
+    "RequestRules.threshold": (site("rules = { threshold = 6 }"), on_status("/?a=<script>"), 200),
+    "RequestRules.detect": (site("rules = { detect = true }"), on_status("/?a=<script>"), 200),
+    "RequestRules.exclude": (site('rules = { exclude = ["xss-*"] }'), on_status("/?a=<script>"), 200),
+    "RequestRules.exclude_arguments": (site('rules = { exclude_arguments = ["a"] }'), on_status("/?a=<script>"), 200),
     "RateLimit.rate": (limited('rate = "1/m"'), asked({}, {}), [200, 429]),
     "RateLimit.burst": (limited('rate = "1/m", burst = 2'), asked({}, {}, {}), [200, 200, 429]),
     "RateLimit.by": (

@@ -11,7 +11,7 @@ from enfilade.assemble.concurrency import SaidConcurrency
 from enfilade.assemble.limiting import Said
 from enfilade.assemble.stores import cache_filter, nowhere
 from enfilade.assemble.trial import NoMeter, NoWorker
-from enfilade.config.schema import CacheRules, RateLimit
+from enfilade.config.schema import CacheRules, RateLimit, RequestRules
 from enfilade.config.schema import Concurrency as Table
 from enfilade.exchange.exchange import Filter
 from enfilade.exchange.response import Response
@@ -62,6 +62,7 @@ def test_any_order_gives_the_one_order() -> None:
         Offences({}, Window(1, 1), windows(), nobody(), Networks(()), lambda ban: None),
         SecurityHeaders({}),
         ClientCertificate(),
+        NoWorker().rules(RequestRules(), {}),
         limits[0],
         Concurrency(NoWorker().bulkhead(SaidConcurrency(Table(limit=1), True, 1), "", ""), 1),
         Cors(None),

@@ -9,6 +9,7 @@ from enfilade.assemble.authenticating import auth_of
 from enfilade.assemble.caching import rules_of
 from enfilade.assemble.concurrency import concurrency_of
 from enfilade.assemble.limiting import limits_of
+from enfilade.assemble.ruling import foretell, rules_in_force
 from enfilade.assemble.sites import body_limit, filters_of, policies_of, secure_address
 from enfilade.assemble.trial import NoWorker
 from enfilade.config.limit_checks import counts_users
@@ -18,6 +19,8 @@ from enfilade.filters import ORDER
 from enfilade.filters.body_limit import BodyLimit
 from enfilade.filters.client_certificate import ClientCertificate
 from enfilade.filters.firewall import Firewall
+from enfilade.http.fields import Fields
+from enfilade.http.request import Request
 from enfilade.http.uri import UriError, parse_authority, split_target
 from enfilade.limits.line import LEVELS
 from enfilade.net.firewall import Guard
@@ -55,18 +58,21 @@ def _request(config: Config, method: str, url: str) -> list[Step]:
     try:
         _, host = parse_authority(parts.netloc.encode())
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        path, _, _ = split_target(target.encode())
+        path, raw_path, query = split_target(target.encode())
     except UriError as error:
         raise ValueError(f"{url!r}: {error.reason.text}") from None
     found = _site(config, parts.scheme, host)
     if isinstance(found, Step):
         return [found]
     name, site, how = found
+    authority = parts.netloc.lower()
+    fields = Fields([(b"host", authority.encode())])
+    request = Request(method, parts.scheme, authority, host, path, raw_path, query, fields, "1.1")
     steps = [Step("site", name, how)]
     if parts.scheme == "http" and site.redirects:
         redirect = Step("route", "308 Permanent Redirect", f"plain HTTP leads to {secure_address(config)}")
-        return [*steps, redirect, *_filters(config, site, None)]
-    return steps + _route(config, site, method, path)
+        return [*steps, redirect, *_filters(config, site, None, request)]
+    return steps + _route(config, site, request)
 
 
 def _site(config: Config, scheme: str, host: str) -> tuple[str, Site, str] | Step:
@@ -81,24 +87,29 @@ def _site(config: Config, scheme: str, host: str) -> tuple[str, Site, str] | Ste
     return name, site, "its name" if name == host else f"{host} is one of its names"
 
 
-def _route(config: Config, site: Site, method: str, path: str) -> list[Step]:
+def _route(config: Config, site: Site, request: Request) -> list[Step]:
+    method, path = request.method, request.path
     if method == "TRACE":
         answers = "echoed, as trace is on" if config.server.trace else "405 Method Not Allowed, as trace is off"
-        return [Step("route", "TRACE", answers), *_filters(config, site, None)]
+        return [Step("route", "TRACE", answers), *_filters(config, site, None, request)]
     found = compile_routes([(pattern, pattern) for pattern in site.routes]).find(method, path)
     if isinstance(found, Refused):
         step = Step("route", "405 Method Not Allowed", f"{path} takes {', '.join(found.allow)}")
-        return [step, *_filters(config, site, None)]
+        return [step, *_filters(config, site, None, request)]
     if not isinstance(found, Found):
-        return [Step("route", "404 Not Found", f"no pattern takes {path}"), *_filters(config, site, None)]
+        return [Step("route", "404 Not Found", f"no pattern takes {path}"), *_filters(config, site, None, request)]
     route = site.routes[found.target]
     why = f"the most specific of {len(site.routes)} patterns" if len(site.routes) > 1 else "the only pattern"
     if found.params:
         why += "; " + ", ".join(f"{name} = {value!r}" for name, value in found.params.items())
-    return [Step("route", found.target, why), *_filters(config, site, route), _handler(config, route, found.mount)]
+    return [
+        Step("route", found.target, why),
+        *_filters(config, site, route, request),
+        _handler(config, route, found.mount),
+    ]
 
 
-def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
+def _filters(config: Config, site: Site, route: Route | None, request: Request) -> list[Step]:
     why = {policy.filter.__name__: who for policy, _, who in policies_of(site, route)}
     why["Jwt"] = why["ForwardAuth"] = auth_of(site, route)[1]
     why[BodyLimit.__name__] = f"bodies of at most {body_limit(config, site, route)} bytes"
@@ -107,16 +118,30 @@ def _filters(config: Config, site: Site, route: Route | None) -> list[Step]:
     parts = NoWorker()
     parts.guard = None if config.firewall.is_open else Guard(admitted(config.firewall))
     compiled = filters_of(config, site, route, parts)
-    steps = [Step("filter", type(found).__name__, why[type(found).__name__]) for found in compiled]
+    steps = [
+        Step("filter", type(found).__name__, why[type(found).__name__])
+        for found in compiled
+        if type(found).__name__ in why
+    ]
     steps += _limits(site, route) + _concurrency(site, route)
     if config.bans is not None:
         counted = ", ".join(config.bans.on)
         steps.append(
             Step("filter", "Offences", f"more than {config.bans.limit} of {counted} in {config.bans.window:g} s: a ban")
         )
+    steps += _rules(config, site, route, request)
     if route is not None:
         steps += _cache(site, route)
     return sorted(steps, key=lambda step: ORDER.index(step.name))
+
+
+def _rules(config: Config, site: Site, route: Route | None, request: Request) -> list[Step]:
+    """Without the header fields that a client would send."""
+    said = rules_in_force(site, route)
+    if said is None:
+        return []
+    who = "the site says so" if route is None or route.rules is None else "the route says so"
+    return [Step("filter", "Rules", f"{who}: {foretell(config.rules, said, request)}")]
 
 
 def _limits(site: Site, route: Route | None) -> list[Step]:

@@ -12,6 +12,7 @@ from enfilade.assemble.authenticating import auth_of, forward_filter
 from enfilade.assemble.caching import rules_of
 from enfilade.assemble.concurrency import SaidConcurrency, concurrency_of
 from enfilade.assemble.limiting import Said, limits_of
+from enfilade.assemble.ruling import rules_in_force
 from enfilade.cache.purge_request import METHOD as PURGE
 from enfilade.cache.purge_request import PurgeMethod
 from enfilade.config.schema import (
@@ -25,7 +26,9 @@ from enfilade.config.schema import (
     HeaderRules,
     Jwt,
     Log,
+    OwnRule,
     Redirect,
+    RequestRules,
     Route,
     SecurityHeaders,
     Site,
@@ -98,6 +101,7 @@ class Parts(Protocol):
     def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache: ...
     def limits(self, said: Said, site: str, pattern: str) -> list[Filter]: ...
     def bulkhead(self, said: SaidConcurrency, site: str, pattern: str) -> Bulkhead: ...
+    def rules(self, said: RequestRules, own: dict[str, OwnRule]) -> Filter: ...
     def users(self, file: str) -> Users: ...
     def jwt(self, table: Jwt) -> Filter: ...
     def acme(self) -> Handler: ...
@@ -389,6 +393,9 @@ def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) ->
         filters.append(Firewall(parts.guard))
     if parts.offences is not None:
         filters.append(parts.offences)
+    rules = rules_in_force(site, route)
+    if rules is not None:
+        filters.append(parts.rules(rules, config.rules))
     limit = body_limit(config, site, route)
     if limit:
         filters.append(BodyLimit(limit))

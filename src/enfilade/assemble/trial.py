@@ -4,7 +4,7 @@ where nothing is opened and no application is imported, so that a mistake is fou
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from enfilade.assemble.caching import rules_of
 from enfilade.assemble.certificates import peer_context, read_context
 from enfilade.assemble.concurrency import SaidConcurrency, no_bulkheads
 from enfilade.assemble.limiting import Said, make_limits, no_tables
+from enfilade.assemble.ruling import Rulings
 from enfilade.assemble.sites import POLICIES, handler_of
 from enfilade.cache.reasons import Kind
 from enfilade.config.errors import Path, dotted
@@ -29,9 +30,11 @@ from enfilade.config.schema import (
     Concurrency,
     Config,
     Jwt,
+    OwnRule,
     PeerTls,
     Policies,
     RateLimit,
+    RequestRules,
     Route,
     Site,
     Tls,
@@ -71,6 +74,10 @@ class NoLimitMeter:
     def count(self, shadow: bool) -> None: ...
 
 
+class NoRuleMeter:
+    def count(self, verdict: str, detect: bool, groups: Iterable[str]) -> None: ...
+
+
 class NoTimer:
     def cancel(self) -> None: ...
 
@@ -108,6 +115,9 @@ class NoWorker:
     def bulkhead(self, said: SaidConcurrency, site: str, pattern: str) -> Bulkhead:
         return no_bulkheads().of(said, site, pattern)
 
+    def rules(self, said: RequestRules, own: dict[str, OwnRule]) -> Filter:
+        return Rulings(own, NoRuleMeter()).of(said)
+
     def users(self, file: str) -> Users:
         return Users(read_users(file))
 
@@ -128,13 +138,16 @@ def try_out(config: Config, report: Report) -> None:
         vouching = PeerTls(authority=config.acme.authority)
         _try(partial(peer_context, vouching, ()), config.acme, ("acme",), "authority", report)
     _try_pki(config, report)
+    rulings = Rulings(config.rules, NoRuleMeter())
     for name, site in config.sites.items():
         path = ("sites", name)
+        _try_rules(rulings, site, path, report)
         if isinstance(site.tls, Tls):
             _try(partial(read_context, site.tls), site, path, "tls", report)
         _try_policies(site, path, report)
         for pattern, route in site.routes.items():
             _try_policies(route, (*path, pattern), report)
+            _try_rules(rulings, route, (*path, pattern), report)
             _try_cache(site, pattern, route, path, report)
             _try_action(pattern, route, (*path, pattern), report)
 
@@ -195,6 +208,12 @@ def _try_policies(table: Policies, path: Path, report: Report) -> None:
         for key in ("by", "fair"):
             by = getattr(table.concurrency, key)
             _try(partial(compile_key, 0, by, int), table.concurrency, (*path, "concurrency"), key, report)
+
+
+def _try_rules(rulings: Rulings, table: Policies, path: Path, report: Report) -> None:
+    if table.rules and report.sound(("rules",)):
+        said = RequestRules() if table.rules is True else table.rules
+        _try(partial(rulings.of, said), table, path, "rules", report)
 
 
 def _try_cache(site: Site, pattern: str, route: Route, path: Path, report: Report) -> None:

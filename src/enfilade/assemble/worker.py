@@ -22,13 +22,14 @@ from enfilade.assemble.engines import Engines
 from enfilade.assemble.figures import all_metrics, full_status
 from enfilade.assemble.guarding import PreparedGuard, make_connections, make_guard
 from enfilade.assemble.limiting import Said, make_limits, make_tables
+from enfilade.assemble.ruling import Rulings
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
 from enfilade.assemble.upstream_rows import UpstreamRows
 from enfilade.assemble.upstreams import Upstreams
 from enfilade.cache.purge_request import purge_as_asked
 from enfilade.cache.purges import Purges
-from enfilade.config.schema import CacheRules, Config, Jwt
+from enfilade.config.schema import CacheRules, Config, Jwt, OwnRule, RequestRules
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Filter, Handler, Match, Meter, Route
@@ -54,6 +55,8 @@ from enfilade.observe.metrics import (
     ConnectionRows,
     LimitMeter,
     RouteMeter,
+    RuleMeter,
+    RuleRows,
 )
 from enfilade.process.app_rows import AppRows
 from enfilade.process.board import SUPERVISOR, Board, Column
@@ -99,6 +102,7 @@ class Prepared(NamedTuple):
     limits: Shared | None
     limit_rows: dict[tuple[str, str], int]
     in_flight: int | None
+    rule_rows: RuleRows | None
     guard: PreparedGuard
     bans: PreparedBans | None
     users: dict[str, Users]
@@ -121,6 +125,7 @@ class EdgeWorker:
         self._stores: Stores | None = None
         self._acme_server: Handler | None = None
         self._bulkheads: Bulkheads | None = None
+        self._rulings: Rulings | None = None
         cache = prepared.cache
         self._purges = None if cache is None else Purges(cache.purges.cells, cache.purges.locked)
         self._date = DateStamp()
@@ -343,6 +348,12 @@ class EdgeWorker:
             assert first is not None, "some route has a limit on what is in flight"
             self._bulkheads = Bulkheads(in_flight(self._prepared.board, self._column, first), self._loop.call_later)
         return self._bulkheads.of(said, site, pattern)
+
+    def rules(self, said: RequestRules, own: dict[str, OwnRule]) -> Filter:
+        if self._rulings is None:
+            assert self._prepared.rule_rows is not None, "some route has rules"
+            self._rulings = Rulings(own, RuleMeter(self._column.cells, self._prepared.rule_rows))
+        return self._rulings.of(said)
 
     def users(self, file: str) -> Users:
         return self._prepared.users[file]

@@ -20,6 +20,7 @@ from enfilade.config.limit_checks import check_limits, check_priorities, check_u
 from enfilade.config.peers import read_peers
 from enfilade.config.pki_checks import check_pki
 from enfilade.config.report import Report
+from enfilade.config.rule_checks import check_rules
 from enfilade.config.schema import (
     App,
     Auth,
@@ -99,6 +100,7 @@ def check(config: Config, report: Report) -> None:
         _check_app(app, ("apps", name), report)
     for name, upstream in config.upstreams.items():
         _check_upstream(upstream, ("upstreams", name), report)
+    check_rules(config, report)
     _check_cache(config.cache, report)
     _check_environment(config.apps, report)
     _check_streams(config, report)

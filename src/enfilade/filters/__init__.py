@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from enfilade.exchange.exchange import Filter
 
 ORDER = (
-    "Timing", "RequestId", "AccessLog", "Headers", "Firewall", "Offences", "SecurityHeaders", "ClientCertificate", "Limit",
-    "Concurrency", "Cors", "Csrf", "BasicAuth", "Jwt", "ForwardAuth", "UserLimit", "Decompress", "BodyLimit", "Cache", "Compress",
+    "Timing", "RequestId", "AccessLog", "Headers", "Firewall", "Offences", "SecurityHeaders", "ClientCertificate", "Rules",
+    "Limit", "Concurrency", "Cors", "Csrf", "BasicAuth", "Jwt", "ForwardAuth", "UserLimit", "Decompress", "BodyLimit", "Cache",
+    "Compress",
 )  # fmt: skip
 """The classes from the door to the handler. `docs/filters.md` gives the reasons."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypedDict
 
 from enfilade.http.reasons import REASONS, Reason
@@ -194,6 +194,46 @@ class CertificateMeter:
         self._cells[self._rows.issued if issued else self._rows.failed] += 1
 
 
+# -- the rows of rules on requests: those that hit a rule of a group, and what became of them
+
+
+class RuleRows(NamedTuple):
+    """By group; by verdict, and whether it was only detected."""
+
+    hits: Mapping[str, int]
+    verdicts: Mapping[tuple[str, bool], int]
+
+
+def register_rules(board: Board, groups: Iterable[str], verdicts: Iterable[str]) -> RuleRows:
+    """The rows for `RuleMeter`."""
+    return RuleRows(
+        {group: board.rows("enfilade_rule_hits_total", (("group", group),)) for group in groups},
+        {
+            (verdict, detect): board.rows(
+                "enfilade_rule_verdicts_total", (("verdict", verdict), ("detect", str(detect).lower()))
+            )
+            for verdict in verdicts
+            for detect in (False, True)
+        },
+    )
+
+
+class RuleMeter:
+    """Counts the requests that hit rules in this worker."""
+
+    __slots__ = ("_cells", "_rows")
+
+    def __init__(self, cells: memoryview[int], rows: RuleRows) -> None:
+        self._cells = cells
+        self._rows = rows
+
+    def count(self, verdict: str, detect: bool, groups: Iterable[str]) -> None:
+        cells, rows = self._cells, self._rows
+        cells[rows.verdicts[verdict, detect]] += 1
+        for group in groups:
+            cells[rows.hits[group]] += 1
+
+
 # -- the rows of connections: opened and open by protocol, bytes, rejects by reason
 
 
@@ -307,6 +347,10 @@ FAMILIES = {
     ),
     "enfilade_bans": _Family("gauge", "Addresses that are banned now, or would be, were it not a dry run."),
     "enfilade_bans_total": _Family("counter", "Bans for offences, and by hand, of this server."),
+    "enfilade_rule_hits_total": _Family("counter", "Requests that hit a rule, by the group of the rule."),
+    "enfilade_rule_verdicts_total": _Family(
+        "counter", "Requests that hit a rule, by what became of them; detect: what would have, had it been carried out."
+    ),
     "enfilade_cache_requests_total": _Family(
         "counter",
         "Requests to routes with a cache, by result: hit, stale, miss (the origin was asked), bypass (the cache was not).",

@@ -13,6 +13,7 @@ from enfilade.config.schema.cache import Cache, CacheRules, DiskStore
 from enfilade.config.schema.firewall import Countries, Firewall
 from enfilade.config.schema.leaves import Table, Text
 from enfilade.config.schema.pki import Pki
+from enfilade.config.schema.rules import Condition, OwnRule, RequestRules
 from enfilade.config.schema.server import ClientCertificates, Limits, Server, ServerLog, Tls
 from enfilade.config.schema.sites import (
     BasicAuth,
@@ -62,6 +63,7 @@ __all__ = [
     "ClientCertificates",
     "Compression",
     "Concurrency",
+    "Condition",
     "Config",
     "Cors",
     "Countries",
@@ -78,6 +80,7 @@ __all__ = [
     "Limits",
     "Log",
     "MirrorTo",
+    "OwnRule",
     "Peer",
     "PeerTls",
     "Pki",
@@ -86,6 +89,7 @@ __all__ = [
     "RateLimit",
     "Redirect",
     "Redis",
+    "RequestRules",
     "Route",
     "SecurityHeaders",
     "Server",
@@ -109,6 +113,7 @@ class Config(Table, frozen=True):
     firewall: Annotated[Firewall, Text("Whom the listeners let in.")] = Firewall()
     acme: Annotated[Acme | None, Text("Certificates from an authority, by themselves.")] = None
     bans: Annotated[Bans | None, Text("Who is kept out for what they did; off unless this table is there.")] = None
+    rules: Annotated[dict[str, OwnRule], Text("Rules of one's own on requests, by id.")] = {}
     sites: Annotated[
         dict[str, Site], Text('Sites by host name: `example.com`, `*.example.com`, or `"*"` for every other host.')
     ] = {}

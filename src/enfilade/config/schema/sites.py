@@ -8,6 +8,7 @@ from msgspec import Meta
 from enfilade.config.schema.auth import Auth
 from enfilade.config.schema.cache import CacheRules
 from enfilade.config.schema.leaves import Count, Duration, FilePath, Positive, Rate, Size, Status, Table, Text
+from enfilade.config.schema.rules import RequestRules
 from enfilade.config.schema.server import Tls
 
 
@@ -201,6 +202,10 @@ class Policies(Table, frozen=True):
     request_id: Annotated[
         bool | str | None,
         Text("Give each request an id and answer with it in `X-Request-Id`, or in the field named here."),
+    ] = None
+    rules: Annotated[
+        bool | RequestRules | None,
+        Text("Refuse requests that rules find to be attacks: `true`, `false`, or a table."),
     ] = None
     limit: Annotated[
         Rate | RateLimit | list[Rate | RateLimit] | None,
