@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enfilade.rules.shipped.making import PLAIN, SHELL
-from enfilade.rules.transform import TRANSFORMS, percent_decoded, transformed
+from enfilade.rules.transform import TRANSFORMS, is_untouched, percent_decoded, transformed
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,19 @@ def test_they_are_done_in_order() -> None:
     assert transformed("%253Cscript%253E", ["decode", "decode"]) == "<script>"
     assert transformed("UN%2F**%2FION", PLAIN) == "un ion"
     assert transformed("C%27A%27T", SHELL) == "cat"
+
+
+@given(st.text(st.sampled_from("aZ09_-./:;=,()[]{}<>|$#@!?~+` \t\n\x1c\xa0%&*\0\"'\\^é")))
+def test_what_is_untouched_is_left_as_it_is_by_all_but_lowercase(text: str) -> None:
+    if is_untouched(text):
+        assert all(transformed(text, [word]) == text for word in TRANSFORMS if word != "lowercase")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "Mozilla/5.0 (X11; Linux x86_64)", "8f14e45fceea167a5a36dedd4bea2543", "/a/b-c.d", "a+b=c"]
+)
+def test_what_most_people_send_is_untouched(text: str) -> None:
+    assert is_untouched(text)
 
 
 @given(st.binary(), st.lists(st.sampled_from(sorted(TRANSFORMS))))

@@ -73,6 +73,14 @@ TRANSFORMS: dict[str, Transform] = {
 squeezed to one space, lower case."""
 
 
+_UNTOUCHED = re.compile(r"(?:[^%&\0*\"'\\^\s]+(?: [^%&\0*\"'\\^\s]+)*)?").fullmatch
+
+
+def is_untouched(text: str) -> bool:
+    """Whether each transform but `lowercase` would leave `text` as it is, as with most that honest people send."""
+    return _UNTOUCHED(text) is not None
+
+
 def transformed(text: str, words: Iterable[str]) -> str:
     """`text` after the transforms `words`, in their order."""
     for word in words:
