@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from base64 import urlsafe_b64decode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -60,6 +60,9 @@ class FakeAuthority:
         self.offers = ["http-01", "dns-01"]
         self.external: dict[str, bytes] = {}
         self.meta: dict[str, Any] = {}
+        self.window: tuple[float, float] | None = None
+        self.window_again = "21600"
+        self.replaced: set[str] = set()
         self.accounts: dict[str, dict[str, Any]] = {}
         self.orders: list[dict[str, Any]] = []
         self.wishes: list[dict[str, Any]] = []
@@ -78,7 +81,14 @@ class FakeAuthority:
             return self._posted(url, path, body)
         if path == "/dir":
             names = {"newNonce": "nonce", "newAccount": "account", "newOrder": "order"}
+            if self.window is not None:
+                names["renewalInfo"] = "renewal"
             return self._answer(200, {**{key: f"{self.host}/{name}" for key, name in names.items()}, "meta": self.meta})
+        if path.startswith("/renewal/"):
+            assert self.window is not None and path.removeprefix("/renewal/") in self._ids()
+            start, end = (datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat() for at in self.window)
+            window = {"suggestedWindow": {"start": start, "end": end}}
+            return self._answer(200, window, (b"retry-after", self.window_again.encode()))
         assert (method, path) == ("HEAD", "/nonce")
         return self._answer(200, None)
 
@@ -132,6 +142,11 @@ class FakeAuthority:
 
     def _order(self, path: str, payload: Any, jwk: dict[str, Any]) -> Fetched:
         self.wishes.append(payload)
+        if "replaces" in payload:
+            assert payload["replaces"] in self._ids()
+            if payload["replaces"] in self.replaced:
+                return self.problem("alreadyReplaced", status=409)
+            self.replaced.add(payload["replaces"])
         number = len(self.orders)
         (identifier,) = payload["identifiers"]
         order = {"status": "pending", "identifier": identifier, "authorizations": [f"{self.host}/authorization/{number}"],
@@ -175,6 +190,18 @@ class FakeAuthority:
         order |= {"status": "valid", "certificate": f"{self.host}/certificate/{number}"}
         return self._answer(200, {**order, "status": "processing"})
 
+    def _ids(self) -> list[str]:
+        """What the certificates are called by, as RFC 9773 section 4.1 says, in the order of their orders."""
+        found = []
+        for order in self.orders:
+            if "pem" in order:
+                leaf = x509.load_pem_x509_certificate(order["pem"].encode())
+                signer = x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()).digest
+                serial = leaf.serial_number.to_bytes(21, "big").lstrip(b"\0")
+                parts = (signer, b"\0" + serial if serial[0] >= 128 else serial)
+                found.append(".".join(urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts))
+        return found
+
     def _certificate(self, path: str, payload: Any, jwk: dict[str, Any]) -> Fetched:
         return self._answer(200, None, body=self.orders[int(path.rpartition("/")[2])]["pem"].encode())
 
@@ -185,5 +212,6 @@ class FakeAuthority:
                                        now + datetime.timedelta(seconds=self.lifetime))  # fmt: skip
         for extension in request.extensions:
             made = made.add_extension(extension.value, extension.critical)
+        made = made.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False)
         signed = made.sign(self.key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM).decode()

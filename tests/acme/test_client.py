@@ -94,6 +94,14 @@ def test_a_profile_is_asked_for() -> None:
     assert scene.ca.wishes[0]["profile"] == "shortlived"
 
 
+def test_addresses_are_asked_for_by_the_profile_that_has_them() -> None:
+    scene = Scene()
+    scene.ca.meta = {"profiles": {"classic": "usual", "shortlived": "six days"}}
+    scene.obtain("192.0.2.1")
+    scene.obtain("a.example.com")
+    assert [wish.get("profile") for wish in scene.ca.wishes] == ["shortlived", None]
+
+
 def test_one_account_serves_many_orders() -> None:
     scene = Scene()
     scene.obtain()
@@ -203,7 +211,7 @@ def test_urls_without_tls_are_not_asked() -> None:
         FakeAuthority(clock), "http://ca.test/dir", AccountKey.new(), Terms(None, None), clock=clock, sleep=clock.sleep
     )
     with pytest.raises(AcmeError, match="not an https URL"):
-        asyncio.run(client.order([identifier("a")], None))
+        asyncio.run(client.order(identifier("a"), None))
 
 
 def test_a_certificate_for_another_key_is_not_taken() -> None:

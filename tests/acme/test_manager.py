@@ -66,7 +66,7 @@ class Edge:
         end = self.clock.now + seconds
         while self.clock.now < end:
             wait = min([await self.manager.look_at(name) for name in self.manager._names])
-            due = min(self.manager._due(name) for name in self.manager._names)  # nothing happens before
+            due = min(self.manager._next(name) for name in self.manager._names)  # nothing happens before
             await self._sleep(min(max(wait, due - self.clock.now), end - self.clock.now) or 0.001)
 
     def orders(self) -> int:
@@ -153,7 +153,7 @@ def test_a_success_forgets_the_failures(edge: Edge) -> None:
     run(edge.manager.look_at(NAME))
     assert edge.view.states[NAME].failures == 1
     run(edge.go_on(400))
-    assert edge.view.states == {}
+    assert (edge.view.states[NAME].failures, edge.view.states[NAME].error) == (0, "")
     assert edge.counted == [False, True]
 
 
@@ -194,6 +194,7 @@ def test_two_edges_on_one_storage_order_once(edge: Edge, tmp_path: Path) -> None
         await asyncio.gather(edge.manager.look_at(NAME), other.manager.look_at(NAME))
 
     run(together())
+    run(other.view.look())
     assert edge.orders() + other.orders() == 1
     assert len(edge.presented) == len(other.presented) == 1
 
@@ -248,3 +249,78 @@ def test_a_storage_that_is_away_is_no_end(edge: Edge, tmp_path: Path, caplog: py
     (tmp_path / "away").rename(tmp_path / "storage")
     run(edge.manager.look_at(NAME))
     assert len(edge.presented) == 1
+
+
+# -- when the authority says when (RFC 9773)
+
+
+@pytest.fixture
+def asked(edge: Edge) -> Edge:
+    """It wants it renewed on the twentieth day."""
+    edge.ca.window = (edge.clock.now + 20 * DAY, edge.clock.now + 21 * DAY)
+    run(edge.go_on(60))
+    return edge
+
+
+def test_a_certificate_is_renewed_when_its_authority_wants_it(asked: Edge) -> None:
+    run(asked.go_on(20 * DAY - 120))
+    assert asked.orders() == 1
+    run(asked.go_on(120))
+    assert asked.orders() == 2
+    assert asked.ca.wishes[1]["replaces"] == asked.ca._ids()[0]
+
+
+def test_it_is_asked_as_often_as_it_says_and_may_change_its_mind(asked: Edge) -> None:
+    run(asked.go_on(2 * DAY))
+    looks = [path for path in asked.ca.asked if path.startswith("/renewal/")]
+    assert len(looks) in (8, 9)
+    asked.ca.window = (asked.clock.now - 10, asked.clock.now)  # it is revoked tomorrow: at once, please
+    run(asked.go_on(6 * 3600 + 60))
+    assert asked.orders() == 2
+
+
+@pytest.mark.parametrize(("says", "asked_in_a_day"), [("0", 1440), ("1000000000", 1)])
+def test_how_often_has_bounds(edge: Edge, says: str, asked_in_a_day: int) -> None:
+    edge.ca.window, edge.ca.window_again = (edge.clock.now + 20 * DAY, edge.clock.now + 21 * DAY), says
+    run(edge.go_on(0.1 * DAY))
+    looks = [path for path in edge.ca.asked if path.startswith("/renewal/")]
+    assert asked_in_a_day * 0.09 <= len(looks) <= asked_in_a_day * 0.1 + 1
+
+
+def test_no_authority_can_have_it_order_again_and_again(edge: Edge) -> None:
+    edge.ca.window = (edge.clock.now - 2, edge.clock.now - 1)
+    run(edge.go_on(7 * DAY))
+    assert edge.orders() <= 4  # Let's Encrypt signs five a week for the same name
+
+
+def test_no_authority_can_talk_it_beyond_its_end(edge: Edge) -> None:
+    edge.ca.window = (edge.clock.now + 200 * DAY, edge.clock.now + 201 * DAY)
+    run(edge.go_on(80 * DAY))
+    assert edge.orders() == 1
+    run(edge.go_on(2 * DAY))
+    assert edge.orders() == 2
+
+
+def test_one_that_does_not_answer_is_no_reason_to_forget_it(asked: Edge) -> None:
+    asked.ca.away = True
+    run(asked.go_on(2 * DAY))
+    asked.ca.away = False
+    assert asked.view.states[NAME].renew > asked.clock.now
+    run(asked.go_on(18 * DAY))
+    assert asked.orders() == 2
+
+
+def test_what_was_replaced_already_is_ordered_once_more(asked: Edge) -> None:
+    asked.ca.replaced.add(asked.ca._ids()[0])
+    run(asked.go_on(21 * DAY))
+    assert len(asked.presented) == 2
+    assert ["replaces" in wish for wish in asked.ca.wishes] == [False, True, False]
+
+
+def test_another_authority_is_not_told_of_it(tmp_path: Path) -> None:
+    edge = Edge(tmp_path / "s", Clock(), authorities=(OTHER, HOST))
+    edge.cas[OTHER].window = edge.cas[HOST].window = (edge.clock.now + 20 * DAY, edge.clock.now + 21 * DAY)
+    run(edge.go_on(60))
+    edge.cas[OTHER].away = True
+    run(edge.go_on(21 * DAY))
+    assert [("replaces" in wish) for wish in edge.cas[HOST].wishes] == [False]

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from enfilade.acme.documents import Account, Authorization, Challenge, Directory, Order
+from enfilade.acme.documents import Account, Authorization, Challenge, Directory, Order, RenewalInfo
 from enfilade.acme.jose import AccountKey, ExternalAccount
 from enfilade.acme.problem import Identifier, Problem, sentence
 from enfilade.exchange.fetch import Fetch, Fetched, FetchError
@@ -23,6 +23,10 @@ PATIENCE = 300.0
 """Seconds that the authority may take to validate, or to sign."""
 FIRST_POLL, LAST_POLL = 1.0, 60.0
 """Seconds between two looks at what it is doing, where it says less or more."""
+ASK_SOONEST, ASK_LATEST = 60.0, 86400.0
+"""Seconds until the authority is asked again when to renew, whatever it says (RFC 9773 section 4.3)."""
+SHORT_LIVED = "shortlived"
+"""The profile by which Let's Encrypt signs for addresses, and no other."""
 _PENDING = ("pending", "processing")
 
 
@@ -49,6 +53,14 @@ class Terms(NamedTuple):
     external: ExternalAccount | None
 
 
+class Renewal(NamedTuple):
+    """A certificate is to be renewed between `start` and `end`, in seconds since 1970; in `again` seconds it is asked again."""
+
+    start: float
+    end: float
+    again: float
+
+
 class Client:
     """Raises AcmeError. `clock`: seconds since 1970."""
 
@@ -72,14 +84,35 @@ class Client:
         self._account: str | None = None
         self._nonces: list[str] = []
 
-    async def order(self, identifiers: Sequence[Identifier], profile: str | None) -> tuple[str, Order]:
-        """A new order (section 7.4) and its URL."""
+    async def order(self, name: Identifier, profile: str | None, replaces: str = "") -> tuple[str, Order]:
+        """A new order (section 7.4) and its URL. `replaces`: the id of the certificate that this one is to follow, if
+        it was signed here."""
         directory = await self._open_account()
-        wish: dict[str, object] = {"identifiers": [msgspec.structs.asdict(one) for one in identifiers]}
+        wish: dict[str, object] = {"identifiers": [msgspec.structs.asdict(name)]}
+        if profile is None and name.type == "ip" and SHORT_LIVED in directory.meta.profiles:
+            profile = SHORT_LIVED
         if profile is not None:
             wish["profile"] = profile
-        answer = await self._post(directory.new_order, wish)
+        if replaces and directory.renewal_info is not None:
+            wish["replaces"] = replaces
+        try:
+            answer = await self._post(directory.new_order, wish)
+        except Refused as refused:
+            if refused.problem.kind != "alreadyReplaced":  # RFC 9773 section 5
+                raise
+            del wish["replaces"]
+            answer = await self._post(directory.new_order, wish)
         return _location(answer), _read(answer, Order)
+
+    async def renewal(self, certificate: str) -> Renewal | None:
+        """When to renew the one with this id; None: the authority does not say."""
+        directory = await self._look_up()
+        if directory.renewal_info is None or not certificate:
+            return None
+        answer = _good(await self._send("GET", f"{directory.renewal_info.rstrip('/')}/{certificate}"), self._clock())
+        window = _read(answer, RenewalInfo).suggested_window
+        retry = _retry_after(answer, self._clock())
+        return Renewal(window.start.timestamp(), window.end.timestamp(), min(max(retry, ASK_SOONEST), ASK_LATEST))
 
     async def authorization(self, url: str) -> Authorization:
         return _read(await self._post(url), Authorization)

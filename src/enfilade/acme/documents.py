@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from enfilade.acme.problem import Identifier, Problem
@@ -9,6 +11,7 @@ from enfilade.acme.problem import Identifier, Problem
 
 class Meta(msgspec.Struct, frozen=True, rename="camel"):
     external_account_required: bool = False
+    profiles: dict[str, str] = {}
 
 
 class Directory(msgspec.Struct, frozen=True, rename="camel"):
@@ -17,6 +20,7 @@ class Directory(msgspec.Struct, frozen=True, rename="camel"):
     new_nonce: str
     new_account: str
     new_order: str
+    renewal_info: str | None = None
     meta: Meta = Meta()
 
 
@@ -46,3 +50,14 @@ class Order(msgspec.Struct, frozen=True):
     finalize: str
     certificate: str | None = None
     error: Problem | None = None
+
+
+class Window(msgspec.Struct, frozen=True):
+    start: datetime
+    end: datetime
+
+
+class RenewalInfo(msgspec.Struct, frozen=True, rename="camel"):
+    """When the authority wants a certificate to be renewed (RFC 9773 section 4.2)."""
+
+    suggested_window: Window

@@ -6,13 +6,14 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import msgspec
 
 from enfilade.acme.client import AcmeError, Client, Terms
 from enfilade.acme.jose import AccountKey
 from enfilade.acme.order import Solver, obtain
-from enfilade.acme.schedule import renewal_time, retry_delay
+from enfilade.acme.schedule import DAY, renewal_time, retry_delay, suggested_time
 from enfilade.acme.state import Held, State, encode
 from enfilade.acme.storage import Storage, StorageError, locked
 from enfilade.acme.view import View
@@ -79,36 +80,70 @@ class Manager:
 
     async def look_at(self, name: str) -> float:
         """Renew the certificate of `name` if it is time. Returns in how many seconds it wants to be looked at again."""
-        wait = self._due(name) - self._means.clock()
+        wait = self._next(name) - self._means.clock()
         if wait > 0:
             return min(wait, LOOK)
         try:
             async with locked(self._storage, name) as ours:
                 if ours:
                     await self._view.look()  # somebody else may just have done it
-                    if self._due(name) <= self._means.clock():
+                    now = self._means.clock()
+                    if self._ask(name) <= now:
+                        await self._ask_when(name)
+                    if self._due(name) <= now:
                         await self._renew(name)
                     return 0.0
         except StorageError as error:
             log.error("no certificate for %s can be had: %s", name, error)
         return ELSEWHERE
 
+    def _next(self, name: str) -> float:
+        """When there is something to do."""
+        return min(self._due(name), self._ask(name))
+
     def _due(self, name: str) -> float:
-        held = self._view.certificates.get(name)
-        state = self._view.states.get(name, State())
-        due = 0.0 if held is None else renewal_time(held.chain.not_before, held.chain.not_after)
-        return max(due, state.again)
+        """When it is ordered."""
+        held, state = self._view.certificates.get(name), self._state(name)
+        if held is None:
+            return state.again
+        return max(state.renew or renewal_time(held.chain.not_before, held.chain.not_after), state.again)
+
+    def _ask(self, name: str) -> float:
+        """When its authority is asked when that shall be."""
+        held, state = self._view.certificates.get(name), self._state(name)
+        return inf if held is None or not state.authority else state.ask
+
+    def _state(self, name: str) -> State:
+        return self._view.states.get(name, State())
+
+    async def _ask_when(self, name: str) -> None:
+        """RFC 9773. Whoever says nothing is asked again; until then it is as it was."""
+        state, chain, means = self._state(name), self._view.certificates[name].chain, self._means
+        authority = next((one for one in self._authorities if one.url == state.authority), None)
+        ask, renew = means.clock() + DAY, state.renew
+        if authority is not None:
+            try:
+                found = await (await self._client(authority)).renewal(chain.id)
+            except AcmeError as error:
+                log.info("when to renew the certificate for %s is not known: %s", name, error)
+            else:
+                if found is not None:
+                    renew = suggested_time(found.start, found.end, chain.not_before, chain.not_after, means.chance())
+                    ask = means.clock() + found.again
+        await self._remember(name, msgspec.structs.replace(state, ask=ask, renew=renew))
 
     async def _renew(self, name: str) -> None:
         """What has failed by one way to answer is tried by the next."""
         errors: list[str] = []
         asked = 0.0
-        first = self._view.states.get(name, State()).failures % len(self._solvers)
+        state, held = self._state(name), self._view.certificates.get(name)
+        first = state.failures % len(self._solvers)
         solvers = [*self._solvers[first:], *self._solvers[:first]]
         for authority in self._authorities:
             try:
                 client = await self._client(authority)
-                key, chain = await obtain(client, name, solvers, self._means.sleep, authority.profile)
+                replaces = held.chain.id if held is not None and state.authority == authority.url else ""
+                key, chain = await obtain(client, name, solvers, self._means.sleep, authority.profile, replaces)
             except AcmeError as error:
                 authority.client = None  # what it said of itself may be why
                 errors.append(f"{authority.url}: {error}")
@@ -142,21 +177,23 @@ class Manager:
 
     async def _take(self, name: str, held: Held, authority: Authority) -> None:
         await self._storage.put("certificates", name, encode(held))
-        await self._storage.delete("states", name)
-        await self._view.look()
+        await self._remember(name, State(authority=authority.url))
         self._means.count(True)
         chain = held.chain
         log.info("certificate for %s: from %s, good until %s", name, authority.url, _date(chain.not_after))
 
     async def _failed(self, name: str, text: str, asked: float) -> None:
         means = self._means
-        state = self._view.states.get(name, State())
-        wait = retry_delay(state.failures + 1, asked, means.chance())
-        state = State(state.failures + 1, means.clock() + wait, text)
-        await self._storage.put("states", name, msgspec.json.encode(state))
-        await self._view.look()
+        failures = self._state(name).failures + 1
+        again = means.clock() + retry_delay(failures, asked, means.chance())
+        state = msgspec.structs.replace(self._state(name), failures=failures, again=again, error=text)
+        await self._remember(name, state)
         means.count(False)
         log.error("no certificate for %s: %s; next try at %s%s", name, text, _date(state.again), self._left(name))
+
+    async def _remember(self, name: str, state: State) -> None:
+        await self._storage.put("states", name, msgspec.json.encode(state))
+        await self._view.look()
 
     def _left(self, name: str) -> str:
         held = self._view.certificates.get(name)

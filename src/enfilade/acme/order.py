@@ -43,10 +43,11 @@ async def obtain(
     solvers: Sequence[Solver],
     sleep: Callable[[float], Awaitable[object]],
     profile: str | None = None,
+    replaces: str = "",
 ) -> tuple[bytes, Chain]:
-    """A new key for `name`, and its certificate. `solvers`: the best first. Raises AcmeError."""
+    """A new key for `name`, and its certificate. `solvers`: the best first; `replaces`: see `Client.order`. Raises AcmeError."""
     wanted = identifier(name)
-    url, order = await client.order([wanted], profile)
+    url, order = await client.order(wanted, profile, replaces)
     async with AsyncExitStack() as shown:
         waiting = []
         for place in order.authorizations:

@@ -13,11 +13,17 @@ _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 class State(msgspec.Struct, frozen=True):
     """`failures`: in a row; `again`: no try before then, in seconds since 1970; `error`: what the last one
-    said, with what to do."""
+    said, with what to do.
+
+    Of the certificate that it has: `authority` has signed it; `renew`: when it wants it renewed, 0 where it has not said;
+    `ask`: when it is asked that again."""
 
     failures: int = 0
     again: float = 0.0
     error: str = ""
+    authority: str = ""
+    renew: float = 0.0
+    ask: float = 0.0
 
 
 class Held(NamedTuple):

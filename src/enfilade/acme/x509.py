@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address
@@ -17,13 +18,15 @@ _VALIDATION = timedelta(days=1)
 
 
 class Chain(NamedTuple):
-    """A certificate with those that lead to its root. `pem`: as TLS sends them; the times in seconds since 1970."""
+    """A certificate with those that lead to its root. `pem`: as TLS sends them; the times in seconds since 1970; `id`: what its
+    authority calls it (RFC 9773 section 4.1), "" where it has no name for it."""
 
     pem: bytes
     names: tuple[str, ...]
     issuer: str
     not_before: float
     not_after: float
+    id: str = ""
 
 
 def new_key() -> bytes:
@@ -82,4 +85,18 @@ def read_chain(pem: bytes, key: bytes) -> Chain:
         leaf.issuer.rfc4514_string(),
         leaf.not_valid_before_utc.timestamp(),
         leaf.not_valid_after_utc.timestamp(),
+        _id(leaf),
     )
+
+
+def _id(leaf: x509.Certificate) -> str:
+    try:
+        signer = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except x509.ExtensionNotFound:
+        signer = None
+    serial = leaf.serial_number.to_bytes(leaf.serial_number.bit_length() // 8 + 1, "big")  # as DER has it
+    return f"{_base64url(signer)}.{_base64url(serial)}" if signer else ""
+
+
+def _base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
