@@ -34,6 +34,7 @@ TITLES = {
     "Firewall": "[firewall]",
     "Countries": "countries = {...}",
     "Acme": "[acme]",
+    "DnsUpdate": "dns = {...} of [acme]",
     "Bans": "[bans]",
     "Site": '[sites."HOST"]',
     "Tls": "tls = {...}",

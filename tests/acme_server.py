@@ -1,4 +1,4 @@
-"""A real authority for tests: pebble, which validates by connecting, with a name server of its own that leads every name here."""
+"""A real authority for tests: pebble, which validates by connecting, with a name server that leads every name here."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ HOST = "127.0.0.1"
 
 class AcmeServer:
     """`directory` is its URL; `authority` the file that vouches for its HTTPS; `http_port`, `tls_port`: where it connects to when
-    it validates."""
+    it validates; `names`: where its name server is told records."""
 
     def __init__(self, folder: Path, *, environ: Mapping[str, str] | None = None, external: Mapping[str, str] | None = None,
-                 http_port: int = 0, tls_port: int = 0, options: Mapping[str, object] | None = None) -> None:  # fmt: skip
+                 http_port: int = 0, tls_port: int = 0, dns: str = "",
+                 options: Mapping[str, object] | None = None) -> None:  # fmt: skip
         ports = free_ports(6)
         self.http_port, self.tls_port = http_port or ports[0], tls_port or ports[1]
-        self._port, self._management, self._dns, self._names = ports[2:]
+        self._port, self._management, self._dns, names = ports[2:]
+        self.names = f"http://{HOST}:{names}"
         self.directory = f"https://{HOST}:{self._port}/dir"
         self.authority = folder / "authority.pem"
         own = self_signed([HOST, "localhost"])
@@ -47,8 +49,8 @@ class AcmeServer:
         self._log = (folder / "pebble.log").open("wb")
         self._running = [
             self._run("pebble-challtestsrv", "-defaultIPv6", "", "-dns01", f"{HOST}:{self._dns}", "-http01", "", "-https01", "",
-                      "-tlsalpn01", "", "-management", f"{HOST}:{self._names}"),
-            self._run("pebble", "-config", str(folder / "pebble.json"), "-dnsserver", f"{HOST}:{self._dns}"),
+                      "-tlsalpn01", "", "-management", f"{HOST}:{names}"),
+            self._run("pebble", "-config", str(folder / "pebble.json"), "-dnsserver", dns or f"{HOST}:{self._dns}"),
         ]  # fmt: skip
         for port in (self._port, self._management, self._dns):
             self._wait(port)
@@ -75,12 +77,6 @@ class AcmeServer:
         own = ssl.create_default_context(cafile=str(self.authority))
         with urlopen(f"https://{HOST}:{self._management}/roots/0", context=own) as found:
             return ssl.create_default_context(cadata=found.read().decode())
-
-    def name(self, path: str, **what: object) -> None:
-        """Tell the name server: its documentation calls it the management interface."""
-        body = json.dumps(what).encode()
-        with urlopen(f"http://{HOST}:{self._names}/{path}", data=body) as found:
-            assert found.status == 200
 
     def stop(self) -> None:
         for process in self._running:

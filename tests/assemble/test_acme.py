@@ -10,10 +10,13 @@ import pytest
 from tests.assemble.kit import config_of, presented
 
 from enfilade.acme.disk import Disk
-from enfilade.assemble.acme import AcmeWorker, fetcher_of, prepare_acme
+from enfilade.acme.dns import Dns01
+from enfilade.acme.dns_update import UpdatedZone
+from enfilade.assemble.acme import AcmeWorker, fetcher_of, prepare_acme, solver_of
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.sites import secure_address
 from enfilade.config import Config, ConfigError
+from enfilade.config.acme_checks import answerable
 from enfilade.net.selfsigned import self_signed
 from enfilade.observe.metrics import CertificateMeter, CertificateRows
 
@@ -121,3 +124,15 @@ def test_only_an_authority_of_ones_own_may_have_a_private_address(tmp_path: Path
     assert strange is not None and own is not None
     assert "10.0.0.1" in fetcher_of(own)._reachable and "::1" in fetcher_of(own)._reachable
     assert "10.0.0.1" not in fetcher_of(strange)._reachable
+
+
+def test_how_a_record_is_made(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("c2VjcmV0")
+    dns = 'dns = { server = "[::1]:5353", key = "k", secret = "secret", algorithm = "hmac-sha512" }\ndns_wait = "1m"\n'
+    config = config_of(CONFIG.replace("[sites", f"{dns}[sites", 1), tmp_path)
+    assert config.acme is not None and answerable(config) == ["http-01", "tls-alpn-01", "dns-01"]
+    solver = solver_of("dns-01", config.acme, Disk(str(tmp_path)))
+    assert solver.settle == 60.0 and isinstance(solver, Dns01) and isinstance(solver._zone, UpdatedZone)
+    (key,) = solver._zone._keys.values()
+    assert (str(key.name), key.secret, str(key.algorithm)) == ("k.", b"secret", "hmac-sha512.")
+    assert solver._zone._address == ("::1", 5353)

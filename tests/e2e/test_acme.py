@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from tests.acme_server import HOST, AcmeServer, acme_server, free_ports
 from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import admin_address, eventually, get, parse
+from tests.knot import KEY, SECRET, knot
 
 HMAC = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 SITE = """
@@ -248,6 +250,32 @@ def test_what_fails_on_one_port_is_tried_on_the_other(start: Start, ca: AcmeServ
         state = server.directory / "certificates/states/j.example.com"
         state.write_text(json.dumps({**json.loads(state.read_text()), "again": 0}))
         start(text).wait_for("certificate for j.example.com: from")
+
+
+HOOK = """
+import json, sys, urllib.request
+url, what, name, value = sys.argv[1:]
+path, body = {"add": ("set-txt", {"host": name + ".", "value": value}), "remove": ("clear-txt", {"host": name + "."})}[what]
+urllib.request.urlopen(f"{url}/{path}", json.dumps(body).encode())
+"""
+
+
+def test_a_wildcard_has_a_certificate_by_a_command_that_makes_records(start: Start, ca: AcmeServer) -> None:
+    lines = f'dns_wait = 0\ndns = ["{sys.executable}", "hook.py", "{ca.names}"]'
+    text = config(ca, "k.example.com", lines=lines).replace("k.example.com", "*.k.example.com")
+    server = start(text, files={"hook.py": HOOK})
+    server.wait_for(r"certificate for \*.k.example.com: from")
+    eventually(lambda: trusted(server, ca.trust(), "anything.k.example.com"))
+
+
+def test_a_wildcard_has_a_certificate_by_an_update_of_the_zone(start: Start, ca: AcmeServer, tmp_path: Path) -> None:
+    with knot(tmp_path / "knot") as names, acme_server(tmp_path / "ca", dns=names.address) as signing:
+        dns = f'{{ server = "{names.address}", key = "{KEY}", secret = "secret" }}'
+        text = config(signing, "*.example.com", lines=f'challenge = "dns-01"\ndns_wait = 0\ndns = {dns}')
+        server = start(text, files={"secret": SECRET})
+        server.wait_for(r"certificate for \*.example.com: from")
+        eventually(lambda: trusted(server, signing.trust(), "a.example.com"))
+        assert names.texts("_acme-challenge.example.com") == []
 
 
 def test_a_storage_that_cannot_be_had_refuses_the_start(start: Start, ca: AcmeServer) -> None:

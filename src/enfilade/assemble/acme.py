@@ -13,16 +13,18 @@ from typing import TypedDict
 from enfilade.acme.challenges import HTTP_PATH, Http01, TlsAlpn01
 from enfilade.acme.client import Terms
 from enfilade.acme.disk import Disk, prepare
+from enfilade.acme.dns import Command, Dns01
 from enfilade.acme.jose import ExternalAccount
 from enfilade.acme.manager import Authority, Manager, Means
-from enfilade.acme.order import identifier
+from enfilade.acme.order import Solver, identifier
 from enfilade.acme.state import Held, State
 from enfilade.acme.storage import Storage
 from enfilade.acme.view import View
 from enfilade.assemble.certificates import Certificates
-from enfilade.config.acme_checks import answerable, directory_url, read_hmac
-from enfilade.config.schema import Acme, Config
-from enfilade.config.units import texts
+from enfilade.config.acme_checks import answerable, directory_url, read_hmac, read_secret
+from enfilade.config.schema import Acme, Config, DnsUpdate
+from enfilade.config.schema.acme import Challenge
+from enfilade.config.units import dns_server, texts
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Match
 from enfilade.exchange.response import Response
@@ -42,7 +44,6 @@ log = logging.getLogger("enfilade.acme")
 
 Find = Callable[[Request, Ends], Match]
 NO_ROUTE = reason("no_route")
-SOLVERS = {"http-01": Http01, "tls-alpn-01": TlsAlpn01}
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 _TEXT = Fields([(b"content-type", b"application/octet-stream")])
 
@@ -77,6 +78,20 @@ def authorities_of(acme: Acme) -> list[Authority]:
 def fetcher_of(acme: Acme) -> Fetcher:
     """One of our own network may have private addresses, and is told from others by who vouches for it."""
     return Fetcher(None if acme.authority is None else Networks(_ANYWHERE), authority=acme.authority)
+
+
+def solver_of(kind: Challenge, acme: Acme, storage: Storage) -> Solver:
+    """Raises OSError or ValueError."""
+    if kind != "dns-01":
+        return Http01(storage) if kind == "http-01" else TlsAlpn01(storage)
+    if not isinstance(acme.dns, DnsUpdate):
+        return Dns01(Command(acme.dns or ()), acme.dns_wait)
+    from enfilade.acme.dns_update import UpdatedZone  # noqa: PLC0415
+
+    said = acme.dns
+    return Dns01(
+        UpdatedZone(dns_server(said.server), said.key, read_secret(said.secret), said.algorithm), acme.dns_wait
+    )
 
 
 def validation_context(pem: bytes) -> ssl.SSLContext:
@@ -118,7 +133,7 @@ class AcmeWorker:
     def manage(self) -> None:
         """Have certificates made: for one of the workers."""
         means = Means(fetcher_of(self._acme), asyncio.sleep, random.random, self._meter.count, time.time)
-        solvers = [SOLVERS[kind](self._storage) for kind in answerable(self._config)]
+        solvers = [solver_of(kind, self._acme, self._storage) for kind in answerable(self._config)]
         manager = Manager(self._contexts, self._storage, self._view, authorities_of(self._acme), solvers, means)
         for name in self._contexts.keys() - self._view.certificates.keys():
             log.info("there is no certificate for %s yet: until there is, it has one that nobody trusts", name)

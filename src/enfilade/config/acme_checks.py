@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from base64 import urlsafe_b64decode
+import shutil
+from base64 import b64decode, urlsafe_b64decode
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from enfilade.config.errors import Path, did_you_mean, dotted
 from enfilade.config.report import Report
 from enfilade.config.schema import Acme, Config
 from enfilade.config.schema.acme import Challenge
-from enfilade.config.units import texts
+from enfilade.config.units import dns_server, texts
 from enfilade.http.public_names import is_public
 
 AUTHORITIES = {
@@ -24,9 +26,9 @@ _HMAC = re.compile(r"([A-Za-z0-9_-]{4}){4,}([A-Za-z0-9_-]{2,3})?=*")
 _EMAIL = re.compile(r"[^\s@,?]+@[^\s@,?]+")
 
 
-def certifiable(site: str) -> bool:
-    """Whether an authority of the Internet can sign for the host of `site`."""
-    return is_public(site.lower()) and not site.startswith("*.")
+def certifiable(site: str, acme: Acme) -> bool:
+    """Whether an authority of the Internet can sign for the host of `site`, the way `acme` has it."""
+    return is_public(site.lower()) and (acme.dns is not None or not site.startswith("*."))
 
 
 def directory_url(text: str) -> str:
@@ -52,7 +54,7 @@ def answerable(config: Config) -> list[Challenge]:
     """The challenges that the configuration wants and that can be answered, the best first."""
     assert config.acme is not None, "only then anything is asked"
     said = config.acme.challenge
-    served = {"http-01": config.server.http, "tls-alpn-01": config.server.https}
+    served = {"http-01": config.server.http, "tls-alpn-01": config.server.https, "dns-01": config.acme.dns}
     return [kind for kind in ([said] if isinstance(said, str) else said) if served[kind]]
 
 
@@ -76,6 +78,7 @@ def check_acme(config: Config, report: Report) -> None:
         text = "acme.challenge: nothing is listened to where the authority would ask"
         report((*path, "challenge"), True, text, 'add http = ":80" to [server]')
     _check_account(acme, path, report)
+    _check_dns(acme, report)
     if os.path.exists(acme.storage) and not os.path.isdir(acme.storage):
         report((*path, "storage"), False, f'acme.storage: "{acme.storage}" is not a directory')
 
@@ -88,9 +91,10 @@ def _check_site(name: str, acme: Acme | None, report: Report) -> None:
             report(where, False, text, 'write [acme] with storage = "certificates" and terms_agreed = true')
     elif name == "*":
         report(where, False, f"{dotted(where)}: a certificate is for names, and this site has none", "name its hosts")
-    elif name.startswith("*."):
-        report(where, False, f"{dotted(where)}: there are no certificates for wildcards by ACME here", "name the hosts")
-    elif acme.authority is None and not certifiable(name):
+    elif name.startswith("*.") and acme.dns is None:
+        text = f"{dotted(where)}: for a wildcard the authority looks for a record in the DNS"
+        report(where, False, text, "say in acme.dns how it is made")
+    elif acme.authority is None and not certifiable(name, acme):
         text = f'{dotted(where)}: no authority of the Internet can sign for "{name}"'
         report(where, False, text, 'use tls = "internal", or an authority of your own')
 
@@ -110,10 +114,43 @@ def _check_account(acme: Acme, path: Path, report: Report) -> None:
         said = "account_hmac" if acme.account_key_id is None else "account_key_id"
         report((*path, said), True, "acme: account_key_id and account_hmac belong together")
     if acme.account_hmac is not None:
+        _check_secret(read_hmac, acme.account_hmac, (*path, "account_hmac"), report)
+
+
+def read_secret(file: str) -> bytes:
+    """The key of a name server. Raises OSError or ValueError, which does not repeat it."""
+    with open(file, encoding="ascii", errors="replace") as found:
+        text = found.read().strip()
+    try:
+        secret = b64decode(text, validate=True)
+    except ValueError:
+        secret = b""
+    if not secret:
+        raise ValueError(f'"{file}" does not hold a key in base64')
+    return secret
+
+
+def _check_dns(acme: Acme, report: Report) -> None:
+    path: Path = ("acme", "dns")
+    if isinstance(acme.dns, list):
+        program = acme.dns[0] if acme.dns else ""
+        if shutil.which(program) is None:
+            report(
+                path, False, f'acme.dns: there is no program "{program}" that can be run', "name it with its whole path"
+            )
+    elif acme.dns is not None:
         try:
-            read_hmac(acme.account_hmac)
-        except OSError as error:
-            cause = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-            report((*path, "account_hmac"), False, f'acme.account_hmac: "{acme.account_hmac}" {cause}')
+            dns_server(acme.dns.server)
         except ValueError as error:
-            report((*path, "account_hmac"), False, f"acme.account_hmac: {error}")
+            report((*path, "server"), False, f"acme.dns.server: {error}")
+        _check_secret(read_secret, acme.dns.secret, (*path, "secret"), report)
+
+
+def _check_secret(read: Callable[[str], object], file: str, path: Path, report: Report) -> None:
+    try:
+        read(file)
+    except OSError as error:
+        cause = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        report(path, False, f'{dotted(path)}: "{file}" {cause}')
+    except ValueError as error:
+        report(path, False, f"{dotted(path)}: {error}")

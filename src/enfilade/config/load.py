@@ -89,7 +89,7 @@ def _with_certificates(config: Config) -> Config:
     if config.acme is None:
         return config
     sites = {
-        name: msgspec.structs.replace(site, tls="acme") if site.tls is None and certifiable(name) else site
+        name: msgspec.structs.replace(site, tls="acme") if site.tls is None and certifiable(name, config.acme) else site
         for name, site in config.sites.items()
     }
     return msgspec.structs.replace(config, sites=sites)

@@ -2,9 +2,22 @@
 
 from typing import Annotated, Literal
 
-from enfilade.config.schema.leaves import FilePath, Table, Text
+from enfilade.config.schema.leaves import Duration, FilePath, Table, Text
 
-Challenge = Literal["http-01", "tls-alpn-01"]
+Challenge = Literal["http-01", "tls-alpn-01", "dns-01"]
+
+
+class DnsUpdate(Table, frozen=True):
+    """A name server that takes updates (RFC 2136), signed with a key that it knows (TSIG)."""
+
+    server: Annotated[
+        str, Text('The server of the zone that others copy, by its IP address: `"192.0.2.53"`, `"[::1]:5353"`.')
+    ]
+    key: Annotated[str, Text("What the server calls the key.")]
+    secret: Annotated[FilePath, Text("File with the key, in base64 as the server has it.")]
+    algorithm: Annotated[Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"], Text("What the key is for.")] = (
+        "hmac-sha256"
+    )
 
 
 class Acme(Table, frozen=True):
@@ -44,9 +57,19 @@ class Acme(Table, frozen=True):
         Text(
             'How the authority sees that a name is yours: it asks on port 80 (`"http-01"`), or begins a handshake on port 443 '
             '(`"tls-alpn-01"`). Of a list the first is taken as far as `server` listens there; where it fails, the next one is '
-            "tried the next time."
+            'tried the next time. `"dns-01"`: it looks for a record that `dns` can make; wildcards need it.'
         ),
-    ] = ("http-01", "tls-alpn-01")
+    ] = ("http-01", "tls-alpn-01", "dns-01")
+    dns: Annotated[
+        DnsUpdate | list[str] | None,
+        Text(
+            "How a record is made: a table for a server that takes updates; or a command, which is called with `add` or "
+            "`remove`, the name of a TXT record, and its value, and ends when that is done."
+        ),
+    ] = None
+    dns_wait: Annotated[
+        Duration, Text("How long it takes from there until every server of the zone has the record.")
+    ] = 10.0
     profile: Annotated[
         str | None,
         Text('Which of the authority\'s kinds of certificates, such as `"shortlived"`; otherwise its usual one.'),
