@@ -33,6 +33,7 @@ TITLES = {
     "ServerLog": "[server.log]",
     "Firewall": "[firewall]",
     "Countries": "countries = {...}",
+    "Outbound": "[firewall.outbound]",
     "Acme": "[acme]",
     "DnsUpdate": "dns = {...} of [acme]",
     "Bans": "[bans]",

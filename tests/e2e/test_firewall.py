@@ -292,3 +292,19 @@ def test_explain_says_what_an_address_gets(start: Start) -> None:
     explain = start("", "explain", "GET", "http://a/", "--client", DENIED, files=files, wait=False)
     explain.process.wait(20)
     assert explain.wait_for("firewall").split() == ["firewall", "refused", "deny", "has", f"{DENIED}/32"]
+
+
+def test_nobody_is_connected_to_who_lies_where_nobody_may(start: Start, tmp_path: Path) -> None:
+    """Whatever a file and a name say."""
+    with socket.create_server((HERE, 0)) as peer:
+        port = peer.getsockname()[1]
+        config = (
+            f'[server]\nhttp = "{HERE}:0"\n[firewall.outbound]\ndeny = ["{HERE}", "::1"]\n[sites."*"]\n"/" = {{ proxy = "up" }}\n'
+            '[upstreams.up.discover]\nfile = "peers"\n'
+        )
+        server = start(config, files={"peers": f"https://localhost:{port}\nhttps://[::ffff:{HERE}]:{port}\n"})
+        assert curl("-o", "/dev/null", "-w", "%{http_code}", server.url()).stdout == "503"
+        server.wait_for(r"up: https://localhost:\d+@.* is passed over: firewall.outbound lets nobody connect to it")
+        peer.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            peer.accept()

@@ -16,10 +16,12 @@ from enfilade.assemble.balance import Kind, check_of, make_kind
 from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.discovery import Resolvers, discovery_of
 from enfilade.assemble.upstream_rows import UpstreamCells, UpstreamRows, UpstreamStatus, register_upstream
+from enfilade.config.networks import reachable
 from enfilade.config.peers import wanted_of
 from enfilade.config.schema import Auth, Config, Discover, PeerTls, Proxy
 from enfilade.config.schema import Upstream as UpstreamTable
 from enfilade.config.units import is_name
+from enfilade.http.addresses import Addresses
 from enfilade.http.ends import Ends
 from enfilade.net.client import CallLimits, ClientContext, Engine
 from enfilade.net.context import ConnectionLimits, Tracked
@@ -102,6 +104,7 @@ class Upstreams:
         self._cells = cells
         self._others = others
         self._probes = probes
+        self._reachable = reachable(config.firewall.outbound)
         self._made: dict[str, _Group] = {}
         self._probers: list[Prober] = []
         self._resolvers = Resolvers()
@@ -131,7 +134,7 @@ class Upstreams:
         if check is not None and self._probes:
             self._probers.append(Prober(upstream, check, random.random, probe))
         cells = UpstreamCells(self._rows[upstream.name], self._cells, self._others)
-        group = self._made[upstream.name] = _Group(upstream, sources.what, equip, cells)
+        group = self._made[upstream.name] = _Group(upstream, sources.what, equip, cells, self._reachable)
         wanted = [wanted_of(peer) for peer in table.peers]
         if table.discover == Discover() and all(peer.address.is_literal for peer in wanted):
             group.change(wanted)  # nothing needs to be looked up
@@ -210,12 +213,14 @@ class _Group:
     """One upstream, whose peers come and go."""
 
     def __init__(
-        self, upstream: Upstream, what: What, equip: Callable[[Peer, Address], None], cells: UpstreamCells
-    ) -> None:
+        self, upstream: Upstream, what: What, equip: Callable[[Peer, Address], None], cells: UpstreamCells,
+        reachable: Addresses,
+    ) -> None:  # fmt: skip
         self.upstream = upstream
         self.cells = cells
         self._what = what
         self._equip = equip
+        self._reachable = reachable
         self._peers: dict[str, Peer] = {}
         self._out: set[Peer] = set()
 
@@ -239,11 +244,14 @@ class _Group:
         self.upstream.arrange(tuple(change.peers.values()))
 
     def _fits(self, address: Address) -> bool:
-        """A file, or a registration, may name anybody."""
-        fits = address.speaks(self._what)
-        if not fits:
-            log.warning("%s: %s is passed over: it is no server for %s", self.upstream.name, address.name, self._what)
-        return fits
+        """A file, a registration or a name may lead to anybody. What is connected to is this very address: nothing is looked up
+        again."""
+        why = "" if address.speaks(self._what) else f"it is no server for {self._what}"
+        if not (address.path or (address.at or address.host) in self._reachable):
+            why = "firewall.outbound lets nobody connect to it"
+        if why:
+            log.warning("%s: %s is passed over: %s", self.upstream.name, address.name, why)
+        return not why
 
 
 def _ended(task: asyncio.Task[None]) -> None:

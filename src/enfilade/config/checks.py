@@ -17,6 +17,7 @@ from enfilade.config.build import STREAMS
 from enfilade.config.errors import NO_REDIS, Path, did_you_mean, dotted
 from enfilade.config.firewall_checks import check_bans, check_firewall
 from enfilade.config.limit_checks import check_limits, check_priorities, check_users
+from enfilade.config.outbound_checks import check_outbound
 from enfilade.config.peers import read_peers
 from enfilade.config.pki_checks import check_pki
 from enfilade.config.report import Report
@@ -104,6 +105,7 @@ def check(config: Config, report: Report) -> None:
     _check_cache(config.cache, report)
     _check_environment(config.apps, report)
     _check_streams(config, report)
+    check_outbound(config, report)
     check_pki(config, report)
     check_acme(config, report)
     if config.acme is not None and config.acme.authority is not None:

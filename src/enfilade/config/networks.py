@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from enfilade.config.countries import Countries
-from enfilade.config.schema import Firewall
+from enfilade.config.schema import Firewall, Outbound
 from enfilade.config.units import FILE
 from enfilade.http.addresses import UNIX, Addresses, Network, Networks, network, plain_address
+from enfilade.http.outbound import Reachable
 
 
 def admitted(firewall: Firewall) -> Addresses:
@@ -39,6 +40,11 @@ class Admission:
             return False
         said = self._countries.lets_in(address)
         return self._rest if said is None else said
+
+
+def reachable(outbound: Outbound) -> Reachable:
+    """Where upstreams may lie. Raises ValueError."""
+    return Reachable(Networks(outbound.allow, outbound.deny, rest=outbound.default == "allow"))
 
 
 def read_networks(entries: Iterable[str]) -> Iterator[Network]:

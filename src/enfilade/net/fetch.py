@@ -12,13 +12,13 @@ from enfilade.exchange.fetch import Fetched, FetchError
 from enfilade.exchange.response import Response
 from enfilade.http.addresses import Addresses, Networks
 from enfilade.http.fields import Fields, Pair
+from enfilade.http.outbound import Public
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
 from enfilade.http.uri import Url, parse_url
 from enfilade.net.client import CallLimits, ClientConnection, ClientContext
 from enfilade.net.context import ConnectionLimits
 from enfilade.net.dialer import client_tls, connect
-from enfilade.net.outbound import Public
 from enfilade.net.resolver import Dns, ResolveError, Resolver
 from enfilade.observe.metrics import ConnectionMeter, ConnectionRows
 from enfilade.upstream.addresses import is_ip

@@ -1,4 +1,4 @@
-"""Whom the listeners let in."""
+"""Whom the listeners let in, and where servers may lie that we connect to."""
 
 from typing import Annotated, Literal
 
@@ -13,6 +13,18 @@ class Countries(Table, frozen=True):
         list[str], Text('Countries (ISO 3166-1) such as `"DE"`: nobody else is let in, nor who is in no country.')
     ] = []
     deny: Annotated[list[str], Text("Countries from which nobody is let in.")] = []
+
+
+class Outbound(Table, frozen=True):
+    """Where the servers may lie that requests and streams are handed on to: what their names mean, whatever a file or a
+    registration says. The most specific network decides, and `allow` between two that are the same."""
+
+    allow: Annotated[list[str], Text('Networks such as `"10.0.0.0/8"`, and addresses.')] = []
+    deny: Annotated[
+        tuple[str, ...],
+        Text("Where none may lie, written as in `allow`. Without it, link-local addresses, where clouds tell secrets."),
+    ] = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254")
+    default: Annotated[Literal["allow", "deny"], Text("What holds for all that are in neither list.")] = "allow"
 
 
 class Firewall(Table, frozen=True):
@@ -40,6 +52,9 @@ class Firewall(Table, frozen=True):
     new_connections_per_address: Annotated[
         Rate | None, Text('How many may come from one address (of IPv6, its /64), such as `"50/s"`.')
     ] = None
+    outbound: Annotated[Outbound, Text("Where the servers may lie that requests and streams are handed on to.")] = (
+        Outbound()
+    )
 
     @property
     def is_open(self) -> bool:

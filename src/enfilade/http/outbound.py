@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Network
 
-from enfilade.http.addresses import Addresses, Networks, plain_address
+from enfilade.http.addresses import Addresses, Networks, plain_address, plain_ip
 
 # Global unicast, less IANA's registries of special-purpose addresses (RFC 6890), multicast, and those addresses of IPv6 that
 # lead to any of IPv4 (6to4, Teredo).
@@ -20,6 +20,18 @@ _PUBLIC = Networks(
 )  # fmt: skip
 _NAT64 = IPv6Network("64:ff9b::/96")
 """Each of its addresses stands for the one of IPv4 in its last 32 bits (RFC 6052)."""
+
+
+class Reachable:
+    """Who is in `those`, whatever address stands for theirs: `address in reachable`. A name is nobody: it has to be looked up
+    first."""
+
+    def __init__(self, those: Addresses) -> None:
+        self._those = those
+
+    def __contains__(self, address: str) -> bool:
+        plain = plain_ip(end_address(address))
+        return plain is not None and plain in self._those
 
 
 class Public:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from enfilade.http.addresses import Networks
-from enfilade.net.outbound import Public, end_address
+from enfilade.http.outbound import Public, end_address
 
 PUBLIC = ["1.1.1.1", "192.0.1.1", "172.32.0.1", "::ffff:1.1.1.1", "64:ff9b::101:101", "2606:4700::1111", "2a00::1"]
 NOT_PUBLIC = [
