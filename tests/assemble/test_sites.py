@@ -8,8 +8,10 @@ import pytest
 from tests.assemble.kit import FakeParts, ask, config_of, write_pem
 
 from enfilade.assemble import sites as sites_module
+from enfilade.assemble.explain import explain
 from enfilade.assemble.sites import KNOWN_KEY, REJECTED, Sites, body_limit, engine_body_limit, filters_of, route_names
 from enfilade.config import ConfigError
+from enfilade.config.users import line_of
 from enfilade.exchange.exchange import Match
 from enfilade.testing.exchange import make_request
 
@@ -175,6 +177,21 @@ def test_what_plain_http_gets(tmp_path: Path, https: str, tls: str, http: str, l
     )
     response, _ = ask(config, "GET", "/x%2Fy?z", authority="a.example")
     assert (response.status, response.fields.get(b"location")) == ((200, None) if location is None else (308, location))
+
+
+def test_plain_http_that_leads_to_https_asks_for_no_password(tmp_path: Path) -> None:
+    """It would be sent in the clear."""
+    write_pem(tmp_path, "a", "a.example")
+    (tmp_path / "users").write_text(line_of("ada", "secret"))
+    config = config_of(
+        '[server]\nhttps = ":443"\n[sites."*"]\ntls = { certificate = "a.pem", key = "a.key" }\nbasic_auth = { file = "users" }\n'
+        'auth = { forward = { to = "http://a:1", path = "/" } }\n"/*" = { respond = "here" }\n',
+        tmp_path,
+    )
+    response, _ = ask(config, "GET", "/", authority="a.example")
+    assert response.status == 308
+    assert not {"BasicAuth", "ForwardAuth"} & {step.name for step in explain(config, "GET", "http://a.example/")}
+    assert {"BasicAuth", "ForwardAuth"} <= {step.name for step in explain(config, "GET", "https://a.example/")}
 
 
 @pytest.mark.parametrize(

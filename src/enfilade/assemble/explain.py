@@ -15,7 +15,7 @@ from enfilade.assemble.trial import NoWorker
 from enfilade.config.limit_checks import counts_users
 from enfilade.config.networks import admitted, verdict
 from enfilade.config.schema import Config, Proxy, Route, Site
-from enfilade.filters import ORDER
+from enfilade.filters import ASKING, ORDER
 from enfilade.filters.body_limit import BodyLimit
 from enfilade.filters.client_certificate import ClientCertificate
 from enfilade.filters.firewall import Firewall
@@ -71,7 +71,8 @@ def _request(config: Config, method: str, url: str) -> list[Step]:
     steps = [Step("site", name, how)]
     if parts.scheme == "http" and site.redirects:
         redirect = Step("route", "308 Permanent Redirect", f"plain HTTP leads to {secure_address(config)}")
-        return [*steps, redirect, *_filters(config, site, None, request)]
+        asked = (step for step in _filters(config, site, None, request) if step.name not in ASKING)
+        return [*steps, redirect, *asked]
     return steps + _route(config, site, request)
 
 

@@ -41,7 +41,7 @@ from enfilade.exchange.exchange import Exchange, Filter, Handler, Match, Meter
 from enfilade.exchange.exchange import Route as CompiledRoute
 from enfilade.exchange.key import parse_key
 from enfilade.exchange.response import Response
-from enfilade.filters import in_order
+from enfilade.filters import ASKING, in_order
 from enfilade.filters.access_log import AccessLog
 from enfilade.filters.basic_auth import BasicAuth as BasicAuthFilter
 from enfilade.filters.basic_auth import Users
@@ -133,7 +133,8 @@ class CompiledSite:
         self._filters = in_order([*filters_of(config, site, None, parts), *limit_filters(name, "", site, parts)])
         self.plain = None
         if site.redirects:
-            self.plain = Match(self._route("", RedirectHandler(secure_address(config))), {}, "")
+            open_to_all = [f for f in self._filters if type(f).__name__ not in ASKING]
+            self.plain = Match(self._route("", RedirectHandler(secure_address(config)), open_to_all), {}, "")
         self._trace = config.server.trace
         self._table: Table[Target] = compile_routes(
             [(pattern, compile_route(name, pattern, config, site, parts)) for pattern in site.routes]
@@ -176,12 +177,13 @@ class CompiledSite:
     def _answer_server_method(self, x: Exchange) -> Response:
         return answer_server_method(x, self._trace) or error_response(NO_ROUTE, x)
 
-    def _route(self, pattern: str, handler: Handler) -> CompiledRoute:
+    def _route(self, pattern: str, handler: Handler, filters: Sequence[Filter] | None = None) -> CompiledRoute:
+        filters = self._filters if filters is None else filters
         return CompiledRoute(
             self.name,
             pattern,
-            compile_chain(self._filters, handler),
-            done_hooks(self._filters),
+            compile_chain(filters, handler),
+            done_hooks(filters),
             self._parts.meter(self.name, pattern),
         )
 

@@ -13,6 +13,9 @@ ORDER = (
 )  # fmt: skip
 """The classes from the door to the handler. `docs/filters.md` gives the reasons."""
 
+ASKING = frozenset(("BasicAuth", "Jwt", "ForwardAuth", "UserLimit"))
+"""Those that ask who somebody is, or go by it: not where plain HTTP leads to HTTPS, or passwords would be sent in the clear."""
+
 
 def in_order(filters: Iterable[Filter]) -> list[Filter]:
     """`filters` as they stand in a chain, whatever order the configuration named them in."""
