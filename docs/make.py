@@ -32,6 +32,7 @@ TITLES = {
     "Limits": "[server.limits]",
     "ServerLog": "[server.log]",
     "Firewall": "[firewall]",
+    "Lists": "lists = {...}",
     "Countries": "countries = {...}",
     "Outbound": "[firewall.outbound]",
     "Acme": "[acme]",

@@ -92,6 +92,7 @@ LATE: dict[str, set[str]] = {
     # the tables of HTTP/2 and HPACK: 10 ms
     "assemble/engines.py": {"enfilade.wire.http2.Http2Limits", "enfilade.wire.http2.Http2Server"},
     # only for peers that may speak HTTP/2: 10 ms
+    "assemble/guarding.py": {"enfilade.net.fetch.Fetcher"},  # only where a list is to be fetched
     "assemble/upstreams.py": {"enfilade.wire.http2.Http2Client", "enfilade.wire.http2.Http2Limits"},
     # an extra, and 180 ms
     "cache/stores/redis.py": {

@@ -7,7 +7,9 @@ import os
 import signal
 import socket
 import ssl
+import threading
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -189,6 +191,81 @@ def test_countries_are_looked_up_and_the_database_is_watched(start: Start, tmp_p
     assert said(url, DENIED) in RESET
     write_countries(server.directory / "countries.mmdb", {"FR": [f"{DENIED}/32"], "DE": [f"{FRIEND}/32"]})
     eventually(lambda: all(said(url, FRIEND) in RESET and said(url, DENIED) == "hello" for _ in range(4)))
+
+
+class Publisher:
+    """Has a list at /list, or a status; `asked`: with which If-None-Match."""
+
+    def __init__(self) -> None:
+        self.text: str | int = f"{DENIED}\n"
+        self.asked: list[str | None] = []
+        publisher = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                publisher.asked.append(self.headers["If-None-Match"])
+                text = publisher.text
+                tag = f'"{text}"'.replace("\n", " ")
+                known = self.headers["If-None-Match"] == tag
+                self.send_response(304 if known else text if isinstance(text, int) else 200)
+                self.send_header("ETag", tag)
+                self.end_headers()
+                if isinstance(text, str) and not known:
+                    self.wfile.write(text.encode())
+
+            def log_message(self, format: str, *args: object) -> None: ...
+
+        self.server = ThreadingHTTPServer((HERE, 0), Handler)
+        self.url = f"http://{HERE}:{self.server.server_port}/list"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_a_list_at_a_url_is_fetched_kept_and_renewed(start: Start) -> None:
+    with Publisher() as publisher:
+        config = (
+            f'[server]\nhttp = "{HERE}:0"\nworkers = 2\n[firewall]\ndeny = ["{publisher.url}"]\n'
+            f'lists = {{ every = "200ms", keep = "kept", allow = ["{HERE}"] }}\n{SITE}'
+        )
+        server = start(config)
+        url = server.url()
+        assert said(url, DENIED) in RESET and said(url, FRIEND) == "hello"
+        eventually(lambda: any(publisher.asked))
+        explain = start("", "explain", "GET", "http://a/", "--client", DENIED, "-c", "enfilade.toml", wait=False)
+        explain.process.wait(20)
+        assert explain.wait_for("firewall").split()[:2] == ["firewall", "refused"]
+        publisher.text = f"{FRIEND}\n"
+        eventually(lambda: all(said(url, FRIEND) in RESET and said(url, DENIED) == "hello" for _ in range(4)))
+        publisher.text = 500
+        server.wait_for(rf"a list of the firewall stays as it was: {publisher.url}: its answer is 500")
+        assert said(url, FRIEND) in RESET
+        assert server.stop() == 0
+        again = start(config)
+        again.wait_for(r"its answer is 500; a list of the firewall is as it was kept")
+        url = again.wait_for("http on ").rpartition(" ")[2]
+        assert said(url, FRIEND) in RESET and said(url, DENIED) == "hello"
+
+
+def test_a_list_that_cannot_be_fetched_refuses_the_start_and_a_reload(start: Start) -> None:
+    with Publisher() as publisher:
+        publisher.text = 404
+        config = f'[server]\nhttp = "{HERE}:0"\nworkers = 1\n[firewall]\ndeny = ["URL"]\nLISTS{SITE}'
+        lists = f'lists = {{ allow = ["{HERE}"] }}\n'
+        broken = start(config.replace("URL", publisher.url).replace("LISTS", lists), wait=False)
+        broken.wait_for(rf"{publisher.url}: its answer is 404; and no copy of it was kept")
+        assert broken.process.wait(20) == 1
+        server = start(config.replace("URL", DENIED).replace("LISTS", ""))
+        for url, why in ((publisher.url, "its answer is 404"), ("http://localhost:1/", "localhost")):
+            (server.directory / "enfilade.toml").write_text(config.replace("URL", url).replace("LISTS", lists))
+            server.signal(signal.SIGHUP)
+            server.wait_for(rf"reload refused, nothing has changed: .*{why}")
+        assert said(server.url(), DENIED) in RESET and said(server.url(), FRIEND) == "hello"
 
 
 def rejected(server: Server, reason: str, source: str = "client") -> float:

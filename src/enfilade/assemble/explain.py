@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 from enfilade.assemble.authenticating import auth_of
 from enfilade.assemble.caching import rules_of
 from enfilade.assemble.concurrency import concurrency_of
+from enfilade.assemble.guarding import fetch_lists
 from enfilade.assemble.limiting import limits_of
 from enfilade.assemble.ruling import foretell, rules_in_force
 from enfilade.assemble.sites import body_limit, filters_of, policies_of, secure_address
 from enfilade.assemble.trial import NoWorker
 from enfilade.config.limit_checks import counts_users
-from enfilade.config.networks import admitted, verdict
+from enfilade.config.networks import verdict
 from enfilade.config.schema import Config, Proxy, Route, Site
 from enfilade.filters import ASKING, ORDER
 from enfilade.filters.body_limit import BodyLimit
@@ -43,7 +44,8 @@ def explain(config: Config, method: str, url: str, client: str | None = None, ba
     for, or `client` is none."""
     if client is None:
         return _request(config, method, url)
-    let_in, why = verdict(config.firewall, client)
+    lists = fetch_lists(config.firewall)
+    let_in, why = verdict(config.firewall, client, {} if lists is None else lists.texts)
     if not let_in:
         return [Step("firewall", "refused", why)]
     if ban is not None:
@@ -117,7 +119,7 @@ def _filters(config: Config, site: Site, route: Route | None, request: Request) 
     why[Firewall.__name__] = "whom a trusted proxy names as the client is looked up, too"
     why[ClientCertificate.__name__] = "tls.clients asks for certificates"
     parts = NoWorker()
-    parts.guard = None if config.firewall.is_open else Guard(admitted(config.firewall))
+    parts.guard = None if config.firewall.is_open else Guard(None)
     compiled = filters_of(config, site, route, parts)
     steps = [
         Step("filter", type(found).__name__, why[type(found).__name__])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from enfilade.config.networks import admitted, list_files
+from enfilade.config.networks import admitted, check_list, list_files, list_urls
 from enfilade.config.schema import Config, Firewall
 from enfilade.config.units import rate
 from enfilade.http.addresses import Addresses, Networks
@@ -15,31 +15,57 @@ from enfilade.limits.sketch import SIZE, Sketch
 from enfilade.limits.table import Buckets, table_size
 from enfilade.net.context import Connections, Tracked
 from enfilade.net.firewall import Admitted, Guard
+from enfilade.net.lists import LARGEST, TIMEOUT, FetchedLists
 from enfilade.process.board import Board, Column
+from enfilade.process.privileges import Identity, acting_as
 from enfilade.process.shared import Shared
 
 _NANOSECONDS = 1_000_000_000
 
 
 class PreparedGuard(NamedTuple):
-    """What was made before the fork. `admitted`: None: everybody. `open`: the row of how many connections a worker has; `sketch`:
-    the first row of those that count them by address; `rates`: memory with the buckets of new ones; None where nobody asks."""
+    """What was made before the fork. `admitted`: None: everybody. `lists`: those at URLs. `open`: the row of how many connections
+    a worker has; `sketch`: the first row of those that count them by address; `rates`: memory with the buckets of new ones; None
+    where nobody asks."""
 
     admitted: Admitted | None
+    lists: FetchedLists | None
     open: int | None
     sketch: int | None
     rates: Shared | None
 
 
-def prepare_guard(config: Config, board: Board, workers: int) -> PreparedGuard:
-    """Raises OSError or BoardFull, and ValueError where a list cannot be read."""
+def prepare_guard(config: Config, board: Board, workers: int, identity: Identity | None = None) -> PreparedGuard:
+    """Raises OSError or BoardFull, and ValueError where a list cannot be read. `identity`: whose the files are that are kept."""
     firewall = config.firewall
+    lists = None if firewall.is_open else fetch_lists(firewall)
+    if lists is not None:
+        with acting_as(identity):
+            lists.write()
+    read = partial(admitted, firewall, {} if lists is None else lists.texts)
     return PreparedGuard(
-        None if firewall.is_open else Admitted(partial(admitted, firewall), list_files(firewall)),
+        None if firewall.is_open else Admitted(read, list_files(firewall)),
+        lists,
         board.rows("connections", gauge=True) if config.server.limits.connections else None,
         board.rows("connections by address", size=SIZE, gauge=True) if firewall.connections_per_address else None,
         board.shared("new connections", table_size(workers)) if _has_rates(firewall) else None,
     )
+
+
+def fetch_lists(firewall: Firewall) -> FetchedLists | None:
+    """The lists at URLs, where there are any. Raises ValueError where one cannot be had, and OSError."""
+    urls = list_urls(firewall)
+    if not urls:
+        return None
+    from enfilade.net.fetch import Fetcher  # noqa: PLC0415
+
+    table = firewall.lists
+    make = partial(
+        Fetcher, Networks(table.allow), http=bool(table.allow), authority=table.authority, timeout=TIMEOUT, body=LARGEST
+    )
+    lists = FetchedLists(urls, make, check_list, table.keep)
+    lists.load()
+    return lists
 
 
 def _has_rates(firewall: Firewall) -> bool:

@@ -88,7 +88,7 @@ class EdgePlan:
             {names: register_limit(board, *names) for names in limited_routes(config)},
             register_in_flight(config, board),
             share_rules(config, board),
-            prepare_guard(config, board, self.workers),
+            prepare_guard(config, board, self.workers, self.identity),
             self._prepare_bans(config, board),
             {file: Users(read_users(file)) for file in user_files(config)},
             TokenKeys(config),

@@ -132,6 +132,10 @@ def try_out(config: Config, report: Report) -> None:
     """Report what cannot be made of those parts of `config` that are good by themselves (config/checks.py)."""
     if config.bans is not None and config.bans.file is not None:
         _try(partial(_read_bans, config.bans.file), config.bans, ("bans",), "file", report)
+    lists = config.firewall.lists
+    if lists.authority is not None:
+        make = partial(ssl.create_default_context, cafile=lists.authority)
+        _try(make, lists, ("firewall", "lists"), "authority", report)
     for name, upstream in config.upstreams.items():
         _try_upstream(name, upstream, report)
     if config.acme is not None and config.acme.authority is not None:

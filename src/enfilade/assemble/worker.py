@@ -173,6 +173,13 @@ class EdgeWorker:
         self._edge.on_tick.append(banning.look)
         return banning
 
+    def _follow_lists(self) -> asyncio.Task[None] | None:
+        door = self._prepared.guard
+        if door.lists is None or door.admitted is None:
+            return None
+        every, leads = self._config.firewall.lists.every, self._control.slot == 0
+        return self._loop.create_task(door.lists.follow(every, door.admitted.renew, leads))
+
     @property
     def offences(self) -> Filter | None:
         return None if self._banning is None else self._banning.offences
@@ -218,6 +225,7 @@ class EdgeWorker:
                     await self._listen(spec.name, sock, sites)
         if self._banning is not None:
             self._banning.follow()
+        following = self._follow_lists()
         self._control.ready()
         if self._acme is not None and self._control.slot == 0:
             self._acme.manage()
@@ -233,6 +241,8 @@ class EdgeWorker:
             await self._stores.close()
         if self._banning is not None:
             self._banning.close()
+        if following is not None:
+            following.cancel()
         self._edge.close()
         for sink in self._sinks.values():
             sink.close()

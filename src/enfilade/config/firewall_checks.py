@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 
 from enfilade.config.countries import Countries
 from enfilade.config.errors import NO_REDIS, Path, did_you_mean, dotted
-from enfilade.config.networks import read_networks
+from enfilade.config.networks import is_url, list_urls, read_networks
 from enfilade.config.report import Report
-from enfilade.config.schema import Bans, Firewall
+from enfilade.config.schema import Bans, Firewall, Lists
 from enfilade.config.schema import Countries as Table
 from enfilade.config.units import rate
 from enfilade.http.addresses import Networks
 from enfilade.http.reasons import REASONS
+from enfilade.http.uri import parse_url
 
 NO_LIBRARY = 'needs a library that is not there: pip install "enfilade[countries]"'
 
@@ -22,7 +25,9 @@ def check_firewall(firewall: Firewall, report: Report) -> None:
     """Report what cannot work in `firewall`."""
     for key in ("allow", "deny"):
         for i, text in enumerate(getattr(firewall, key)):
-            _check(_read_all, text, ("firewall", key, i), report)
+            parse = partial(_check_url, bool(firewall.lists.allow)) if is_url(text) else _read_all
+            _check(parse, text, ("firewall", key, i), report)
+    _check_lists(firewall, report)
     if firewall.default == "deny" and not firewall.allow and report.complete(("firewall",)):
         report(("firewall", "default"), False, "firewall.default: nobody is let in", "name networks in allow")
     if firewall.countries is not None:
@@ -31,6 +36,23 @@ def check_firewall(firewall: Firewall, report: Report) -> None:
         text = getattr(firewall, key)
         if text is not None:
             _check(rate, text, ("firewall", key), report)
+
+
+def _check_url(plain: bool, text: str) -> None:
+    if parse_url(text).scheme == "http" and not plain:
+        raise ValueError("over plain http, whoever is on the way can write a list of their own")
+
+
+def _check_lists(firewall: Firewall, report: Report) -> None:
+    lists, path = firewall.lists, ("firewall", "lists")
+    for i, text in enumerate(lists.allow):
+        _check(lambda text: Networks([text]), text, (*path, "allow", i), report)
+    if not lists.every:
+        report((*path, "every"), False, "firewall.lists.every: 0 is no time")
+    if lists.keep is not None and os.path.exists(lists.keep) and not os.path.isdir(lists.keep):
+        report((*path, "keep"), False, f'firewall.lists.keep: "{lists.keep}" is no directory')
+    if lists != Lists() and not list_urls(firewall) and report.complete(("firewall",)):
+        report(path, True, "firewall.lists goes only with lists at URLs", 'write deny = ["https://..."]')
 
 
 def _check_countries(countries: Table, report: Report) -> None:

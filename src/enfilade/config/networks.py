@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from enfilade.config.countries import Countries
 from enfilade.config.schema import Firewall, Outbound
@@ -10,12 +10,16 @@ from enfilade.config.units import FILE
 from enfilade.http.addresses import UNIX, Addresses, Network, Networks, network, plain_address
 from enfilade.http.outbound import Reachable
 
+Texts = Mapping[str, str]
+"""Of lists at URLs, by URL."""
+NO_TEXTS: Texts = {}
 
-def admitted(firewall: Firewall) -> Addresses:
-    """Everybody whom `firewall` lets in, as its files are now. Raises ValueError."""
+
+def admitted(firewall: Firewall, texts: Texts = NO_TEXTS) -> Addresses:
+    """Everybody whom `firewall` lets in, as its files are now; `texts`: of all its lists at URLs. Raises ValueError."""
     allow, deny, rest = (
-        list(read_networks(firewall.allow)),
-        list(read_networks(firewall.deny)),
+        list(read_networks(firewall.allow, texts)),
+        list(read_networks(firewall.deny, texts)),
         firewall.default == "allow",
     )
     if firewall.countries is None:
@@ -47,11 +51,13 @@ def reachable(outbound: Outbound) -> Reachable:
     return Reachable(Networks(outbound.allow, outbound.deny, rest=outbound.default == "allow"))
 
 
-def read_networks(entries: Iterable[str]) -> Iterator[Network]:
-    """What `entries` of a list name. Raises ValueError; within a file it begins with path and line."""
+def read_networks(entries: Iterable[str], texts: Texts = NO_TEXTS) -> Iterator[Network]:
+    """What `entries` of a list name. Raises ValueError; within a file or text it begins with path or URL, and line."""
     for entry in entries:
         if entry.startswith(FILE):
             yield from _read(entry.removeprefix(FILE))
+        elif is_url(entry):
+            yield from _parse(texts[entry].splitlines(), entry)
         else:
             yield network(entry)
 
@@ -64,28 +70,49 @@ def list_files(firewall: Firewall) -> list[str]:
     ]
 
 
-def _read(path: str) -> Iterator[Network]:
+def is_url(entry: str) -> bool:
+    """Whether a list at a URL is meant."""
+    return entry.startswith(("https://", "http://"))
+
+
+def list_urls(firewall: Firewall) -> list[str]:
+    """The URLs of the lists that `firewall` has fetched, each once."""
+    return list(dict.fromkeys(entry for entry in (*firewall.allow, *firewall.deny) if is_url(entry)))
+
+
+def check_list(url: str, text: str) -> None:
+    """Raises ValueError where the `text` at `url` is no list."""
+    for _ in _parse(text.splitlines(), url.partition("?")[0]):
+        pass
+
+
+def _parse(lines: Iterable[str], name: str) -> Iterator[Network]:
     """A network a line; what follows a `#` is a comment."""
+    for number, line in enumerate(lines, 1):
+        text = line.partition("#")[0].strip()
+        if text:
+            try:
+                yield network(text)
+            except ValueError as error:
+                raise ValueError(f"{name}:{number}: {error}") from None
+
+
+def _read(path: str) -> Iterator[Network]:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            for number, line in enumerate(file, 1):
-                text = line.partition("#")[0].strip()
-                if text:
-                    try:
-                        yield network(text)
-                    except ValueError as error:
-                        raise ValueError(f"{path}:{number}: {error}") from None
+            yield from _parse(file, path)
     except OSError as error:
         cause = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise ValueError(f'"{path}" {cause}') from None
 
 
-def verdict(firewall: Firewall, client: str) -> tuple[bool, str]:
-    """Whether `client`, an address or `unix`, is let in, and what decides it. Raises ValueError where it is neither."""
+def verdict(firewall: Firewall, client: str, texts: Texts = NO_TEXTS) -> tuple[bool, str]:
+    """Whether `client`, an address or `unix`, is let in, and what decides it; `texts` as in `admitted`. Raises ValueError where
+    it is neither."""
     one = network(client)
     if one != UNIX:
         plain_address(client)
-    sides = [(found, key) for key in ("deny", "allow") for found in read_networks(getattr(firewall, key))]
+    sides = [(found, key) for key in ("deny", "allow") for found in read_networks(getattr(firewall, key), texts)]
     deciding = [(_size(found), key, found) for found, key in sides if _holds(found, one)]
     if not deciding:
         return _verdict_of_rest(firewall, client)

@@ -10,7 +10,7 @@ from enfilade.config.schema.apps import App, AppLimits, WorkerRange
 from enfilade.config.schema.auth import Auth, ForwardAuth, Jwt
 from enfilade.config.schema.bans import Bans
 from enfilade.config.schema.cache import Cache, CacheRules, DiskStore
-from enfilade.config.schema.firewall import Countries, Firewall, Outbound
+from enfilade.config.schema.firewall import Countries, Firewall, Lists, Outbound
 from enfilade.config.schema.leaves import Table, Text
 from enfilade.config.schema.pki import Pki
 from enfilade.config.schema.rules import Condition, OwnRule, RequestRules
@@ -79,6 +79,7 @@ __all__ = [
     "HeaderRules",
     "Jwt",
     "Limits",
+    "Lists",
     "Log",
     "MirrorTo",
     "Outbound",

@@ -2,7 +2,25 @@
 
 from typing import Annotated, Literal
 
-from enfilade.config.schema.leaves import Count, FilePath, Files, Rate, Table, Text
+from enfilade.config.schema.leaves import Count, Duration, FilePath, Files, Rate, Table, Text
+
+
+class Lists(Table, frozen=True):
+    """How the lists of the firewall that stand at URLs are fetched."""
+
+    every: Annotated[Duration, Text("How often each is asked for again.")] = 3600.0
+    keep: Annotated[
+        FilePath | None,
+        Text("A directory in which they are kept, for a start or reload at which one cannot be had."),
+    ] = None
+    allow: Annotated[
+        list[str],
+        Text("Networks in which they may lie besides the public ones. With it URLs may begin with `http://`, too."),
+    ] = []
+    authority: Annotated[
+        FilePath | None,
+        Text("PEM file of those who vouch for their servers, instead of the system's authorities."),
+    ] = None
 
 
 class Countries(Table, frozen=True):
@@ -34,12 +52,13 @@ class Firewall(Table, frozen=True):
     allow: Annotated[
         Files,
         Text(
-            'Networks such as `"10.0.0.0/8"`, addresses, `"unix"` for Unix sockets, or `"file:PATH"`: a file with one of them a '
-            "line, which is watched."
+            'Networks such as `"10.0.0.0/8"`, addresses, `"unix"` for Unix sockets, `"file:PATH"`: a file with one of them a '
+            'line, which is watched, or `"https://..."`: the same, fetched now and then.'
         ),
     ] = []
     deny: Annotated[Files, Text("Who is refused, written as in `allow`.")] = []
     default: Annotated[Literal["allow", "deny"], Text("What holds for all who are in neither list.")] = "allow"
+    lists: Annotated[Lists, Text("How lists at URLs are fetched.")] = Lists()
     countries: Annotated[
         Countries | None, Text("Who is in neither list is looked up here, before `default` counts.")
     ] = None

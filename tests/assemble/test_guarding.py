@@ -1,0 +1,65 @@
+"""Who stands at the door, as the configuration has it."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from tests.assemble.kit import config_of, write_pem
+
+from enfilade.assemble.guarding import fetch_lists
+from enfilade.assemble.trial import try_out
+from enfilade.config import ConfigError, loads
+
+SITE = '[sites."*"]\n"/" = {{ respond = 200 }}\n'
+
+
+@contextmanager
+def publisher(folder: Path) -> Iterator[str]:
+    """The URL of a list, over TLS with a certificate of its own."""
+    write_pem(folder, "lists", "localhost")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"192.0.2.1\n")
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    server = HTTPServer(("localhost", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "lists.pem", folder / "lists.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"https://localhost:{server.server_port}/list"
+    server.shutdown()
+    server.server_close()
+
+
+def test_who_vouches_for_the_server_of_a_list(tmp_path: Path) -> None:
+    with publisher(tmp_path) as url:
+        lines = SITE + '[firewall]\ndeny = ["{}"]\nlists = {{ allow = ["127.0.0.1", "::1"]{} }}\n'
+        authority = f', authority = "{tmp_path}/lists.pem"'
+        found = fetch_lists(config_of(lines.format(url, authority)).firewall)
+        assert found is not None and found.texts == {url: "192.0.2.1\n"}
+        with pytest.raises(ValueError, match=r"self.signed.*; and no copy of it was kept"):
+            fetch_lists(config_of(lines.format(url, "")).firewall)
+
+
+def test_private_networks_are_out_of_reach_unless_they_are_named(tmp_path: Path) -> None:
+    with publisher(tmp_path) as url:
+        lines = SITE + '[firewall]\ndeny = ["{}"]\n'
+        with pytest.raises(ValueError, match="is not a public address"):
+            fetch_lists(config_of(lines.format(url)).firewall)
+
+
+def test_an_authority_that_cannot_be_read_is_found_with_its_line(tmp_path: Path) -> None:
+    lists = f'[firewall]\ndeny = ["https://a.example/"]\nlists = {{ authority = "{tmp_path}/none.pem" }}\n'
+    with pytest.raises(ConfigError, match=r"e\.toml:5:23: firewall\.lists\.authority: .*No such file"):
+        loads((SITE + lists).replace("{{", "{").replace("}}", "}"), "e.toml", tmp_path, try_out)
