@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "appworker": {"app", "cache", "exchange", "handlers", "http", "net", "observe", "process", "wire"},
     "stream": {"http", "wire", "route", "exchange", "observe", "upstream", "net"},
     "process": {"assemble", "config", "exchange", "http", "net", "observe"},
-    "doctor": {"http", "wire"},
+    "doctor": {"config", "http", "wire"},
     "cli": {"assemble", "cache", "config", "doctor", "http", "net", "observe", "pki", "process", "upstream"},
     "testing": {"http", "wire", "exchange", "route", "cache"},
 }

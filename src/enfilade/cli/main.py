@@ -22,7 +22,7 @@ COMMANDS = {
     "status": ("enfilade.cli.control", "Show a running server and its workers."),
     "purge": ("enfilade.cli.cache", "Let answers that a running server has stored not be used again."),
     "cache": ("enfilade.cli.cache", "Show what a running server has stored."),
-    "doctor": ("enfilade.cli.doctor", "Look for what is wrong with a running server."),
+    "doctor": ("enfilade.cli.doctor", "Look for what is wrong with a running server, or a configuration."),
     "bans": ("enfilade.cli.bans", "List who is banned on a running server, ban by hand, and lift bans."),
     "password": ("enfilade.cli.password", "Print a line with a hashed password, for basic_auth."),
     "trust": ("enfilade.cli.trust", "Have this machine and its browsers trust the internal authority."),

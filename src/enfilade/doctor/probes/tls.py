@@ -105,8 +105,11 @@ def certificate(target: Target) -> bytes:
 
 
 def in_time(der: bytes, usual: Usual) -> Verdict:
+    return validity(x509.load_der_x509_certificate(der))
+
+
+def validity(made: x509.Certificate) -> Verdict:
     """Neither over, nor soon so."""
-    made = x509.load_der_x509_certificate(der)
     now = datetime.now(UTC)
     left, life = made.not_valid_after_utc - now, made.not_valid_after_utc - made.not_valid_before_utc
     if left.total_seconds() < 0 or made.not_valid_before_utc > now:
