@@ -25,6 +25,9 @@ trusted_proxies = ["10.0.0.0/8"]
 [server.limits]
 connections = 100
 
+[firewall]
+connections_per_address = 100
+
 [sites."shop.example.com"]
 tls = { certificate = "site.pem", key = "site.key" }
 security_headers = true
@@ -71,7 +74,7 @@ def test_nothing_to_say(place: Path) -> None:
     [
         ("[upstreams.up]", PLAIN + "[upstreams.up]", "unclear", "everything travels in the clear"),
         ("csrf = true\n", 'csrf = true\nhttp = "serve"\n', "unclear", "the same as HTTPS"),
-        ("csrf = true\n", 'csrf = true\nhttp = "serve"\n', "bad", "passwords travel in the clear"),
+        ("csrf = true\n", 'csrf = true\nhttp = "serve"\n', "bad", "the password travels in the clear"),
         ("shop.example.com", "*", "unclear", "every host name"),
         (
             'admin = "127.0.0.1:2019"',
@@ -84,6 +87,7 @@ def test_nothing_to_say(place: Path) -> None:
         ("10.0.0.0/8", "10.0.0.0/7", "bad", "33,554,432 addresses may say"),
         ("connections = 100", "connections = 100\nbody = 0", "bad", "have no end"),
         ("connections = 100", "connections = 100\nmin_rate = 0", "bad", "never dropped"),
+        ("connections_per_address = 100", "", "unclear", "one client may hold"),
         ("connections = 100", "", "unclear", "have no limit but the descriptors"),
         ("connections = 100", "connections = 100000000", "unclear", "so many cannot be had"),
         ('limit = "100/m"\n', "", "unclear", "passwords may be tried"),

@@ -85,6 +85,12 @@ def beyond(value: str | list[str]) -> bool:
     return any(not address(text).is_local for text in texts(value))
 
 
+def listeners(subject: Subject) -> list[str]:
+    """Where requests come in."""
+    server = subject.config.server
+    return [*texts(server.http), *texts(server.https)]
+
+
 def dynamic(route: Route) -> bool:
     return route.app is not None or route.proxy is not None
 
@@ -103,29 +109,23 @@ def in_the_clear(subject: Subject) -> Iterator[Advice]:
                 UNCLEAR,
                 (*path, "tls"),
                 "everything travels in the clear",
-                'tls = { certificate = "...", key = "..." }',
+                'tls = "acme", or tls = { certificate = "...", key = "..." }',
                 True,
             )
         elif not site.redirects:
             yield Advice(UNCLEAR, (*path, "http"), "plain HTTP gets the same as HTTPS", 'http = "redirect"', True)
     for path, site, route in routes(config):
-        if isinstance(said(site, route, "basic_auth"), BasicAuth) and not (site.over_tls and site.redirects):
-            yield Advice(
-                BAD,
-                (*path, "basic_auth"),
-                "passwords travel in the clear",
-                'http = "redirect", and a certificate',
-                True,
-            )
+        if site.over_tls and site.redirects:
+            continue
+        for key, what in (("basic_auth", "the password"), ("auth", "what lets somebody in")):
+            if said(site, route, key):
+                instead = 'http = "redirect", and a certificate'
+                yield Advice(BAD, (*path, key), f"{what} travels in the clear", instead, True)
 
 
 def every_host(subject: Subject) -> Iterator[Advice]:
     site = subject.config.sites.get("*")
-    if (
-        site
-        and any(map(dynamic, site.routes.values()))
-        and beyond([*texts(subject.config.server.http), *texts(subject.config.server.https)])
-    ):
+    if site and any(map(dynamic, site.routes.values())) and beyond(listeners(subject)):
         text = "every host name is answered: an application that makes links of it makes them for anybody"
         yield Advice(UNCLEAR, ("sites", "*"), text, '[sites."shop.example.com"]', True)
 
@@ -201,6 +201,14 @@ def descriptors(subject: Subject) -> Iterator[Advice]:
     elif server.limits.connections * each > most * workers:
         text = f"with {workers} workers of {most + SPARE} descriptors, {each} for a connection, so many cannot be had"
         yield Advice(UNCLEAR, path, text, f"connections = {most // each * workers}, or more descriptors (LimitNOFILE)")
+
+
+def one_address(subject: Subject) -> Iterator[Advice]:
+    if beyond(listeners(subject)) and not subject.config.firewall.connections_per_address:
+        text = "one client may hold all connections"
+        yield Advice(
+            UNCLEAR, ("firewall", "connections_per_address"), text, "[firewall] connections_per_address = 100", True
+        )
 
 
 def guesses(subject: Subject) -> Iterator[Advice]:
@@ -340,6 +348,7 @@ def telling(subject: Subject) -> Iterator[Advice]:
 
 
 RULES: tuple[Rule, ...] = (
-    in_the_clear, every_host, administration, trust, privileges, bounds, descriptors, guesses, browsers, published, readable,
+    in_the_clear, every_host, administration, trust, privileges, bounds, descriptors, one_address, guesses, browsers,
+    published, readable,
     certificates, upstreams, telling,
 )  # fmt: skip
