@@ -24,10 +24,11 @@ def tables(workers: int, sets: int = 16) -> list[Tables]:
 
 
 class Named(Filter):
-    """Believes what the field X-User says."""
+    """Believes what the fields X-User and X-Plan say."""
 
     def on_request(self, x: Exchange) -> None:
-        x.keep(Identity, Identity((x.request.fields.get(b"x-user") or b"nobody").decode()))
+        name, plan = [(x.request.fields.get(field) or b"none").decode() for field in (b"x-user", b"x-plan")]
+        x.keep(Identity, Identity(name, {"plan": plan}))
 
 
 class Limited:

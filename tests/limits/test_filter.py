@@ -110,6 +110,7 @@ def test_what_a_client_says_of_its_address_changes_nothing() -> None:
         ("cookie k", {"fields": [(b"cookie", b"k=1")]}, {"fields": [(b"cookie", b"k=2")]}),
         ("query k", {"target": "/x?k=1"}, {"target": "/x?a=1&k=2"}),
         ("user", {"fields": [(b"x-user", b"ada")]}, {"fields": [(b"x-user", b"bob")]}),
+        ("claim plan", {"fields": [(b"x-plan", b"free")]}, {"fields": [(b"x-plan", b"paid")]}),
         (["user", "address"], {"client": "192.0.2.1"}, {"client": "192.0.2.2"}),
         ("route", {"pattern": "/a"}, {"pattern": "/b"}),
         (["address", "route"], {"client": "192.0.2.1"}, {"client": "192.0.2.2"}),

@@ -29,9 +29,9 @@ def check_limits(table: Policies, path: Path, report: Report) -> None:
 
 def _check_concurrency(table: Concurrency, path: Path, report: Report) -> None:
     for key, words in (("by", table.by), ("fair", table.fair)):
-        if "user" in ([words] if isinstance(words, str) else words):
+        if _names_users(words) or _names_claims(words):
             text = f"{dotted((*path, key))}: requests are counted before anybody is asked for who they are"
-            report((*path, key), False, text, "count by something else than user")
+            report((*path, key), False, text, "count by something else")
 
 
 def check_priorities(site: Site, path: Path, report: Report) -> None:
@@ -46,22 +46,34 @@ def check_priorities(site: Site, path: Path, report: Report) -> None:
 
 def counts_users(limit: RateLimit) -> bool:
     """Whether it counts by who a request comes from, so that it can only stand behind what finds that out."""
-    return "user" in ([limit.by] if isinstance(limit.by, str) else limit.by)
+    return _names_users(limit.by) or _names_claims(limit.by)
+
+
+def _names_users(by: str | list[str]) -> bool:
+    return "user" in ([by] if isinstance(by, str) else by)
+
+
+def _names_claims(by: str | list[str]) -> bool:
+    return any(word.startswith("claim ") for word in ([by] if isinstance(by, str) else by))
 
 
 def check_users(site: Site, path: Path, report: Report) -> None:
-    """A limit by user on a route where nobody is asked for who they are counts all together: nobody wants that."""
+    """A limit by user on a route where nobody is asked for who they are counts all together: nobody wants that. Nor one by claim
+    where nobody vouches for claims."""
     limits = [*limits_in(site, path)]
     for pattern, route in site.routes.items():
-        said = [(route.basic_auth, site.basic_auth), (route.auth, site.auth)]
-        if any(own or (own is None and sites) for own, sites in said):
-            continue
+        password = site.basic_auth if route.basic_auth is None else route.basic_auth
+        auth = site.auth if route.auth is None else route.auth
         for limit, where in limits if route.limit is None else limits_in(route, (*path, pattern)):
-            if isinstance(limit, RateLimit) and counts_users(limit):
-                text = (
-                    f"{dotted((*where, 'by'))} counts by user, but nothing asks for one at {dotted((*path, pattern))}"
-                )
-                report((*where, "by"), False, text, "give it basic_auth or auth, or count by something else")
+            if isinstance(limit, str) or auth:
+                continue
+            for what, wrong, give in (
+                ("user", _names_users(limit.by) and not password, "basic_auth or auth"),
+                ("claim", _names_claims(limit.by), "auth"),
+            ):
+                if wrong:
+                    text = f"{dotted((*where, 'by'))} counts by {what}, but nothing asks for one at {dotted((*path, pattern))}"
+                    report((*where, "by"), False, text, f"give it {give}, or count by something else")
 
 
 def limits_in(table: Policies, path: Path) -> Iterator[tuple[str | RateLimit, Path]]:

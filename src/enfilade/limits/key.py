@@ -23,6 +23,15 @@ def _user(x: Exchange) -> bytes:
     return b"" if who is None else who.name.encode()
 
 
+def _claim(name: str) -> Key:
+    def read(x: Exchange) -> bytes:
+        who: Identity | None = x.kept(Identity)
+        value = None if who is None else who.claims.get(name)
+        return b"" if value is None else str(value).encode("utf-8", "replace")
+
+    return read
+
+
 _WORDS: Mapping[str, Key] = {
     "address": lambda x: subscriber(x.ends.client_ip).encode(),
     "route": lambda x: x.match.route.pattern.encode(),
@@ -58,12 +67,16 @@ def _remembered(find: Callable[[Exchange], S]) -> Callable[[Exchange], S]:
 
 
 def parse_key(text: str) -> Key:
-    """What reads the part of a request that `text` names: `address` (of IPv6, its /64), `route`, `user`, `header NAME`,
-    `cookie NAME` or `query NAME`. ValueError for any other text."""
+    """What reads the part of a request that `text` names: `address` (of IPv6, its /64), `route`, `user`, `claim NAME`,
+    `header NAME`, `cookie NAME` or `query NAME`. ValueError for any other text."""
     if text in _WORDS:
         return _WORDS[text]
-    if text.partition(" ")[0] in _PARTS:
+    part, _, name = text.partition(" ")
+    if part in _PARTS:
         return parse_part(text)
+    if part == "claim" and name:
+        return _claim(name)
     raise ValueError(
-        f'"{text}" is nothing to count by: write "address", "route", "user", "header NAME", "cookie NAME" or "query NAME"'
+        f'"{text}" is nothing to count by: write "address", "route", "user", "claim NAME", "header NAME", "cookie NAME" or '
+        '"query NAME"'
     )

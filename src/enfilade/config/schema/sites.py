@@ -86,8 +86,8 @@ class RateLimit(Table, frozen=True):
     by: Annotated[
         str | list[str],
         Text(
-            "What is counted by itself: `address` (of IPv6, its /64), `user`, `header NAME`, `cookie NAME`, `query NAME`, "
-            "`route`; or a list, for every mix of them; an empty list counts everything together."
+            "What is counted by itself: `address` (of IPv6, its /64), `user`, `claim NAME`, `header NAME`, `cookie NAME`, "
+            "`query NAME`, `route`; or a list, for every mix of them; an empty list counts everything together."
         ),
     ] = "address"
     fields: Annotated[bool, Text("Tell clients in `RateLimit-Policy` and `RateLimit` what is left.")] = True
@@ -100,7 +100,7 @@ class Concurrency(Table, frozen=True):
     limit: Annotated[Positive, Text("So many at once, over all workers.")]
     by: Annotated[
         str | list[str],
-        Text("What is counted by itself, as for `limit`, but for `user`; without it, everything together."),
+        Text("What is counted by itself, as for `limit`, but for `user` and `claim`; without it, everything together."),
     ] = msgspec.field(default_factory=list)
     queue: Annotated[
         Count, Text("So many more may wait in each worker; without it, nobody: they are refused with 503.")
