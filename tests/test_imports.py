@@ -56,8 +56,7 @@ LATE: dict[str, set[str]] = {
     },
     "assemble/worker.py": {
         "enfilade.assemble.acme.AcmeWorker",
-        "enfilade.assemble.acme_server.Desk",  # JOSE and X.509: 150 ms
-        "enfilade.handlers.acme.AcmeHandler",
+        "enfilade.assemble.acme_server.acme_handler",  # JOSE and X.509: 150 ms
         "enfilade.assemble.banning.Banning",
         "enfilade.assemble.cache_view.view_cache",
         "enfilade.assemble.stores.cache_filter",

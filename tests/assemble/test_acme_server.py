@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,12 @@ def test_what_cannot_be_read_is_told_by_check(tmp_path: Path, lines: str, says: 
         config_of(TEXT + lines, tmp_path)
 
 
-def test_names_that_are_none_are_told_by_check() -> None:
-    with pytest.raises(ConfigError, match=r'pki\.names: "https://a" is neither'):
-        config_of(TEXT.replace("*.internal", "https://a"))
+@pytest.mark.parametrize("name", ["https://a", "*"])
+def test_names_that_are_none_are_told_by_check(name: str) -> None:
+    """The intermediate is bound to them, whether there are routes or not."""
+    for text in (TEXT, TEXT.replace('"/acme/*" = { pki = "acme" }', '"/" = { respond = 200 }')):
+        with pytest.raises(ConfigError, match=rf'pki\.names: "{re.escape(name)}" is neither'):
+            config_of(text.replace("*.internal", name))
 
 
 def test_several_workers_need_a_directory(tmp_path: Path) -> None:
@@ -140,6 +144,10 @@ def test_a_request_has_a_bounded_body(tmp_path: Path) -> None:
     assert asyncio.run(main()) == (413, 404)
 
 
+async def break_down(validator: Validator, task: Task) -> Problem:
+    raise ZeroDivisionError
+
+
 async def refuse(validator: Validator, task: Task) -> Problem:
     return Problem("connection", f"{task.identifier.value} is not there")
 
@@ -154,9 +162,14 @@ class Counter:
         return self._made._server.answer(asked, self._made._clock())
 
 
-def test_a_desk_looks_at_challenges_and_remembers_what_it_saw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through threads, and records in a file."""
-    monkeypatch.setattr(Validator, "validate", refuse)
+@pytest.mark.parametrize(
+    ("validate", "said"), [(refuse, "a.internal is not there"), (break_down, "something went wrong in the server")]
+)
+def test_a_desk_looks_at_challenges_and_remembers_what_it_saw(
+    validate: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through threads, and records in a file. Who waits has an answer, whatever happens."""
+    monkeypatch.setattr(Validator, "validate", validate)
 
     async def main() -> str:
         made = desk(tmp_path, 'root = "ca"')
@@ -171,5 +184,5 @@ def test_a_desk_looks_at_challenges_and_remembers_what_it_saw(tmp_path: Path, mo
         return str(client.post(order.fields["location"]).json["error"]["detail"])
 
     (tmp_path / "ca").mkdir()
-    assert asyncio.run(main()) == "a.internal is not there"
+    assert asyncio.run(main()) == said
     assert os.listdir(tmp_path / "ca" / "acme") == ["records.sqlite"]

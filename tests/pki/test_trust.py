@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Root:
 
 def verified(bundle: Path, tmp_path: Path) -> bool:
     """Whether OpenSSL accepts a certificate of the authority with what is in `bundle`."""
-    signer = AUTHORITY.intermediate(["*"], NOW)
+    signer = AUTHORITY.intermediate(["example"], NOW)
     (tmp_path / "chain.pem").write_bytes(leaf_of(signer, "a.example").chain)
     command = ["openssl", "verify", "-CAfile", str(bundle), "-untrusted", "chain.pem", "chain.pem"]
     return subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
@@ -65,7 +65,7 @@ def test_browsers(tmp_path: Path, root: Root) -> None:
     (store,) = browser_stores(str(tmp_path))
     made, ran = store.add(root)
     assert "certutil -N" in made and "certutil -A" in ran
-    signer = AUTHORITY.intermediate(["*"], NOW)
+    signer = AUTHORITY.intermediate(["example"], NOW)
     for name, trusted in (("intermediate", pem(signer.certificate)), ("leaf", leaf_of(signer, "a.example").chain)):
         (tmp_path / name).write_bytes(trusted)
         subprocess.run(
@@ -119,7 +119,7 @@ def test_the_keychain_of_macos(tmp_path: Path, root: Root, monkeypatch: pytest.M
     ]
 
 
-SIGNER = AUTHORITY.intermediate(["*"], NOW)
+SIGNER = AUTHORITY.intermediate(["example"], NOW)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
+import logging
 import os
 import sqlite3
 import time
@@ -13,6 +15,8 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from enfilade.config.schema import Config
+from enfilade.exchange.exchange import Handler
+from enfilade.handlers.acme import AcmeHandler
 from enfilade.http.addresses import Networks
 from enfilade.net.fetch import Fetcher
 from enfilade.net.shown import shown_certificate
@@ -25,6 +29,8 @@ from enfilade.pki.acme.validation import Validator
 from enfilade.pki.acme.words import Answer, Asked, Rules, Task
 from enfilade.pki.authority import Authority
 from enfilade.process.privileges import Identity
+
+log = logging.getLogger("enfilade.pki")
 
 T = TypeVar("T")
 THREADS = 2
@@ -46,6 +52,7 @@ class PreparedAcme(NamedTuple):
 
 def prepare_acme_server(config: Config, authority: Authority, identity: Identity | None) -> PreparedAcme:
     """In the supervisor. Workers run as `identity`: the records are theirs. Raises OSError or ValueError."""
+    codecs.lookup("idna")  # of which connections have need: whoever the workers become may not be able to read it
     path = MEMORY if config.pki.root is None else make_records(config.pki.root, identity)
     return PreparedAcme(authority, rules_of(config), new_secret(), path, Networks(config.pki.networks))
 
@@ -76,6 +83,11 @@ def make_records(directory: str, identity: Identity | None) -> str:
     return path
 
 
+def acme_handler(prepared: PreparedAcme) -> Handler:
+    """In a worker."""
+    return AcmeHandler(Desk(prepared).answer)
+
+
 class Desk:
     """Answers in threads, as records and signatures take their time, and looks at challenges in the loop."""
 
@@ -104,7 +116,11 @@ class Desk:
         return answer
 
     async def _look(self, task: Task) -> None:
-        problem: Problem | None = await self._validator.validate(task)
+        try:
+            problem = await self._validator.validate(task)
+        except Exception:  # the client waits for an answer
+            log.exception("a challenge could not be looked at")
+            problem = Problem("serverInternal", "something went wrong in the server", 500)
         await self._threaded(partial(self._server.settle, task, problem, self._clock()))
 
     async def _threaded(self, what: Callable[[], T]) -> T:

@@ -22,7 +22,6 @@ from enfilade.assemble.sites import POLICIES, handler_of
 from enfilade.cache.reasons import Kind
 from enfilade.config.errors import Path, dotted
 from enfilade.config.limit_checks import limits_in
-from enfilade.config.pki_checks import serves_acme
 from enfilade.config.report import Report
 from enfilade.config.schema import (
     Auth,
@@ -162,13 +161,14 @@ def _try_pki(config: Config, report: Report) -> None:
         from enfilade.assemble.internal import look_at_root  # noqa: PLC0415
 
         _try(partial(look_at_root, config), config.pki, path, "root", report)
-    if serves_acme(config) and find_spec("joserfc") is not None:
-        from enfilade.pki.acme.bound import read_bound  # noqa: PLC0415
+    if config.pki.names:
         from enfilade.pki.acme.names import Names  # noqa: PLC0415
 
         _try(partial(Names, config.pki.names), config.pki, path, "names", report)
-        if config.pki.external_accounts is not None:
-            _try(partial(read_bound, config.pki.external_accounts), config.pki, path, "external_accounts", report)
+    if config.pki.external_accounts is not None and find_spec("joserfc") is not None:
+        from enfilade.pki.acme.bound import read_bound  # noqa: PLC0415
+
+        _try(partial(read_bound, config.pki.external_accounts), config.pki, path, "external_accounts", report)
 
 
 def _try_upstream(name: str, table: UpstreamTable, report: Report) -> None:

@@ -345,11 +345,10 @@ class EdgeWorker:
 
     def acme(self) -> Handler:
         if self._acme_server is None:
-            from enfilade.assemble.acme_server import Desk  # noqa: PLC0415
-            from enfilade.handlers.acme import AcmeHandler  # noqa: PLC0415
+            from enfilade.assemble.acme_server import acme_handler  # noqa: PLC0415
 
             assert self._prepared.acme_server is not None, "some route has it"
-            self._acme_server = AcmeHandler(Desk(self._prepared.acme_server).answer)
+            self._acme_server = acme_handler(self._prepared.acme_server)
         return self._acme_server
 
     def bulkhead(self, said: SaidConcurrency, site: str, pattern: str) -> Bulkhead:

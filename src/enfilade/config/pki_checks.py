@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from enfilade.config.acme_checks import NO_JOSE
 from enfilade.config.errors import Path, dotted
 from enfilade.config.report import Report
 from enfilade.config.schema import Config, Pki
@@ -13,7 +14,6 @@ from enfilade.http.addresses import Networks
 
 LONGEST = 90 * 86400.0
 """Seconds that a certificate may be valid: what is renewed by itself need not last."""
-NO_JOSE = 'needs a library that is not there: pip install "enfilade[pki]"'
 
 
 def serves_acme(config: Config) -> bool:

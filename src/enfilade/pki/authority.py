@@ -76,9 +76,7 @@ class Authority(NamedTuple):
         made = _builder(_name(self.certificate).replace(" root", " intermediate"), key.public_key(), now, until)
         made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         made = made.add_extension(_usage(*_CA_USES), critical=True)
-        constraints = constraints_of(names)
-        if constraints is not None:
-            made = made.add_extension(constraints, critical=True)
+        made = made.add_extension(constraints_of(names), critical=True)
         return Authority(self._signed(made), key, self.certificate)
 
     def sign_list(self, made: x509.CertificateRevocationListBuilder) -> x509.CertificateRevocationList:
@@ -107,11 +105,9 @@ def new_root(owner: str, now: datetime) -> Authority:
     return Authority(signed, key, signed)
 
 
-def constraints_of(names: Sequence[str]) -> x509.NameConstraints | None:
+def constraints_of(names: Sequence[str]) -> x509.NameConstraints:
     """What an authority for `names` may sign (RFC 5280 section 4.2.1.10): these, what is beneath them, and what this machine
-    calls itself. None: everything. There are a name and an address in it always: what has none of one kind limits none."""
-    if "*" in names:
-        return None
+    calls itself. There are a name and an address in it always: what has none of one kind limits none."""
     texts = sorted({*(name.removeprefix("*.") for name in names), *LOCAL_NAMES})
     return x509.NameConstraints([_subtree(text) for text in texts], None)
 

@@ -26,7 +26,7 @@ from enfilade.pki.authority import Authority, new_root
 
 BASE = "https://ca.internal/acme"
 ROOT = new_root("here", NOW)
-AUTHORITY = ROOT.intermediate(["*"], NOW)
+AUTHORITY = ROOT.intermediate(["*.internal", "10.0.0.0/8"], NOW)
 NAMES = ("*.internal", "10.0.0.0/8")
 Key = Any
 SIGNS = {

@@ -9,6 +9,7 @@ import pytest
 from joserfc.jwk import ECKey
 from tests.pki.acme.client import BASE, KEYS, Client, Desk, Said, a_client, public, sign
 
+from enfilade.pki.acme import server
 from enfilade.pki.acme.server import DIRECTORY
 from enfilade.pki.acme.signed import NONCE_LIFETIME, decode, encode
 from enfilade.pki.acme.words import Asked
@@ -125,7 +126,22 @@ def test_media_methods_schemes_and_paths() -> None:
     plain = Asked("POST", "http://ca.internal/acme", "/new-account", "application/jose+json", b"{}")
     assert Said(desk.ask(plain)).problem == (403, "malformed")
     assert Said(desk.ask(Asked("PUT", BASE, "/directory"))).problem == (405, "malformed")
-    assert Said(desk.ask(Asked("GET", BASE, "/new-account"))).problem == (404, "malformed")
+    for path in ("/new-account", "/order/x"):
+        assert Said(desk.ask(Asked("GET", BASE, path))).problem == (405, "malformed")
+    assert Said(desk.ask(Asked("GET", BASE, "/"))).problem == (404, "malformed")
+
+
+def test_an_account_is_named_by_its_whole_url() -> None:
+    client = a_client()
+    url = client.kid
+    for kid in (
+        url.rpartition("/")[2],
+        url.replace("ca.internal", "other.internal"),
+        f"{url}/orders",
+        f"{BASE}/account/",
+    ):
+        client.kid = kid
+        assert client.post(url).problem == (400, "accountDoesNotExist")
 
 
 # -- nonces
@@ -157,6 +173,15 @@ def test_a_stranger_cannot_use_up_a_nonce() -> None:
     forged = sign(protected, b"", ECKey.generate_key("P-256"))
     assert client.send(client.kid, msgspec.json.encode(forged)).problem == (400, "malformed")
     assert client.send(client.kid, msgspec.json.encode(sign(protected, b"", client.key))).status == 200
+
+
+def test_used_nonces_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_NONCES", 2)
+    client = a_client()
+    assert client.post(client.kid).status == 200
+    assert client.post(client.kid).problem == (503, "rateLimited")
+    client.desk.now += NONCE_LIFETIME
+    assert client.post(client.kid).status == 200
 
 
 def test_every_answer_to_a_post_has_a_nonce_and_leads_to_the_directory() -> None:

@@ -17,7 +17,7 @@ from enfilade.pki.acme.names import Identifier
 from enfilade.pki.acme.problem import Problem, malformed
 from enfilade.pki.acme.records import Transaction
 from enfilade.pki.acme.signed import RSA_BITS, Jwk, decode
-from enfilade.pki.acme.words import Answer, Authorization, Call, Issued, one_of_ours
+from enfilade.pki.acme.words import Answer, Authorization, Call, Issued, Revoked, one_of_ours
 from enfilade.pki.authority import Authority, pem
 
 log = logging.getLogger("enfilade.pki")
@@ -79,10 +79,9 @@ def revoke(call: Call) -> Answer:
     reason = call.payload.get("reason", 0)
     if type(reason) is not int or reason not in REASONS:
         raise Problem("badRevocationReason", f"reasons are {', '.join(map(str, REASONS))}")
-    if found.revoked:
+    if call.tx.get(Revoked, found.id) is not None:
         raise Problem("alreadyRevoked", "this certificate was revoked before")
-    found.revoked, found.reason = call.now, reason
-    call.tx.put(found)
+    call.tx.put(Revoked(id=found.id, owner=found.owner, expires=found.expires, since=call.now, reason=reason))
     log.info("the certificate with serial number %s was revoked", found.id)
     return Answer(200)
 
@@ -94,13 +93,12 @@ def revocation_list(tx: Transaction, authority: Authority, now: float) -> bytes:
     made = x509.CertificateRevocationListBuilder()
     made = made.last_update(moment).next_update(moment + CRL_LIFETIME)
     made = made.add_extension(x509.CRLNumber(int(now)), critical=False)
-    for issued in tx.all(Issued):
-        if issued.revoked:
-            one = x509.RevokedCertificateBuilder().serial_number(int(issued.id, 16))
-            one = one.revocation_date(datetime.fromtimestamp(issued.revoked, UTC))
-            if issued.reason:
-                one = one.add_extension(x509.CRLReason(_FLAGS[issued.reason]), critical=False)
-            made = made.add_revoked_certificate(one.build())
+    for revoked in tx.all(Revoked):
+        one = x509.RevokedCertificateBuilder().serial_number(int(revoked.id, 16))
+        one = one.revocation_date(datetime.fromtimestamp(revoked.since, UTC))
+        if revoked.reason:
+            one = one.add_extension(x509.CRLReason(_FLAGS[revoked.reason]), critical=False)
+        made = made.add_revoked_certificate(one.build())
     return authority.sign_list(made).public_bytes(Encoding.DER)
 
 

@@ -31,6 +31,8 @@ DIRECTORY = {
     "keyChange": "key-change",
 }
 """Section 7.1.1."""
+MOST_NONCES = 100_000
+"""Used ones that are remembered."""
 MEDIA = "application/jose+json"
 _NO_STORE = (b"cache-control", b"no-store")
 
@@ -65,8 +67,8 @@ class AcmeServer:
             orders.settle(tx, task, error, now)
 
     def _get(self, asked: Asked, now: float) -> Answer:
-        if asked.method not in ("GET", "HEAD"):
-            raise Problem("malformed", "resources are asked by POST", 405)
+        if asked.method not in ("GET", "HEAD") or asked.path[1:].partition("/")[0] in RESOURCES:
+            raise Problem("malformed", "this is asked by POST (section 6.3)", 405)
         if asked.path == "/root.pem":
             return Answer(200, pem(self._authority.issuer), ((b"content-type", b"application/x-pem-file"),))
         if asked.path == "/revoked.crl":
@@ -78,7 +80,7 @@ class AcmeServer:
             return json_answer(200, urls | {"meta": {"externalAccountRequired": bool(self._rules.bound)}})
         if asked.path == "/new-nonce":
             return self._with_nonce(asked, Answer(200 if asked.method == "HEAD" else 204), now)
-        raise Problem("malformed", "there is nothing here, or it is asked by POST", 404)
+        raise Problem("malformed", "there is nothing here", 404)
 
     def _post(self, asked: Asked, now: float) -> Answer:
         name, *rest = asked.path[1:].split("/")
@@ -104,7 +106,8 @@ class AcmeServer:
         raise refused
 
     def _jwk_of(self, tx: Transaction, asked: Asked, url: str, who: list[Account]) -> Jwk:
-        found = tx.get(Account, url.removeprefix(f"{asked.base}/account/"))
+        prefix = f"{asked.base}/account/"
+        found = tx.get(Account, url.removeprefix(prefix)) if url.startswith(prefix) else None
         if found is None:
             raise Problem("accountDoesNotExist", "there is no such account here")
         if found.status != "valid":
@@ -116,6 +119,8 @@ class AcmeServer:
         nonce = signed.protected.get("nonce")
         if not nonce_is_ours(nonce, self._secret, now) or tx.get(UsedNonce, str(nonce)) is not None:
             raise Problem("badNonce", "this nonce is too old, was used before, or is not from here")
+        if tx.count(UsedNonce) >= MOST_NONCES:
+            raise Problem("rateLimited", "there are too many requests", 503)
         tx.put(UsedNonce(id=str(nonce), owner="", expires=now + NONCE_LIFETIME))
 
     def _with_nonce(self, asked: Asked, answer: Answer, now: float) -> Answer:

@@ -22,7 +22,7 @@ _PUBLIC = {"EC": ("kty", "crv", "x", "y"), "RSA": ("kty", "n", "e"), "OKP": ("kt
 RSA_BITS = (2048, 8192)
 RSA_EXPONENT = 1 << 32
 """The cost of a signature grows with both: a stranger chooses them."""
-NONCE_LIFETIME = 3600
+NONCE_LIFETIME = 600
 """Seconds."""
 _TIME, _RANDOM, _MAC = 5, 12, 16
 Json = dict[str, Any]

@@ -97,8 +97,13 @@ class Issued(Record):
 
     chain: str
     names: list[Identifier]
-    revoked: float = 0.0
-    reason: int = 0
+
+
+class Revoked(Record):
+    """A certificate, by its serial number."""
+
+    since: float
+    reason: int
 
 
 class UsedNonce(Record):
