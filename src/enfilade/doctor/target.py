@@ -17,7 +17,7 @@ from enfilade.doctor.answers import Ending, Seen, read_answers
 PORTS = {"http": 80, "https": 443}
 CONNECT = 5.0
 """Seconds for a connection, with its TLS handshake."""
-PATIENCE = 3.0
+PATIENCE = 5.0
 """Seconds for the first byte of an answer."""
 QUIET = 0.3
 """Seconds without a byte behind a whole answer, or behind the end of our patience, that mean that nothing more comes."""

@@ -153,7 +153,7 @@ PROBES = (
     _probe(
         "h2-fields",
         10,
-        "2,000 fields",
+        "2,000 fields over HTTP/2",
         request(*[(b"x-%d" % n, b"a") for n in range(2000)]),
         allowed(refused, "is there a limit?"),
         "Limit the number of fields (100).",
