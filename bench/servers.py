@@ -22,7 +22,7 @@ TARGETS = {
 }
 OURS = "enfilade"
 UNGUARDED = "unguarded"
-"""The same without a firewall and a limit."""
+"""The same without a firewall, a limit and request rules."""
 TLS = ("tls", "cache-tls")
 """Kinds of work that are over TLS."""
 
@@ -275,7 +275,7 @@ NGINX_ATTACKED = "; location /post { proxy_pass http://127.0.0.1:$origin; } clie
 DENIED = '[firewall]\ndeny = ["127.0.0.9"]\n'
 BLOCKED = '[firewall]\ndeny = ["file:$scratch/blocked.txt"]\n'
 """100,000 networks."""
-LIMITED = 'true, limit = "1000000/s"'
+GUARDED = 'true, limit = "1000000/s", rules = true'
 CACHE_KINDS = (
     "cache",
     "cache-guarded",
@@ -352,7 +352,7 @@ SERVERS = {
             | {"grpc": ENFILADE_GRPC, "websocket": ENFILADE_PROXY}
             | {
                 "cache": ENFILADE_CACHE % ("http", 1, "", '"off"', "true", ""),
-                "cache-guarded": ENFILADE_CACHE % ("http", 1, "", '"off"', LIMITED, "") + BLOCKED,
+                "cache-guarded": ENFILADE_CACHE % ("http", 1, "", '"off"', GUARDED, "") + BLOCKED,
                 "cache-disk": ENFILADE_CACHE % ("http", 1, "", '"off"', "true", 'memory = 0\ndisk = "$cache/store"'),
                 "cache-tiers": ENFILADE_CACHE % ("http", 1, "", '"off"', "true", 'disk = "$cache/store"'),
                 "cache-tls": ENFILADE_CACHE % ("https", 1, "", PEM, "true", ""),

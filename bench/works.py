@@ -90,7 +90,7 @@ WORKS = {
              caching.purge("call ms"), "ms", ("varnish",), limit=1.0, path="/1k.html", body=1024),
         Work("cache-purged", "from the beginning of this purge until each of two workers knows", "cache-purge",
              caching.purge("effect ms"), "ms", ("varnish",), limit=10.0, path="/1k.html", body=1024),
-        Work("cache-guarded", "cache-hit behind a firewall with 100,000 networks and a limit, against the same without",
+        Work("cache-guarded", "cache-hit behind 100,000 networks, a limit and request rules, against the same without",
              "cache-guarded", caching.hits(loads.wrk), "requests/s", ("unguarded",), {"unguarded": 0.75},
              path="/1k.html", body=1024),
         Work("refused", "connections that the firewall refuses, against 403 by nginx's deny", "denied",
