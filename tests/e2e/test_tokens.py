@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import ssl
 import subprocess
 import threading
@@ -16,7 +17,7 @@ import pytest
 from joserfc.jwk import Key
 from tests.assemble.kit import write_pem
 from tests.e2e.conftest import Server, Start
-from tests.e2e.kit import rejects
+from tests.e2e.kit import eventually, rejects
 from tests.identity.kit import EC, OTHER_RSA, RSA, jwk, jwks, sign
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -159,3 +160,27 @@ def test_websockets(server: Server) -> None:
     assert refused.value.response.status_code == 401
     with connect(url, additional_headers={"Authorization": f"Bearer {token()}"}) as socket:
         assert socket.recv() == "ada"
+
+
+def test_keys_in_a_file_are_watched_and_bad_ones_refuse_a_reload(start: Start, tmp_path: Path) -> None:
+    """FAILURES 31: what cannot be read changes nothing."""
+    config = (
+        '[server]\nhttp = "127.0.0.1:0"\nworkers = 1\n[sites."*"]\n"/" = { respond = "in" }\n'
+        'auth = { jwt = { issuer = "https://id", audience = "api", file = "keys.json" } }\n'
+    )
+    server = start(config, files={"keys.json": jwks(jwk(RSA, kid="a")).decode()})
+    folder = server.directory
+
+    def say(keys: bytes) -> None:
+        (folder / "new").write_bytes(keys)
+        (folder / "new").rename(folder / "keys.json")
+
+    assert curl(server, "/", *bearing(token()))[0] == 200
+    say(jwks(jwk(EC, kid="b")))
+    eventually(lambda: curl(server, "/", *bearing(token(EC, "ES256", "b")))[0] == 200, "the new key")
+    assert curl(server, "/", *bearing(token()))[0] == 401, "the old one was taken back"
+    say(b"nonsense")
+    server.wait_for("keys.json stays as it was: it is not JSON")
+    server.signal(signal.SIGHUP)
+    server.wait_for(r"auth\.jwt\.file: it is not JSON")
+    assert curl(server, "/", *bearing(token(EC, "ES256", "b")))[0] == 200
