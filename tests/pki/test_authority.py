@@ -49,7 +49,7 @@ def test_the_intermediate_signs_no_authority() -> None:
     made = x509.CertificateBuilder(
         signer.certificate.subject, other.certificate.subject, other.key.public_key(), 1, NOW - DAY, NOW + DAY,
         list(other.certificate.extensions),
-    )  # fmt: skip
+    ).add_extension(signer._identifier, critical=False)  # fmt: skip
     below = Authority(made.sign(signer.key, SHA256()), other.key, signer.certificate)
     leaf = leaf_of(below, "a.example")
     leaf = leaf._replace(chain=leaf.chain + signer.certificate.public_bytes(Encoding.PEM))

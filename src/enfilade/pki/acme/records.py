@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import TypeVar
+from weakref import finalize
 
 import msgspec
 
@@ -70,6 +71,7 @@ class Records:
     def __init__(self, path: str) -> None:
         self._lock = Lock()
         self._connection = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+        self.close = finalize(self, self._connection.close)  # by whoever is done, or when nobody has it any more
         self._connection.executescript(_TABLE)
 
     @contextmanager
@@ -84,6 +86,3 @@ class Records:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
-
-    def close(self) -> None:
-        self._connection.close()
