@@ -6,6 +6,8 @@ import asyncio
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +49,20 @@ def test_records_are_for_their_owner_alone(tmp_path: Path) -> None:
     assert make_records(str(tmp_path), None) == str(path), "again"
 
 
-def test_they_are_given_to_whom_workers_run_as(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[Any] = []
-    monkeypatch.setattr(acme_server.os, "chown", lambda *what: given.append(what))
-    path = Path(make_records(str(tmp_path), Identity(7, 8, ())))
-    assert given == [(str(path.parent), 7, 8), (str(path), 7, 8)]
+def test_they_are_given_to_whom_workers_run_as_who_makes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root touches nothing in a directory that is somebody else's."""
+    done: list[Any] = []
+
+    @contextmanager
+    def acting(identity: Identity | None) -> Iterator[None]:
+        done.append(os.listdir(tmp_path / "acme"))
+        yield
+        done.append(os.listdir(tmp_path / "acme"))
+
+    monkeypatch.setattr(acme_server, "acting_as", acting)
+    monkeypatch.setattr(acme_server.os, "chown", lambda *what, **how: done.append(what))
+    make_records(str(tmp_path), Identity(7, 8, ()))
+    assert done == [(str(tmp_path / "acme"), 7, 8), [], ["records.sqlite"]]
 
 
 def test_records_that_are_none_refuse_the_start(tmp_path: Path) -> None:

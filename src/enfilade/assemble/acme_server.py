@@ -28,7 +28,7 @@ from enfilade.pki.acme.server import AcmeServer, new_secret
 from enfilade.pki.acme.validation import Validator
 from enfilade.pki.acme.words import Answer, Asked, Rules, Task
 from enfilade.pki.authority import Authority
-from enfilade.process.privileges import Identity
+from enfilade.process.privileges import Identity, acting_as
 
 log = logging.getLogger("enfilade.pki")
 
@@ -72,14 +72,15 @@ def make_records(directory: str, identity: Identity | None) -> str:
         os.mkdir(home, 0o700)
     except FileExistsError:
         pass
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-    try:
-        Records(path).close()
-    except sqlite3.Error as error:
-        raise ValueError(f"{path} cannot be used: {error}") from None
     if identity is not None:
-        for one in (home, path):
-            os.chown(one, identity.uid, identity.gid)
+        os.chown(home, identity.uid, identity.gid, follow_symlinks=False)
+    # What is in there is the workers', who may have made it anything: root does not touch it.
+    with acting_as(identity):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        try:
+            Records(path).close()
+        except sqlite3.Error as error:
+            raise ValueError(f"{path} cannot be used: {error}") from None
     return path
 
 
