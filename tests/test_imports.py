@@ -64,6 +64,7 @@ LATE: dict[str, set[str]] = {
     },
     # only where there are rules on requests, whose library is an extra: 50 ms
     "assemble/ruling.py": {
+        "enfilade.rules.challenge.Challenge",
         "enfilade.rules.filter.Rules",
         "enfilade.rules.rule.Condition",
         "enfilade.rules.rule.Rule",

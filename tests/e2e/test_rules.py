@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from hashlib import sha256
 
 import httpx
 import pytest
@@ -27,6 +29,10 @@ workers = 2
 
 [rules.no-php]
 when = [{{ at = "path", matches = '\\.{suffix}$' }}]
+
+[rules.prove-it]
+when = [{{ at = "path", matches = "^/dear" }}]
+action = "challenge"
 
 [rules.crawler]
 when = [{{ at = "field user-agent", contains = "bot", transform = ["lowercase"] }}]
@@ -109,6 +115,35 @@ def test_the_application_reads_the_tags_of_rules_and_nobody_elses(server: Server
     assert ask(user_agent="A Bot/1.0") == "tags: crawler"
     assert ask(user_agent="A Bot/1.0", rule_tags="friend") == "tags: crawler"
     assert ask(rule_tags="friend") == "tags: "
+
+
+BROWSER = {"accept": "text/html,*/*;q=0.8", "sec-fetch-mode": "navigate"}
+
+
+def proof_of(page: str) -> str:
+    """The cookie that the script of the page would set."""
+    data = dict(re.findall(r'data-(\w+)="([^"]*)"', page))
+    nonce = next(n for n in range(10_000_000) if sha256(f"{data['seal']}.{n}".encode()).digest()[:2] == b"\0\0")
+    return f"{data['cookie']}={data['expiry']}.{data['seal']}.{nonce}"
+
+
+def test_a_browser_proves_itself_once_for_all_workers_and_reloads(start: Start) -> None:
+    server = start(CONFIG.format(suffix="php"), files={"app.py": APP})
+
+    def ask(fields: dict[str, str]) -> httpx.Response:  # on a connection of its own, so that any worker may get it
+        return httpx.get(server.url("http") + "/dear", headers=fields)
+
+    page = ask(BROWSER)
+    assert (page.status_code, page.headers["cache-control"]) == (403, "no-store")
+    assert ask({}).status_code == 403
+    proof = {"cookie": proof_of(page.text)}
+    assert [ask(proof).status_code for _ in range(8)] == [200] * 8
+    assert ask({"cookie": proof["cookie"] + "x"}).status_code == 403
+    eventually(lambda: rejects(server).get("rule_challenged", 0) >= 2)
+    write(server, CONFIG.format(suffix="asp"))
+    server.signal(signal.SIGHUP)
+    until(lambda: status(server)["generation"] == 2)
+    assert ask(proof).status_code == 200
 
 
 def test_an_upgrade_is_looked_at_too(server: Server) -> None:

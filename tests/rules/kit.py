@@ -13,6 +13,7 @@ from enfilade.exchange.response import Response
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.request import Request
 from enfilade.http.uri import split_target
+from enfilade.rules.challenge import Challenge
 from enfilade.rules.filter import Rules
 from enfilade.rules.rule import Action, Condition, Rule
 from enfilade.rules.ruleset import Ruleset
@@ -52,7 +53,8 @@ class Ruled:
         self.time = 1000.0
         self.counted: list[tuple[str, bool, set[str]]] = []
         self.seen: list[Request] = []
-        filter = Rules(Ruleset(rules), threshold, detect, self, lambda: self.time)
+        challenge = Challenge(b"secret", lambda: self.time)
+        filter = Rules(Ruleset(rules), threshold, detect, self, challenge, lambda: self.time)
         self.chain = compile_chain([filter], self._answer)
 
     def _answer(self, x: Exchange) -> Response:

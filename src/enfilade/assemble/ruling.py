@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -12,12 +13,16 @@ from enfilade.config.units import texts
 from enfilade.http.request import Request
 from enfilade.observe.metrics import RuleRows, register_rules
 from enfilade.process.board import Board
+from enfilade.process.shared import Shared
 
 if TYPE_CHECKING:
     from enfilade.rules.filter import Meter, Rules
     from enfilade.rules.rule import Condition as CompiledCondition
     from enfilade.rules.rule import Rule
     from enfilade.rules.ruleset import Ruleset
+
+SECRET = 32
+"""Bytes of the secret that proofs are sealed with."""
 
 
 def rules_in_force(site: Site, route: Route | None) -> RequestRules | None:
@@ -31,14 +36,24 @@ def any_rules(config: Config) -> bool:
     return any(table.rules for site in config.sites.values() for table in (site, *site.routes.values()))
 
 
-def share_rules(config: Config, board: Board) -> RuleRows | None:
-    """The rows of the board for what rules find; None where there are none. Made before the fork."""
+class SharedRules(NamedTuple):
+    """What workers have in common: rows of the board, and a secret, which outlives reloads."""
+
+    rows: RuleRows
+    secret: Shared
+
+
+def share_rules(config: Config, board: Board) -> SharedRules | None:
+    """None where there are no rules. Made before the fork. Raises OSError."""
     if not any_rules(config):
         return None
     from enfilade.rules.shipped import GROUPS  # noqa: PLC0415
     from enfilade.rules.verdict import Verdict  # noqa: PLC0415
 
-    return register_rules(board, GROUPS, [verdict.value for verdict in Verdict])
+    secret = board.shared("rules", SECRET)
+    if not any(secret.bytes):
+        secret.bytes[:] = os.urandom(SECRET)
+    return SharedRules(register_rules(board, GROUPS, [verdict.value for verdict in Verdict]), secret)
 
 
 def compile_rules(own: dict[str, OwnRule], said: RequestRules) -> Ruleset:
@@ -90,16 +105,18 @@ def _compiled(said: Condition) -> CompiledCondition:
 class Rulings:
     """The filters of a worker's routes. Routes that say the same have one set, with one memory of what was clean."""
 
-    def __init__(self, own: dict[str, OwnRule], meter: Meter) -> None:
+    def __init__(self, own: dict[str, OwnRule], meter: Meter, secret: bytes) -> None:
         self._own = own
         self._meter = meter
+        self._secret = secret
         self._known: dict[bytes, Ruleset] = {}
 
     def of(self, said: RequestRules) -> Rules:
         """ValueError for rules that cannot be compiled."""
+        from enfilade.rules.challenge import Challenge  # noqa: PLC0415
         from enfilade.rules.filter import Rules  # noqa: PLC0415
 
         key = msgspec.json.encode(said)
         if key not in self._known:
             self._known[key] = compile_rules(self._own, said)
-        return Rules(self._known[key], said.threshold, said.detect, self._meter)
+        return Rules(self._known[key], said.threshold, said.detect, self._meter, Challenge(self._secret))

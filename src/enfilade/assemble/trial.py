@@ -115,7 +115,7 @@ class NoWorker:
         return no_bulkheads().of(said, site, pattern)
 
     def rules(self, said: RequestRules, own: dict[str, OwnRule]) -> Filter:
-        return Rulings(own, NoRuleMeter()).of(said)
+        return Rulings(own, NoRuleMeter(), b"").of(said)
 
     def users(self, file: str) -> Users:
         return Users(read_users(file))
@@ -141,7 +141,7 @@ def try_out(config: Config, report: Report) -> None:
         vouching = PeerTls(authority=config.acme.authority)
         _try(partial(peer_context, vouching, ()), config.acme, ("acme",), "authority", report)
     _try_pki(config, report)
-    rulings = Rulings(config.rules, NoRuleMeter())
+    rulings = Rulings(config.rules, NoRuleMeter(), b"")
     for name, site in config.sites.items():
         path = ("sites", name)
         _try_rules(rulings, site, path, report)

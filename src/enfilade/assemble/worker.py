@@ -22,7 +22,7 @@ from enfilade.assemble.engines import Engines
 from enfilade.assemble.figures import all_metrics, full_status
 from enfilade.assemble.guarding import PreparedGuard, make_connections, make_guard
 from enfilade.assemble.limiting import Said, make_limits, make_tables
-from enfilade.assemble.ruling import Rulings
+from enfilade.assemble.ruling import Rulings, SharedRules
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
 from enfilade.assemble.upstream_rows import UpstreamRows
@@ -56,7 +56,6 @@ from enfilade.observe.metrics import (
     LimitMeter,
     RouteMeter,
     RuleMeter,
-    RuleRows,
 )
 from enfilade.process.app_rows import AppRows
 from enfilade.process.board import SUPERVISOR, Board, Column
@@ -102,7 +101,7 @@ class Prepared(NamedTuple):
     limits: Shared | None
     limit_rows: dict[tuple[str, str], int]
     in_flight: int | None
-    rule_rows: RuleRows | None
+    rules: SharedRules | None
     guard: PreparedGuard
     bans: PreparedBans | None
     users: dict[str, Users]
@@ -360,8 +359,9 @@ class EdgeWorker:
 
     def rules(self, said: RequestRules, own: dict[str, OwnRule]) -> Filter:
         if self._rulings is None:
-            assert self._prepared.rule_rows is not None, "some route has rules"
-            self._rulings = Rulings(own, RuleMeter(self._column.cells, self._prepared.rule_rows))
+            shared = self._prepared.rules
+            assert shared is not None, "some route has rules"
+            self._rulings = Rulings(own, RuleMeter(self._column.cells, shared.rows), bytes(shared.secret.bytes))
         return self._rulings.of(said)
 
     def users(self, file: str) -> Users:

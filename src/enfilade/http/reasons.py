@@ -101,6 +101,7 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("connection_rate", 0, _C, "notice", "Too many connections came in too short a time."),
     ("admin_refused", 403, _C, "notice", "The admin listener does not hear this request."),
     ("purge_refused", 401, _C, "notice", "Only who has the token may purge."),
+    ("rule_challenged", 403, _C, "info", "Only a browser that proves to be one comes in here."),
     ("rule_denied", 403, _C, "notice", "The request looks like an attack."),
     ("rate_limited", 429, _C, "info", "Too many requests came in too short a time."),
     ("concurrency_limited", 503, _S, "notice", "Too many requests are in flight."),

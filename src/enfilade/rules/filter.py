@@ -1,4 +1,4 @@
-"""The rules of a route: 403 for what they find to be an attack."""
+"""The rules of a route: 403 for what they find to be an attack, and a challenge for what may be none."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter
 from enfilade.exchange.response import Response
 from enfilade.http.reasons import reason
+from enfilade.rules.challenge import Challenge
 from enfilade.rules.ruleset import Hit, Ruleset
 from enfilade.rules.verdict import Judgement, Verdict
 
@@ -39,6 +40,7 @@ class Rules(Filter):
         threshold: int,
         detect: bool,
         meter: Meter,
+        challenge: Challenge,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ruleset = ruleset
@@ -46,6 +48,8 @@ class Rules(Filter):
         self._threshold = threshold
         self._detect = detect
         self._meter = meter
+        self._challenge = challenge
+        self._challenges = any(rule.action == "challenge" for rule in ruleset.rules)
         self._tags = any(rule.action == "tag" for rule in ruleset.rules)
         self._lines = _Lines(clock)
 
@@ -53,6 +57,8 @@ class Rules(Filter):
         if self._tags and TAGS in x.request.fields:  # what a client says of itself
             x.request = x.request.with_fields(x.request.fields.without(TAGS))
         hits = self._find(x.request)
+        if hits and self._challenges and self._challenge.is_met(x):
+            hits = [hit for hit in hits if hit.rule.action != "challenge"]
         return self._judge(x, hits) if hits else None
 
     def _judge(self, x: Exchange, hits: Sequence[Hit]) -> Response | None:
@@ -62,6 +68,8 @@ class Rules(Filter):
         self._lines.write(x, hits, judgement, self._detect)
         if verdict is Verdict.DENIED and not self._detect:
             return error_response(RULE_DENIED, x)
+        if verdict is Verdict.CHALLENGED and not self._detect:
+            return self._challenge.answer(x)
         tags = [hit.rule.id for hit in hits if hit.rule.action == "tag"]
         if tags:
             x.request = x.request.with_fields(x.request.fields.adding((TAGS, ", ".join(tags).encode())))

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from enfilade.http.grammar import is_token
 
-Action = Literal["deny", "score", "tag", "log"]
+Action = Literal["deny", "score", "challenge", "tag", "log"]
 Severity = Literal["critical", "error", "warning", "notice"]
 POINTS: dict[Severity, int] = {"critical": 5, "error": 4, "warning": 3, "notice": 2}
 """What a rule that scores adds to the score of a request."""

@@ -13,6 +13,7 @@ class Verdict(Enum):
     """The names are labels of `enfilade_rule_verdicts_total`."""
 
     PASSED = "passed"
+    CHALLENGED = "challenged"
     DENIED = "denied"
 
 
@@ -25,5 +26,7 @@ class Judgement(NamedTuple):
     @classmethod
     def of(cls, hits: Sequence[Hit], threshold: int) -> Judgement:
         score = sum(hit.rule.points for hit in hits)
-        denied = score >= threshold or any(hit.rule.action == "deny" for hit in hits)
-        return cls(Verdict.DENIED if denied else Verdict.PASSED, score)
+        actions = {hit.rule.action for hit in hits}
+        if score >= threshold or "deny" in actions:
+            return cls(Verdict.DENIED, score)
+        return cls(Verdict.CHALLENGED if "challenge" in actions else Verdict.PASSED, score)

@@ -38,9 +38,10 @@ class OwnRule(Table, frozen=True):
 
     when: Annotated[list[Condition], Text("What must hold, all of it.")]
     action: Annotated[
-        Literal["deny", "score", "tag", "log"],
+        Literal["deny", "score", "challenge", "tag", "log"],
         Text(
-            "`deny` (403); `score`: add to the request's score; `tag`: tell whoever answers, in the field `Rule-Tags`; `log`."
+            "`deny` (403); `score`: add to the request's score; `challenge`: let a browser in that works for a "
+            "moment; `tag`: tell whoever answers, in the field `Rule-Tags`; `log`."
         ),
     ] = "deny"
     severity: Annotated[Literal["critical", "error", "warning", "notice"], Text("What `score` adds: 5, 4, 3 or 2.")] = (
