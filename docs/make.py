@@ -50,6 +50,7 @@ TITLES = {
     "OwnRule": "[rules.NAME]",
     "Condition": "when = [{...}]",
     "RateLimit": "limit = {...}",
+    "SharedLimits": "[limits]",
     "Concurrency": "concurrency = {...}",
     "SecurityHeaders": "security_headers = {...}",
     "Cors": "cors = {...}",

@@ -640,6 +640,9 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
 }  # fmt: skip
 
 ELSEWHERE = {
+    "Config.limits": "e2e/test_shared_limits.py::test_they_count_together_and_go_on_without_it",
+    "SharedLimits.redis": "e2e/test_shared_limits.py::test_they_count_together_and_go_on_without_it",
+    "SharedLimits.servers": "e2e/test_shared_limits.py::test_they_count_together_and_go_on_without_it",
     "Policies.concurrency": "e2e/test_concurrency.py::test_all_workers_count_together",
     "Policies.priority": "limits/test_bulkhead.py::test_each_address_has_its_turn_and_high_priority_goes_first",
     "Concurrency.limit": "limits/test_bulkhead.py::test_the_next_one_is_refused_until_one_is_over",

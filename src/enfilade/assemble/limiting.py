@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from enfilade.config.limit_checks import counts_users
-from enfilade.config.schema import Config, RateLimit, Route, Site
+from enfilade.config.schema import Config, RateLimit, Route, SharedLimits, Site
 from enfilade.config.units import rate
 from enfilade.exchange.exchange import Filter
 from enfilade.limits.bucket import Bucket
 from enfilade.limits.filter import Limit, Meter, Rule, UserLimit
 from enfilade.limits.key import compile_key
+from enfilade.limits.sharing import Sharing, number_with
 from enfilade.limits.table import SETS, Buckets, Left, Spot, Table, Windows, table_size
 from enfilade.limits.window import Window
-from enfilade.process.board import Board
+from enfilade.net.redis_channel import RedisChannel
+from enfilade.observe.metrics import register_alone
+from enfilade.process.board import Board, Column
 from enfilade.process.shared import Shared
 
 _NANOSECONDS = 1_000_000_000
@@ -54,6 +58,8 @@ class Tables(NamedTuple):
 
     buckets: Buckets
     windows: Windows
+    sharing: Sharing | None = None
+    number: Callable[[object], int] = hash
 
 
 def tables_size(workers: int, sets: int = SETS) -> int:
@@ -65,6 +71,29 @@ def make_tables(cells: memoryview[int], workers: int, me: int) -> Tables:
     """Over `cells`, of the worker with the number `me`."""
     half = len(cells) // 2
     return Tables(Buckets(cells[:half], workers, me), Windows(cells[half:], workers, me))
+
+
+def shared_tables(said: SharedLimits, tables: Tables, server: Shared, alone_row: int, column: Column) -> Tables:
+    """`tables`, of which other servers hear: over the Redis that is named."""
+    assert said.redis is not None
+
+    def alone(is_so: bool) -> None:
+        column.cells[alone_row] = int(is_so)
+
+    channel = RedisChannel(said.redis, "enfilade:limits")
+    sharing = Sharing(bytes(server.bytes), said.servers, channel, tables.buckets, tables.windows, alone)
+    return tables._replace(sharing=sharing, number=number_with(said.redis.encode()))
+
+
+def prepare_sharing(config: Config, board: Board) -> tuple[Shared, int] | None:
+    """What all workers of this server are called by the others (eight bytes), and the row that says that nobody hears a worker;
+    None where limits are nobody else's. Raises OSError or BoardFull."""
+    if config.limits.redis is None:
+        return None
+    server = board.shared("limits of", 8)
+    if not any(server.bytes):
+        server.bytes[:] = os.urandom(8)
+    return server, register_alone(board)
 
 
 def no_tables() -> Tables:
@@ -100,7 +129,8 @@ def compile_limits(limits: Sequence[RateLimit], owner: tuple[str, str], tables: 
         else:
             table, bucket = tables.buckets, Bucket(limit.burst or count, length // count)
             look, size, length = partial(tables.buckets.look, bucket), bucket.size, bucket.size * bucket.interval
-        owned = hash((*owner, name, size, length, limit.algorithm, str(limit.by)))
-        key = compile_key(owned, limit.by, table.spot)
-        rules.append(Rule(name, size, length, key, look, table.count, limit.fields and not limit.shadow, limit.shadow))
+        owned = tables.number((*owner, name, size, length, limit.algorithm, str(limit.by)))
+        key = compile_key(owned, limit.by, table.spot, tables.number)
+        took = table.count if tables.sharing is None else tables.sharing.counter(table)
+        rules.append(Rule(name, size, length, key, look, took, limit.fields and not limit.shadow, limit.shadow))
     return rules

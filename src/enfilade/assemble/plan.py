@@ -14,7 +14,7 @@ from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.concurrency import register_in_flight
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.guarding import prepare_guard
-from enfilade.assemble.limiting import limited_routes, share_limits
+from enfilade.assemble.limiting import limited_routes, prepare_sharing, share_limits
 from enfilade.assemble.ruling import share_rules
 from enfilade.assemble.sites import route_names, user_files
 from enfilade.assemble.streams import prepare_streams, register_destinations, stream_listeners
@@ -88,6 +88,7 @@ class EdgePlan:
             {names: register_limit(board, *names) for names in limited_routes(config)},
             register_in_flight(config, board),
             share_rules(config, board),
+            prepare_sharing(config, board),
             prepare_guard(config, board, self.workers, self.identity),
             self._prepare_bans(config, board),
             {file: Users(read_users(file)) for file in user_files(config)},

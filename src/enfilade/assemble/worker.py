@@ -21,7 +21,7 @@ from enfilade.assemble.concurrency import Bulkheads, SaidConcurrency, in_flight
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.figures import all_metrics, full_status
 from enfilade.assemble.guarding import PreparedGuard, make_connections, make_guard
-from enfilade.assemble.limiting import Said, make_limits, make_tables
+from enfilade.assemble.limiting import Said, Tables, make_limits, make_tables, shared_tables
 from enfilade.assemble.ruling import Rulings, SharedRules
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
@@ -102,6 +102,7 @@ class Prepared(NamedTuple):
     limit_rows: dict[tuple[str, str], int]
     in_flight: int | None
     rules: SharedRules | None
+    shared_limits: tuple[Shared, int] | None
     guard: PreparedGuard
     bans: PreparedBans | None
     users: dict[str, Users]
@@ -125,6 +126,7 @@ class EdgeWorker:
         self._acme_server: Handler | None = None
         self._bulkheads: Bulkheads | None = None
         self._rulings: Rulings | None = None
+        self._tables: Tables | None = None
         cache = prepared.cache
         self._purges = None if cache is None else Purges(cache.purges.cells, cache.purges.locked)
         self._date = DateStamp()
@@ -228,7 +230,11 @@ class EdgeWorker:
         self._control.ready()
         if self._acme is not None and self._control.slot == 0:
             self._acme.manage()
+        sharing = None if self._tables is None else self._tables.sharing
+        telling = sharing and self._loop.create_task(sharing.run(listen=self._control.slot == 0))
         now = await self._over
+        if telling:
+            telling.cancel()
         if self._acme is not None:
             await self._acme.stop()
         if not now:
@@ -337,10 +343,14 @@ class EdgeWorker:
 
     def limits(self, said: Said, site: str, pattern: str) -> list[Filter]:
         prepared = self._prepared
-        assert prepared.limits is not None, "some route has a limit"
-        tables = make_tables(prepared.limits.cells, prepared.workers, self._control.slot)
+        if self._tables is None:
+            assert prepared.limits is not None, "some route has a limit"
+            self._tables = make_tables(prepared.limits.cells, prepared.workers, self._control.slot)
+            shared = prepared.shared_limits
+            if shared is not None:
+                self._tables = shared_tables(self._config.limits, self._tables, *shared, self._column)
         meter = LimitMeter(self._column.cells, prepared.limit_rows[site, pattern])
-        return make_limits(said, site, pattern, tables, meter)
+        return make_limits(said, site, pattern, self._tables, meter)
 
     def acme(self) -> Handler:
         if self._acme_server is None:

@@ -103,6 +103,8 @@ def check(config: Config, report: Report) -> None:
         _check_upstream(upstream, ("upstreams", name), report)
     check_rules(config, report)
     _check_cache(config.cache, report)
+    if config.limits.redis is not None and find_spec("redis") is None:
+        report(("limits", "redis"), True, f"limits.redis {NO_REDIS}")
     _check_environment(config.apps, report)
     _check_streams(config, report)
     check_outbound(config, report)

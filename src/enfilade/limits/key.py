@@ -39,14 +39,16 @@ _WORDS: Mapping[str, Key] = {
 }
 
 
-def compile_key(owner: int, by: str | list[str], spot: Callable[[int], S]) -> Callable[[Exchange], S]:
+def compile_key(
+    owner: int, by: str | list[str], spot: Callable[[int], S], number: Callable[[object], int] = hash
+) -> Callable[[Exchange], S]:
     """What finds the `spot` of a number, the same in all workers, of what the words of `by` name: for two requests another one,
     if any of it differs, and for another `owner`. As workers are forked from one process, they have one secret of `hash` in
     common, and strangers cannot look for keys that are taken for each other. ValueError for a word that there is not."""
     parts = [parse_key(word) for word in ([by] if isinstance(by, str) else by)]
 
     def find(x: Exchange) -> S:
-        return spot(hash((owner, *[part(x) for part in parts])))
+        return spot(number((owner, *[part(x) for part in parts])))
 
     return _remembered(find) if parts == [_WORDS["address"]] else find
 

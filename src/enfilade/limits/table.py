@@ -53,9 +53,13 @@ class Table:
     def spot(self, whose: int) -> Spot:
         return whose, whose % self._sets * self._set
 
-    def count(self, place: int) -> None:
-        """One request was let through."""
-        self._cells[place + self._mine] += 1
+    def count(self, place: int, number: int = 1) -> None:
+        """A request was let through, which counts as so many."""
+        self._cells[place + self._mine] += number
+
+    def whose(self, place: int) -> tuple[int, int]:
+        """Who has the place, and at which pace."""
+        return self._cells[place + _WHOSE], self._cells[place + _PACE]
 
     def _find(self, spot: Spot, pace: int, now: int) -> tuple[int, Row]:
         """The place of `spot`, and its cells. It may be another's later."""

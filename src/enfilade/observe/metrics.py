@@ -154,6 +154,11 @@ def register_limit(board: Board, site: str, pattern: str) -> int:
     return board.rows("limit", (("site", bound_label(site)), ("route", bound_label(pattern))), 2)
 
 
+def register_alone(board: Board) -> int:
+    """The row of a worker whose limits no other server hears of."""
+    return board.rows("limits alone", gauge=True)
+
+
 class LimitMeter:
     """Counts what the limits of one route refuse in this worker."""
 
@@ -351,6 +356,7 @@ FAMILIES = {
     "enfilade_rule_verdicts_total": _Family(
         "counter", "Requests that hit a rule, by what became of them; detect: what would have, had it been carried out."
     ),
+    "enfilade_limits_alone_workers": _Family("gauge", "Workers of whose limits no other server hears."),
     "enfilade_cache_requests_total": _Family(
         "counter",
         "Requests to routes with a cache, by result: hit, stale, miss (the origin was asked), bypass (the cache was not).",
@@ -462,6 +468,10 @@ def _read_limit(block: Block, values: Sequence[int]) -> _Read:
         yield "enfilade_rate_limited_total", "", (*block.labels, ("shadow", shadow)), str(value)
 
 
+def _read_alone(block: Block, values: Sequence[int]) -> _Read:
+    yield "enfilade_limits_alone_workers", "", (), str(values[0])
+
+
 def _read_opened(block: Block, values: Sequence[int]) -> _Read:
     for protocol, value in zip(PROTOCOLS, values, strict=True):
         yield "enfilade_connections_opened_total", "", (("protocol", protocol),), str(value)
@@ -482,6 +492,7 @@ _READERS = {
     "route": _read_route,
     "cache": _read_cache,
     "limit": _read_limit,
+    "limits alone": _read_alone,
     "opened": _read_opened,
     "open": _read_open,
     "rejects": _read_rejects,

@@ -32,6 +32,7 @@ from enfilade.config.schema.sites import (
     Redirect,
     Route,
     SecurityHeaders,
+    SharedLimits,
     Site,
 )
 from enfilade.config.schema.streams import Stream, StreamLog
@@ -97,6 +98,7 @@ __all__ = [
     "SecurityHeaders",
     "Server",
     "ServerLog",
+    "SharedLimits",
     "Site",
     "StickyCookie",
     "Stream",
@@ -122,6 +124,7 @@ class Config(Table, frozen=True):
     ] = {}
     apps: Annotated[dict[str, App], Text("Applications by name.")] = {}
     upstreams: Annotated[dict[str, Upstream], Text("Servers that requests are handed on to, by name.")] = {}
+    limits: Annotated[SharedLimits, Text("Limits that several servers share.")] = SharedLimits()
     cache: Annotated[Cache, Text("Where routes with `cache` store their answers.")] = Cache()
     streams: Annotated[dict[str, Stream], Text("Raw TCP and UDP services by name.")] = {}
     pki: Annotated[Pki, Text('Our own authority, which signs the certificates of `tls = "internal"`.')] = Pki()

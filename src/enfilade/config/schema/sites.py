@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from enfilade.config.schema.auth import Auth
 from enfilade.config.schema.cache import CacheRules
-from enfilade.config.schema.leaves import Count, Duration, FilePath, Positive, Rate, Size, Status, Table, Text
+from enfilade.config.schema.leaves import Count, Duration, FilePath, Positive, Rate, RedisUrl, Size, Status, Table, Text
 from enfilade.config.schema.rules import RequestRules
 from enfilade.config.schema.server import Tls
 
@@ -92,6 +92,18 @@ class RateLimit(Table, frozen=True):
     ] = "address"
     fields: Annotated[bool, Text("Tell clients in `RateLimit-Policy` and `RateLimit` what is left.")] = True
     shadow: Annotated[bool, Text("Refuse nothing; only count and log what would be refused.")] = False
+
+
+class SharedLimits(Table, frozen=True):
+    """How several servers have one limit, for all that say `limit`."""
+
+    redis: Annotated[
+        RedisUrl | None, Text("A Redis or Valkey over which the servers tell each other what they have let through.")
+    ] = None
+    servers: Annotated[
+        Positive,
+        Text("How many they are. A server that the others cannot hear allows its share: one of so many parts."),
+    ] = 2
 
 
 class Concurrency(Table, frozen=True):

@@ -1,0 +1,78 @@
+"""Messages to all servers that share a Redis or Valkey."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.asyncio.client import PubSub
+
+TIMEOUT = 1.0
+"""Seconds to connect."""
+
+
+class RedisChannel:
+    """The channel `name` of the Redis at `url` (redis://, rediss:// or unix://). It connects with the first message. Needs
+    redis-py, which is an extra. See `limits.sharing.Channel`: a message that comes while nobody listens is lost."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = url
+        self._name = name
+        self._client: Redis | None = None
+        self._news: PubSub | None = None
+
+    async def tell(self, message: bytes) -> None:
+        with _failures():
+            await self._connected().publish(self._name, message)
+
+    async def hear(self) -> bytes:
+        try:
+            with _failures():
+                return await self._next()
+        except OSError:
+            await self._let_go()
+            raise
+
+    async def close(self) -> None:
+        await self._let_go()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _next(self) -> bytes:
+        if self._news is None:
+            self._news = self._connected().pubsub(ignore_subscribe_messages=True)
+            await self._news.subscribe(self._name)
+        news, message = self._news, None
+        while message is None:
+            message = await news.get_message(timeout=None)
+        return bytes(message["data"])
+
+    async def _let_go(self) -> None:
+        news, self._news = self._news, None
+        if news is not None:
+            await news.aclose()  # type: ignore[no-untyped-call]
+
+    def _connected(self) -> Redis:
+        if self._client is None:
+            from redis.asyncio import Redis  # noqa: PLC0415
+            from redis.asyncio.retry import Retry  # noqa: PLC0415
+            from redis.backoff import NoBackoff  # noqa: PLC0415
+
+            self._client = Redis.from_url(
+                self._url, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0), protocol=2
+            )
+        return self._client
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    try:
+        yield
+    except RedisError as error:
+        raise OSError(str(error) or type(error).__name__) from None
