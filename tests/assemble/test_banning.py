@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,6 +103,15 @@ def test_a_file_is_written_when_there_is_something_new(loop: asyncio.AbstractEve
     made.bans.lift("192.0.2.1")
     made.close()
     assert file.read_text() == ""
+
+
+def test_what_a_file_says_joins_what_is_known(loop: asyncio.AbstractEventLoop, tmp_path: Path) -> None:
+    file, board = tmp_path / "bans", Board(rows=64, columns=2)
+    before = banning(loop, "", board=board)
+    misses(before, 21)
+    write_bans(str(file), [Ban("192.0.2.2", int(time.time()) + 600, 3, "401")])
+    after = banning(loop, f'file = "{file}"', board=board)
+    assert {(ban.address, ban.strikes) for ban in after.bans.listed()} == {("192.0.2.1", 1), ("192.0.2.2", 3)}
 
 
 def test_one_that_cannot_be_written_is_said_once(

@@ -54,9 +54,8 @@ def prepare_bans(table: BansTable, board: Board, workers: int) -> PreparedBans:
     offences = board.shared("offences", table_size(workers))
     prepared = PreparedBans(table, memory, offences, board.rows("enfilade_bans_total"))
     bans = prepared.bans
-    if table.file is not None and not bans.version:
-        for ban in read_bans(table.file):
-            bans.put(ban)
+    for ban in [] if table.file is None else read_bans(table.file):
+        bans.put(ban)
     return prepared
 
 
@@ -81,7 +80,7 @@ class Banning:
         table, server = prepared.table, config.server
         self.bans = prepared.bans
         self._table = table
-        self._row = prepared.row
+        self._prepared = prepared
         self._cells = cells
         self._connections = connections
         self._loop = loop
@@ -126,7 +125,7 @@ class Banning:
             self._try(partial(write_bans, self._table.file, self.bans.listed()))
 
     def _banned(self, ban: Ban) -> None:
-        self._cells[self._row] += 1
+        self._cells[self._prepared.row] += 1
         self._loop.call_soon(self._cut)  # after the answer that was the last straw
 
     def _cut(self) -> None:
