@@ -8,6 +8,7 @@ import pytest
 
 from enfilade.config import ConfigError, Firewall, loads
 from enfilade.config.networks import admitted, list_files, verdict
+from enfilade.http.addresses import Network, network
 
 SITE = '[sites."*"]\n"/" = { respond = 204 }\n'
 
@@ -24,6 +25,24 @@ def test_a_list_has_networks_and_files(tmp_path: Path) -> None:
     assert [a in found for a in ("192.0.2.1", "198.51.100.7", "2001:db8::1", "203.0.113.9", "192.0.2.2")] == [
         False, False, False, True, True,
     ]  # fmt: skip
+
+
+def test_a_file_is_read_once_to_check_it_and_to_use_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "blocked.txt"
+    file.write_text("198.51.100.0/24\n")
+    parsed: list[str] = []
+
+    def parse(text: str) -> Network:
+        parsed.append(text)
+        return network(text)
+
+    monkeypatch.setattr("enfilade.config.networks.network", parse)
+    firewall = firewall_of('deny = ["file:blocked.txt"]', tmp_path)
+    assert "198.51.100.1" not in admitted(firewall) and parsed == ["198.51.100.0/24"]
+    assert "198.51.100.1" not in admitted(firewall) and len(parsed) == 2, "what was kept is kept for one"
+    firewall = firewall_of('deny = ["file:blocked.txt"]', tmp_path)
+    file.write_text("203.0.113.7\n203.0.113.9\n")
+    assert "198.51.100.1" in admitted(firewall) and "203.0.113.9" not in admitted(firewall), "it has changed since"
 
 
 def test_by_default_everybody_is_let_in(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from enfilade.config.countries import Countries
 from enfilade.config.errors import NO_REDIS, Path, did_you_mean, dotted
-from enfilade.config.networks import is_url, list_urls, read_networks
+from enfilade.config.networks import check_entry, is_url, list_urls
 from enfilade.config.report import Report
 from enfilade.config.schema import Bans, Firewall, Lists
 from enfilade.config.schema import Countries as Table
@@ -25,7 +25,7 @@ def check_firewall(firewall: Firewall, report: Report) -> None:
     """Report what cannot work in `firewall`."""
     for key in ("allow", "deny"):
         for i, text in enumerate(getattr(firewall, key)):
-            parse = partial(_check_url, bool(firewall.lists.allow)) if is_url(text) else _read_all
+            parse = partial(_check_url, bool(firewall.lists.allow)) if is_url(text) else check_entry
             _check(parse, text, ("firewall", key, i), report)
     _check_lists(firewall, report)
     if firewall.default == "deny" and not firewall.allow and report.complete(("firewall",)):
@@ -95,8 +95,3 @@ def _check(parse: Callable[[str], object], text: str, path: Path, report: Report
         parse(text)
     except ValueError as error:
         report(path, False, f"{dotted(path)}: {error}")
-
-
-def _read_all(entry: str) -> None:
-    for _ in read_networks([entry]):
-        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from enfilade.config.countries import Countries
@@ -80,6 +81,20 @@ def list_urls(firewall: Firewall) -> list[str]:
     return list(dict.fromkeys(entry for entry in (*firewall.allow, *firewall.deny) if is_url(entry)))
 
 
+def check_entry(entry: str) -> None:
+    """Raises ValueError where the `entry` of a list, which is no URL, cannot be read. What a file says is read once: who reads it
+    next is given what was read here, if it is still as it was."""
+    if entry.startswith(FILE):
+        path = entry.removeprefix(FILE)
+        _checked[path] = _stamp(path), list(_read(path))
+    else:
+        network(entry)
+
+
+_checked: dict[str, tuple[object, list[Network]]] = {}
+"""Of files that were read to check them: when, and what they say."""
+
+
 def check_list(url: str, text: str) -> None:
     """Raises ValueError where the `text` at `url` is no list."""
     for _ in _parse(text.splitlines(), url.partition("?")[0]):
@@ -97,7 +112,20 @@ def _parse(lines: Iterable[str], name: str) -> Iterator[Network]:
                 raise ValueError(f"{name}:{number}: {error}") from None
 
 
+def _stamp(path: str) -> object:
+    """What tells one state of a file from another; None: there is none."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino, stat.st_size
+
+
 def _read(path: str) -> Iterator[Network]:
+    stamp, networks = _checked.pop(path, (None, []))
+    if stamp is not None and stamp == _stamp(path):
+        yield from networks
+        return
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             yield from _parse(file, path)

@@ -16,7 +16,7 @@ log = logging.getLogger("enfilade.firewall")
 
 LARGEST = 32 * 1024 * 1024
 """Bytes of a list."""
-TIMEOUT = 60.0
+TIMEOUT = 20.0
 """Seconds in which it must be here."""
 _SPREAD = 0.1
 """So much earlier or later may one worker ask than another."""
