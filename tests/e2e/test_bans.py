@@ -91,6 +91,17 @@ def test_what_is_not_there_and_what_cannot_be_read_counts_as_well(start: Start) 
     assert listed(server)[0]["cause"] == "bad_request_line"
 
 
+def test_whoever_looks_like_an_attack_is_banned_sooner(start: Start) -> None:
+    config = CONFIG.replace("BANS", BANS + "on = { rule_denied = 2, 403 = 1 }\n").replace(
+        "log =", "rules = true\nlog ="
+    )
+    server = start(config, files=USERS)
+    attack = "?q=1'%20UNION%20SELECT%20password%20FROM%20users--"
+    assert [code(server, attack, DENIED) for _ in range(2)] == ["403"] * 2
+    eventually(lambda: said(server.url(), DENIED) in RESET)
+    assert listed(server)[0]["cause"] == "rule_denied"
+
+
 def test_what_is_open_is_cut_of_streams_too_and_a_ban_by_hand_ends(start: Start) -> None:
     with tcp_peer(named(b"a")) as tcp:
         server = launch(start, more=f'[streams.db]\nlisten = "tcp://{HERE}:0"\nto = "tcp://{HERE}:{tcp}"\n')
