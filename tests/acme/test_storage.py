@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.acme.authority import Clock
+from tests.redis_server import RedisServer, redis_server
 
 from enfilade.acme.disk import Disk, prepare
+from enfilade.acme.redis import RedisStorage
 from enfilade.acme.storage import Storage, StorageError, locked
 
 Work = Callable[[Storage, Storage], Awaitable[None]]
@@ -21,13 +23,42 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def check(tmp_path: Path, clock: Clock) -> Callable[[Work], None]:
-    """Runs something with two who use the same storage."""
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture(params=["disk", "redis"])
+def make(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, server: RedisServer) -> Callable[[], Storage]:
     prepare(str(tmp_path / "s"))
+    with server.client() as client:
+        client.flushall()
+    if request.param == "redis":
+        return lambda: RedisStorage(server.url)
+    return lambda: Disk(str(tmp_path / "s"), clock)
+
+
+@pytest.fixture
+def later(clock: Clock, server: RedisServer) -> Callable[[], None]:
+    """Ten seconds pass, for locks."""
+
+    def pass_by() -> None:
+        clock.now += 11
+        with server.client() as client:
+            for key in client.scan_iter("enfilade:acme:locks:*"):
+                assert 0 < client.pttl(key) <= 10_000
+                client.delete(key)
+
+    return pass_by
+
+
+@pytest.fixture
+def check(make: Callable[[], Storage]) -> Callable[[Work], None]:
+    """Runs something with two who use the same storage."""
 
     async def run(work: Work) -> None:
-        one, other = (Disk(str(tmp_path / "s"), clock) for _ in range(2))
+        one, other = make(), make()
         await work(one, other)
         await one.close()
         await other.close()
@@ -114,10 +145,10 @@ def test_many_at_once_get_a_lock_once(check: Check) -> None:
     check(work)
 
 
-def test_a_lock_ends_with_whoever_died(check: Check, clock: Clock) -> None:
+def test_a_lock_ends_with_whoever_died(check: Check, later: Callable[[], None]) -> None:
     async def work(one: Storage, other: Storage) -> None:
         assert await one.lock("x", "me", 10)
-        clock.now += 11
+        later()
         assert await other.lock("x", "you", 10)
         await one.unlock("x", "me")
         assert not await one.lock("x", "me", 10)
@@ -161,3 +192,15 @@ def test_a_lock_that_was_written_by_nobody_is_free(tmp_path: Path) -> None:
     prepare(str(tmp_path))
     (tmp_path / "locks/x").write_text("junk")
     assert asyncio.run(Disk(str(tmp_path)).lock("x", "me", 1))
+
+
+def test_a_redis_that_is_away_is_an_error(tmp_path: Path) -> None:
+    async def ask() -> None:
+        storage = RedisStorage(f"unix://{tmp_path}/none.sock")
+        try:
+            await storage.version()
+        finally:
+            await storage.close()
+
+    with pytest.raises(StorageError, match=r"Redis: .*none\.sock"):
+        asyncio.run(ask())

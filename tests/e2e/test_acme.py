@@ -20,6 +20,7 @@ from tests.acme_server import HOST, AcmeServer, acme_server, free_ports
 from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import admin_address, eventually, get, parse
 from tests.knot import KEY, SECRET, knot
+from tests.redis_server import redis_server
 
 HMAC = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 SITE = """
@@ -213,12 +214,27 @@ def test_where_the_first_authority_is_away_the_next_one_signs(start: Start, ca: 
 def test_two_edges_with_one_storage_order_once(start: Start, ca: AcmeServer, tmp_path: Path) -> None:
     text = config(ca, "h.example.com").replace('"certificates"', f'"{tmp_path}/shared"')
     other = re.sub(rf'(https?) = "{HOST}:[0-9]+"', rf'\1 = "{HOST}:0"', text)  # the authority cannot reach this one
-    edges = [start(other), start(text)]
+    edges = [start(text), start(other)]
     trust = ca.trust()
     for edge in edges:
         eventually(lambda edge=edge: len(edge_status(edge)) == 1 and edge_status(edge)[0]["until"] > 0)  # type: ignore[misc]
         eventually(lambda edge=edge: trusted(edge, trust, "h.example.com"))  # type: ignore[misc]
     assert sum(map(issued, edges)) == 1
+
+
+def test_two_edges_with_one_redis_order_once_and_wait_for_it_where_it_is_away(
+    start: Start, ca: AcmeServer, tmp_path: Path
+) -> None:
+    with redis_server(tmp_path) as redis:
+        text = config(ca, "l.example.com").replace('storage = "certificates"', f'redis = "{redis.url}"')
+        other = re.sub(rf'(https?) = "{HOST}:[0-9]+"', rf'\1 = "{HOST}:0"', text)
+        redis.stop()
+        edges = [start(other), start(text)]
+        edges[0].wait_for("certificates stay as they are: Redis: ")
+        redis.start()
+        for edge in edges:
+            eventually(lambda edge=edge: trusted(edge, ca.trust(), "l.example.com"))  # type: ignore[misc]
+        assert sum(map(issued, edges)) == 1
 
 
 def edge_status(server: Server) -> list[dict[str, Any]]:

@@ -60,8 +60,9 @@ class CertificateStatus(TypedDict):
 def prepare_acme(config: Config, identity: Identity | None) -> None:
     """In the supervisor. Raises OSError or ValueError where something cannot be read or written."""
     assert config.acme is not None, "some site wants certificates by ACME"
-    with acting_as(identity):
-        prepare(config.acme.storage)
+    if config.acme.storage is not None:
+        with acting_as(identity):
+            prepare(config.acme.storage)
     authorities_of(config.acme)
     fetcher_of(config.acme)
 
@@ -78,6 +79,14 @@ def authorities_of(acme: Acme) -> list[Authority]:
 def fetcher_of(acme: Acme) -> Fetcher:
     """One of our own network may have private addresses, and is told from others by who vouches for it."""
     return Fetcher(None if acme.authority is None else Networks(_ANYWHERE), authority=acme.authority)
+
+
+def storage_of(acme: Acme) -> Storage:
+    if acme.storage is not None:
+        return Disk(acme.storage)
+    from enfilade.acme.redis import RedisStorage  # noqa: PLC0415
+
+    return RedisStorage(acme.redis or "")
 
 
 def solver_of(kind: Challenge, acme: Acme, storage: Storage) -> Solver:
@@ -112,7 +121,7 @@ class AcmeWorker:
             if config.sites[site].tls == "acme" and context is not None:
                 self._contexts[identifier(site).value] = context
         self._meter = meter
-        self._storage: Storage = Disk(self._acme.storage)
+        self._storage = storage_of(self._acme)
         self._view = View(self._storage, self._present, validation_context)
         if certificates.listener is not None:
             certificates.listener.validations = self._view.validations
@@ -144,6 +153,12 @@ class AcmeWorker:
         if self._managing is not None:
             self._managing.cancel()
             await asyncio.wait([self._managing])
+
+    async def close(self) -> None:
+        """When nobody looks any more."""
+        if self._looking is not None:
+            await asyncio.wait([self._looking])
+        await self._storage.close()
 
     def _present(self, name: str, held: Held) -> None:
         context = self._contexts.get(name)

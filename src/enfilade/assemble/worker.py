@@ -249,6 +249,8 @@ class EdgeWorker:
         if following is not None:
             following.cancel()
         self._edge.close()
+        if self._acme is not None:
+            await self._acme.close()
         for sink in self._sinks.values():
             sink.close()
 

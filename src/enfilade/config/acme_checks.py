@@ -21,6 +21,7 @@ AUTHORITIES = {
     "staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
 }
 """Those that have a name of their own here, and their directories."""
+NO_REDIS = 'needs a library that is not there: pip install "enfilade[redis]"'
 NO_JOSE = 'needs a library that is not there: pip install "enfilade[acme]"'
 _HMAC = re.compile(r"([A-Za-z0-9_-]{4}){4,}([A-Za-z0-9_-]{2,3})?=*")
 _EMAIL = re.compile(r"[^\s@,?]+@[^\s@,?]+")
@@ -79,7 +80,11 @@ def check_acme(config: Config, report: Report) -> None:
         report((*path, "challenge"), True, text, 'add http = ":80" to [server]')
     _check_account(acme, path, report)
     _check_dns(acme, report)
-    if os.path.exists(acme.storage) and not os.path.isdir(acme.storage):
+    if (acme.storage is None) is (acme.redis is None) and report.complete(path):
+        report(path, True, "acme needs either storage or redis", 'write storage = "certificates"')
+    if acme.redis is not None and find_spec("redis") is None:
+        report((*path, "redis"), True, f"acme.redis {NO_REDIS}")
+    if acme.storage is not None and os.path.exists(acme.storage) and not os.path.isdir(acme.storage):
         report((*path, "storage"), False, f'acme.storage: "{acme.storage}" is not a directory')
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from enfilade.config.schema.leaves import Duration, FilePath, Table, Text
+from enfilade.config.schema.leaves import Duration, FilePath, RedisUrl, Table, Text
 
 Challenge = Literal["http-01", "tls-alpn-01", "dns-01"]
 
@@ -25,9 +25,13 @@ class Acme(Table, frozen=True):
     host name and without `tls` gets one; `tls = "acme"` says so for any site."""
 
     storage: Annotated[
-        FilePath,
-        Text("Directory for keys and certificates. Nobody else may read it. Edges that share it share certificates."),
-    ]
+        FilePath | None,
+        Text("Directory for keys and certificates. Nobody else may read it. Servers that share it share certificates."),
+    ] = None
+    redis: Annotated[
+        RedisUrl | None,
+        Text("Or a Redis or Valkey for them, which servers may share: `redis://`, `rediss://` or `unix://`."),
+    ] = None
     terms_agreed: Annotated[
         bool, Text("That you have read the authority's terms of service, and agree. Nothing is ordered without `true`.")
     ] = False
