@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Mapping
@@ -40,8 +41,14 @@ class View:
         self._version: object = None
         self._stamps: dict[Kind, Mapping[str, object]] = {}
         self._away = False
+        self._alone = asyncio.Lock()
 
     async def look(self) -> None:
+        """One after the other: what an earlier one reads late must not take the place of what a later one has read."""
+        async with self._alone:
+            await self._look()
+
+    async def _look(self) -> None:
         try:
             version = await self._storage.version()
             if self._version is None or version != self._version:

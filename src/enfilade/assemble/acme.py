@@ -44,6 +44,8 @@ log = logging.getLogger("enfilade.acme")
 
 Find = Callable[[Request, Ends], Match]
 NO_ROUTE = reason("no_route")
+FAREWELL = 5.0
+"""Seconds in which an order that is broken off may take back what it has shown."""
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 _TEXT = Fields([(b"content-type", b"application/octet-stream")])
 
@@ -152,7 +154,7 @@ class AcmeWorker:
         """No longer have certificates made; whoever does it next begins anew."""
         if self._managing is not None:
             self._managing.cancel()
-            await asyncio.wait([self._managing])
+            await asyncio.wait([self._managing], timeout=FAREWELL)
 
     async def close(self) -> None:
         """When nobody looks any more."""
