@@ -64,12 +64,6 @@ def test_where_http_is_somewhere_else_https_is_where_it_is_looked_for(tmp_path: 
     assert (config.server.http, config.server.https) == (":8080", ":443")
 
 
-def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("enfilade.config.acme_checks.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r'pip install "enfilade\[acme\]"'):
-        config_of(CONFIG, tmp_path)
-
-
 def test_nothing_is_ordered_without_agreement(tmp_path: Path) -> None:
     for text in (CONFIG.replace("true", "false"), CONFIG.replace("terms_agreed = true\n", "")):
         with pytest.raises(ConfigError, match="nothing is ordered unless you agree"):

@@ -159,12 +159,6 @@ def test_a_mistake_refuses_the_start_with_its_place(auth: str, at: str, text: st
     assert str(raised.value).startswith(f"e.toml:2:{auth.rindex(at) + 1}: ") and text in str(raised.value)
 
 
-def test_a_library_that_is_missing_is_a_mistake(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("enfilade.config.auth_checks.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r'pip install "enfilade\[jwt\]"'):
-        config_of(site(f'{WHO}, file = "keys.json"'), folder)
-
-
 def test_files_that_are_gone_at_the_start_refuse_it(folder: Path) -> None:
     """They were there when the configuration was checked."""
     config = config_of(site(f'{WHO}, file = "keys.json"'), folder)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -165,7 +164,7 @@ def _try_pki(config: Config, report: Report) -> None:
         from enfilade.pki.acme.names import Names  # noqa: PLC0415
 
         _try(partial(Names, config.pki.names), config.pki, path, "names", report)
-    if config.pki.external_accounts is not None and find_spec("joserfc") is not None:
+    if config.pki.external_accounts is not None:
         from enfilade.pki.acme.bound import read_bound  # noqa: PLC0415
 
         _try(partial(read_bound, config.pki.external_accounts), config.pki, path, "external_accounts", report)

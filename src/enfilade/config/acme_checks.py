@@ -22,7 +22,6 @@ AUTHORITIES = {
 }
 """Those that have a name of their own here, and their directories."""
 NO_REDIS = 'needs a library that is not there: pip install "enfilade[redis]"'
-NO_JOSE = 'needs a library that is not there: pip install "enfilade[acme]"'
 _HMAC = re.compile(r"([A-Za-z0-9_-]{4}){4,}([A-Za-z0-9_-]{2,3})?=*")
 _EMAIL = re.compile(r"[^\s@,?]+@[^\s@,?]+")
 
@@ -68,8 +67,6 @@ def check_acme(config: Config, report: Report) -> None:
     if acme is None:
         return
     path: Path = ("acme",)
-    if find_spec("joserfc") is None:
-        report(path, True, f"acme {NO_JOSE}")
     if not acme.terms_agreed and report.complete(path):
         text = "acme: nothing is ordered unless you agree to the authority's terms of service"
         report((*path, "terms_agreed"), True, text, "read them, then write terms_agreed = true")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.util import find_spec
 
 from enfilade.config.errors import Path, did_you_mean, dotted
 from enfilade.config.report import Report
@@ -15,7 +14,6 @@ from enfilade.http.field_texts import field_name
 from enfilade.http.uri import UriError, parse_url, split_target
 from enfilade.identity.algorithms import ALGORITHMS, SECRET
 
-NO_JOSE = 'needs a library that is not there: pip install "enfilade[jwt]"'
 SOURCES = ("jwks", "file", "secret")
 
 
@@ -36,8 +34,6 @@ def check_auth(table: Policies, path: Path, report: Report) -> None:
 
 
 def _check_jwt(jwt: Jwt, path: Path, report: Report) -> None:
-    if find_spec("joserfc") is None:
-        report(path, True, f"{dotted(path)} {NO_JOSE}")
     said = [key for key in SOURCES if getattr(jwt, key) is not None]
     if len(said) != 1 and report.complete(path):
         report(path, True, f"{dotted(path)} needs exactly one of jwks, file and secret")

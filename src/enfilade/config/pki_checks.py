@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from importlib.util import find_spec
 
-from enfilade.config.acme_checks import NO_JOSE
 from enfilade.config.errors import Path, dotted
 from enfilade.config.report import Report
 from enfilade.config.schema import Config, Pki
@@ -53,8 +51,6 @@ def _routes(config: Config) -> Iterator[Path]:
 
 def _check_route(config: Config, path: Path, report: Report) -> None:
     pattern, where = str(path[2]), dotted(path)
-    if find_spec("joserfc") is None:
-        report(path, True, f"{where} {NO_JOSE}")
     if not (pattern.startswith("/") and pattern.endswith("/*") and "{" not in pattern):
         report(path, True, f'{where}: its directory is beneath the pattern, which ends with "/*" and names no method')
     if not config.pki.names and report.complete(("pki",)):
