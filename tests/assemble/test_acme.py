@@ -19,6 +19,7 @@ from enfilade.config import Config, ConfigError
 from enfilade.config.acme_checks import answerable
 from enfilade.net.selfsigned import self_signed
 from enfilade.observe.metrics import CertificateMeter, CertificateRows
+from enfilade.process.board import Board
 
 CONFIG = """
 [acme]
@@ -39,9 +40,9 @@ def counted() -> CertificateMeter:
 
 def prepared(folder: Path, text: str = CONFIG) -> tuple[Config, Certificates, AcmeWorker]:
     config = config_of(text, folder)
-    prepare_acme(config, None)
+    ordering = prepare_acme(config, Board(rows=64, columns=2), None)
     certificates = Certificates(config)
-    return config, certificates, AcmeWorker(config, certificates, counted())
+    return config, certificates, AcmeWorker(config, certificates, ordering, counted())
 
 
 def shown(certificates: Certificates, name: str) -> list[str]:
@@ -130,3 +131,23 @@ def test_how_a_record_is_made(tmp_path: Path) -> None:
     (key,) = solver._zone._keys.values()
     assert (str(key.name), key.secret, str(key.algorithm)) == ("k.", b"secret", "hmac-sha512.")
     assert solver._zone._address == ("::1", 5353)
+
+
+def test_what_only_the_supervisor_may_read_is_read_before_the_fork(tmp_path: Path) -> None:
+    """Workers may be somebody else by then."""
+    secrets = {"ca.pem": self_signed(["ca"]).chain, "hmac": b"A" * 43, "secret": b"c2VjcmV0"}
+    for name, text in secrets.items():
+        (tmp_path / name).write_bytes(text)
+    lines = 'authority = "ca.pem"\naccount_key_id = "k"\naccount_hmac = "hmac"\n'
+    lines += 'dns = { server = "::1", key = "k", secret = "secret" }\n'
+    _, _, worker = prepared(tmp_path, CONFIG.replace("[sites", f"{lines}[sites", 1))
+    for name in secrets:
+        (tmp_path / name).unlink()
+
+    async def live() -> None:
+        await worker.start()
+        worker.manage()
+        await worker.stop()
+        await worker.close()
+
+    asyncio.run(live())

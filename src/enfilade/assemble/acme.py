@@ -7,8 +7,8 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import Callable, Iterator
-from typing import TypedDict
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypedDict
 
 from enfilade.acme.challenges import HTTP_PATH, Http01, TlsAlpn01
 from enfilade.acme.client import Terms
@@ -27,6 +27,7 @@ from enfilade.config.schema.acme import Challenge
 from enfilade.config.units import dns_server, texts
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Match
+from enfilade.exchange.fetch import Fetch
 from enfilade.exchange.response import Response
 from enfilade.http.addresses import Networks
 from enfilade.http.ends import Ends
@@ -37,7 +38,8 @@ from enfilade.net.fetch import Fetcher
 from enfilade.net.selfsigned import self_signed
 from enfilade.net.tls import Certificate, context_for, present
 from enfilade.net.tls_transport import ACME
-from enfilade.observe.metrics import CertificateMeter, Sample, bound_label
+from enfilade.observe.metrics import CertificateMeter, CertificateRows, Sample, bound_label, register_certificates
+from enfilade.process.board import Board
 from enfilade.process.privileges import Identity, acting_as
 
 log = logging.getLogger("enfilade.acme")
@@ -59,14 +61,26 @@ class CertificateStatus(TypedDict):
     error: str
 
 
-def prepare_acme(config: Config, identity: Identity | None) -> None:
+class Ordering(NamedTuple):
+    """What certificates are ordered with: made before workers give up the privileges that its files may ask for."""
+
+    rows: CertificateRows
+    storage: Storage
+    authorities: Sequence[Authority]
+    solvers: Sequence[Solver]
+    fetch: Fetch
+
+
+def prepare_acme(config: Config, board: Board, identity: Identity | None) -> Ordering:
     """In the supervisor. Raises OSError or ValueError where something cannot be read or written."""
-    assert config.acme is not None, "some site wants certificates by ACME"
-    if config.acme.storage is not None:
+    acme = config.acme
+    assert acme is not None, "some site wants certificates by ACME"
+    if acme.storage is not None:
         with acting_as(identity):
-            prepare(config.acme.storage)
-    authorities_of(config.acme)
-    fetcher_of(config.acme)
+            prepare(acme.storage)
+    storage = storage_of(acme)
+    solvers = [solver_of(kind, acme, storage) for kind in answerable(config)]
+    return Ordering(register_certificates(board), storage, authorities_of(acme), solvers, fetcher_of(acme))
 
 
 def authorities_of(acme: Acme) -> list[Authority]:
@@ -113,18 +127,15 @@ def validation_context(pem: bytes) -> ssl.SSLContext:
 class AcmeWorker:
     """In one worker: knows certificates and challenges as soon as they are stored; one of all workers has them made."""
 
-    def __init__(self, config: Config, certificates: Certificates, meter: CertificateMeter) -> None:
-        assert config.acme is not None, "some site wants certificates by ACME"
-        self._config = config
-        self._acme = config.acme
+    def __init__(self, config: Config, certificates: Certificates, ordering: Ordering, meter: CertificateMeter) -> None:
+        self._ordering = ordering
         self._contexts: dict[str, ssl.SSLContext] = {}
         for site in config.sites:
             context = certificates.of(site)
             if config.sites[site].tls == "acme" and context is not None:
                 self._contexts[identifier(site).value] = context
         self._meter = meter
-        self._storage = storage_of(self._acme)
-        self._view = View(self._storage, self._present, validation_context)
+        self._view = View(ordering.storage, self._present, validation_context)
         if certificates.listener is not None:
             certificates.listener.validations = self._view.validations
         self._looking: asyncio.Task[None] | None = None
@@ -143,9 +154,9 @@ class AcmeWorker:
 
     def manage(self) -> None:
         """Have certificates made: for one of the workers."""
-        means = Means(fetcher_of(self._acme), asyncio.sleep, random.random, self._meter.count, time.time)
-        solvers = [solver_of(kind, self._acme, self._storage) for kind in answerable(self._config)]
-        manager = Manager(self._contexts, self._storage, self._view, authorities_of(self._acme), solvers, means)
+        _, storage, authorities, solvers, fetch = self._ordering
+        means = Means(fetch, asyncio.sleep, random.random, self._meter.count, time.time)
+        manager = Manager(self._contexts, storage, self._view, authorities, solvers, means)
         for name in self._contexts.keys() - self._view.certificates.keys():
             log.info("there is no certificate for %s yet: until there is, it has one that nobody trusts", name)
         self._managing = asyncio.get_running_loop().create_task(manager.run())
@@ -160,7 +171,7 @@ class AcmeWorker:
         """When nobody looks any more."""
         if self._looking is not None:
             await asyncio.wait([self._looking])
-        await self._storage.close()
+        await self._ordering.storage.close()
 
     def _present(self, name: str, held: Held) -> None:
         context = self._contexts.get(name)

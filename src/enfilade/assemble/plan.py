@@ -27,9 +27,7 @@ from enfilade.config.users import read_users
 from enfilade.filters.basic_auth import Users
 from enfilade.net.edge import run_edge
 from enfilade.observe.metrics import (
-    CertificateRows,
     register_cache,
-    register_certificates,
     register_connections,
     register_limit,
     register_route,
@@ -41,6 +39,7 @@ from enfilade.process.privileges import find_identity
 from enfilade.process.sockets import ListenSpec
 
 if TYPE_CHECKING:
+    from enfilade.assemble.acme import Ordering
     from enfilade.assemble.acme_server import PreparedAcme
     from enfilade.assemble.banning import PreparedBans
     from enfilade.assemble.stores import SharedCache
@@ -104,13 +103,12 @@ class EdgePlan:
 
         return share_cache(config, board, self.identity)
 
-    def _prepare_acme(self, config: Config, board: Board) -> CertificateRows | None:
+    def _prepare_acme(self, config: Config, board: Board) -> Ordering | None:
         if not any(site.tls == "acme" for site in config.sites.values()):
             return None
         from enfilade.assemble.acme import prepare_acme  # noqa: PLC0415
 
-        prepare_acme(config, self.identity)
-        return register_certificates(board)
+        return prepare_acme(config, board, self.identity)
 
     def _prepare_acme_server(self, config: Config, certificates: Certificates) -> PreparedAcme | None:
         if not serves_acme(config):

@@ -50,7 +50,6 @@ from enfilade.observe.metrics import (
     CONTENT_TYPE,
     CacheMeter,
     CertificateMeter,
-    CertificateRows,
     ConnectionMeter,
     ConnectionRows,
     LimitMeter,
@@ -67,7 +66,7 @@ from enfilade.upstream.upstream import Upstream
 from enfilade.wire.codec import DateStamp
 
 if TYPE_CHECKING:
-    from enfilade.assemble.acme import AcmeWorker
+    from enfilade.assemble.acme import AcmeWorker, Ordering
     from enfilade.assemble.acme_server import PreparedAcme
     from enfilade.assemble.banning import Banning, PreparedBans
     from enfilade.assemble.stores import SharedCache, Stores
@@ -107,7 +106,7 @@ class Prepared(NamedTuple):
     bans: PreparedBans | None
     users: dict[str, Users]
     tokens: TokenKeys
-    certificate_rows: CertificateRows | None
+    ordering: Ordering | None
     acme_server: PreparedAcme | None
 
 
@@ -255,12 +254,12 @@ class EdgeWorker:
             sink.close()
 
     def _make_acme(self, prepared: Prepared) -> AcmeWorker | None:
-        if prepared.certificate_rows is None:
+        if prepared.ordering is None:
             return None
         from enfilade.assemble.acme import AcmeWorker  # noqa: PLC0415
 
-        meter = CertificateMeter(self._column.cells, prepared.certificate_rows)
-        return AcmeWorker(prepared.config, prepared.certificates, meter)
+        meter = CertificateMeter(self._column.cells, prepared.ordering.rows)
+        return AcmeWorker(prepared.config, prepared.certificates, prepared.ordering, meter)
 
     async def _start_apps(self) -> None:
         if self._purges is not None:
