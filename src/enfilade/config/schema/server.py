@@ -77,7 +77,8 @@ class ServerLog(Table, frozen=True):
 
 
 class Server(Table, frozen=True):
-    """The processes and what they listen on. Without `http` and `https` it is `:80`, and `:443` if a site has `tls`."""
+    """The processes and what they listen on. Without `http` and `https` it is `:80`, and `:443` if a site has `tls`;
+    `https` is `:443` too where a site has its certificate by `[acme]`."""
 
     http: Annotated[
         str | list[str],
