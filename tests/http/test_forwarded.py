@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enfilade.http.addresses import Networks
+from enfilade.http.ends import Ends
 from enfilade.http.fields import Fields
-from enfilade.http.forwarded import MAX_HOPS, Told, client_of, node_ip
+from enfilade.http.forwarded import MAX_HOPS, Told, client_of, node_ip, told_fields
 
 TRUSTED = Networks(["127.0.0.1", "10.0.0.0/8", "2001:db8:1::/48"])
 PEER = "127.0.0.1"
@@ -138,3 +139,25 @@ def test_anything_is_read(value: bytes) -> None:
 def test_a_node_is_an_address_with_or_without_port() -> None:
     assert node_ip(b"192.0.2.1:_secret") == "192.0.2.1"
     assert node_ip(b"") is None
+
+
+@pytest.mark.parametrize(
+    "name", [b"forwarded", b"x-real-ip", b"x-forwarded-for", b"x-forwarded-port", b"x-forwarded-ssl"]
+)
+@pytest.mark.parametrize("alike", [False, True])
+def test_applications_hear_of_the_way_from_trusted_proxies_alone(name: bytes, alike: bool) -> None:
+    """FAILURES 17. `alike`: the fields are some that came before with another cookie."""
+    pairs = [(b"accept", b"*/*"), (name, b"192.0.2.66"), (b"cookie", b"a=2")]
+    fields = Fields([*pairs[:2], (b"cookie", b"a=1")]).filling(2, b"a=2") if alike else Fields(pairs)
+    ends = Ends(("198.51.100.7", 1), ("192.0.2.1", 80))
+    for _ in range(2):  # the second time from memory
+        assert list(told_fields(fields, ends)) == [pairs[0], pairs[2]]
+    ends.client_ip = "203.0.113.5"
+    assert told_fields(fields, ends) is fields
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_fields_without_such_claims_stay_as_they_are(alike: bool) -> None:
+    fields = Fields([(b"accept", b"*/*"), (b"cookie", b"a=1")])
+    fields = fields.filling(1, b"a=2") if alike else fields
+    assert told_fields(fields, Ends(("198.51.100.7", 1), ("192.0.2.1", 80))) is fields

@@ -19,13 +19,14 @@ class Fields:
     `base`: what they were made from by `adding`; `added` is what they have more. What was derived from the base serves them too.
     `shape`: what they were made from by `filling`: what does not depend on the value filled in is remembered there.
     `encoded_http1`, `encoded_http2` and `encoded_link` belong to the writers in `wire`, which remember there what they encoded;
-    `conditional` to `http.conditionals.is_conditional`; `forwarded` to the proxy, which remembers there what it makes of
-    an answer's, and `sent_on` of a request's; `asked` to the cache, which remembers there what a request's ask of it.
+    `conditional` to `http.conditionals.is_conditional`; `told` to `http.forwarded.told_fields`; `forwarded` to the proxy, which
+    remembers there what it makes of an answer's, and `sent_on` of a request's; `asked` to the cache, which remembers there what
+    a request's ask of it.
     """
 
     __slots__ = (
         "_index", "asked", "base", "conditional", "encoded_http1", "encoded_http2", "encoded_link", "forwarded", "pairs",
-        "sent_on", "shape",
+        "sent_on", "shape", "told",
     )  # fmt: skip
 
     def __init__(self, pairs: Iterable[Pair] = (), base: Fields | None = None, shape: Fields | None = None) -> None:
@@ -37,6 +38,7 @@ class Fields:
         self.asked: Any = None
         self.forwarded: Fields | None = None
         self.sent_on: Any = None
+        self.told: Fields | None = None
         self.encoded_http1: object = None
         self.encoded_http2: object = None
         self.encoded_link: object = None

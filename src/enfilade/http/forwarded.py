@@ -11,6 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from enfilade.http.addresses import Networks, plain_ip
+from enfilade.http.ends import Ends
 from enfilade.http.fields import Fields
 from enfilade.http.grammar import TCHAR
 from enfilade.http.uri import UriError, parse_authority
@@ -31,6 +32,30 @@ _BLANK = rb"[ \t]*"
 _ELEMENT = re.compile(_BLANK + _PAIR + rb"(?:" + _BLANK + rb";" + _BLANK + _PAIR + rb")*" + _BLANK).fullmatch
 _PARAMETER = re.compile(rb"([" + TCHAR + rb"]+)=(?:([" + TCHAR + rb"]+)|\"((?:[^\"\\]|\\.)*)\")")
 _ESCAPED = re.compile(rb"\\(.)")
+
+
+def is_claim(name: bytes) -> bool:
+    """Whether a field of this name says something of the way that a request has come."""
+    return name in (b"forwarded", b"x-real-ip") or name.startswith(b"x-forwarded-")
+
+
+def told_fields(fields: Fields, ends: Ends) -> Fields:
+    """What an application is told of a request's `fields`: nothing of what they claim about the way, unless it was a trusted
+    proxy that brought the request. Many applications believe whatever stands there (FAILURES 17)."""
+    if ends.client_ip != ends.client[0]:
+        return fields
+    shape = fields if fields.shape is None else fields.shape
+    known = shape.told
+    if known is None:
+        known = shape.told = _without_claims(shape)
+    if known is shape:
+        return fields
+    return known if shape is fields else _without_claims(fields)
+
+
+def _without_claims(fields: Fields) -> Fields:
+    claims = [name for name in fields.names if is_claim(name)]
+    return fields.without(*claims) if claims else fields
 
 
 class Told(NamedTuple):

@@ -18,6 +18,7 @@ from enfilade.handlers.app.answer import COMPLETE, GONE, WAITING, Answer, Messag
 from enfilade.handlers.app.heads import BadAnswer, checked
 from enfilade.handlers.app.tagging import TAGS
 from enfilade.http.ends import Ends
+from enfilade.http.forwarded import told_fields
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
 
@@ -225,7 +226,7 @@ def http_scope(x: Exchange, state: dict[str, Any] | None) -> Scope:
     scope: Scope = known.copy()
     ends = x.ends
     client = ends.client
-    scope["headers"] = list(request.fields.pairs)
+    scope["headers"] = list(told_fields(request.fields, ends).pairs)
     scope["extensions"] = known["extensions"].copy()  # type: ignore[attr-defined]
     scope["client"] = client if client[1] is not None and client[0] == ends.client_ip else named_client(ends)
     scope["server"] = ends.server

@@ -10,6 +10,7 @@ from wsgiref.util import FileWrapper
 
 from enfilade.exchange.exchange import Exchange
 from enfilade.http.fields import Pair
+from enfilade.http.forwarded import told_fields
 from enfilade.http.memory import remember
 
 Environ = dict[str, Any]
@@ -68,7 +69,7 @@ def _environ_of(x: Exchange) -> Environ:
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
     }
-    for pair in request.fields.pairs:
+    for pair in told_fields(request.fields, ends).pairs:
         variable = _remembered(pair) or _variable(pair)
         key, value = variable
         if key not in environ:

@@ -27,6 +27,7 @@ from enfilade.handlers.app.asgi import (
 from enfilade.handlers.app.heads import BadAnswer, asgi_head, checked
 from enfilade.handlers.app.message_pipe import CLOSED, OPEN, PING_INTERVAL, Frames, MessagePipe, can_be_sent
 from enfilade.http.fields import NO_FIELDS, Fields
+from enfilade.http.forwarded import told_fields
 from enfilade.http.reasons import Reason, reason
 from enfilade.http.request import Request
 
@@ -228,7 +229,7 @@ def websocket_scope(x: Exchange, state: dict[str, Any] | None, subprotocols: Seq
         "raw_path": raw_path,
         "query_string": request.query,
         "root_path": x.match.mount,
-        "headers": list(request.fields.pairs),
+        "headers": list(told_fields(request.fields, ends).pairs),
         "client": ends.client
         if ends.client[1] is not None and ends.client[0] == ends.client_ip
         else named_client(ends),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from enfilade.http.ends import Ends
 from enfilade.http.fields import Fields, Pair
+from enfilade.http.forwarded import is_claim
 from enfilade.http.grammar import CONNECTION_FIELDS, list_members
 from enfilade.http.memory import remember
 from enfilade.http.request import Request
@@ -14,7 +15,7 @@ PSEUDONYM = b"enfilade"
 
 # Besides CONNECTION_FIELDS; Host and Via are written anew. HTTP2-Settings belongs to `Upgrade: h2c`, which goes no further.
 _ENDS_HERE = CONNECTION_FIELDS | {
-    b"forwarded", b"host", b"http2-settings", b"proxy-authorization", b"te", b"via", b"x-real-ip",
+    b"host", b"http2-settings", b"proxy-authorization", b"te", b"via",
 }  # fmt: skip
 _BACK_ENDS_HERE = CONNECTION_FIELDS | {b"proxy-authenticate", b"te"}
 
@@ -26,7 +27,7 @@ class _GoesOn(dict[bytes, bool]):
     with a hyphen, and so for one of ours."""
 
     def __missing__(self, name: bytes) -> bool:
-        goes_on = not (name in _ENDS_HERE or name.startswith(b"x-forwarded-") or b"_" in name)
+        goes_on = not (name in _ENDS_HERE or is_claim(name) or b"_" in name)
         if len(name) <= _KEPT_BYTES:
             remember(self, name, goes_on, _KEPT)
         return goes_on
