@@ -192,9 +192,9 @@ def test_two_edges_on_one_storage_order_once(edge: Edge, tmp_path: Path) -> None
     async def together() -> None:
         await asyncio.gather(edge.manager.look_at(NAME), other.manager.look_at(NAME))
         await asyncio.gather(edge.manager.look_at(NAME), other.manager.look_at(NAME))
+        await asyncio.gather(edge.view.look(), other.view.look())
 
     run(together())
-    run(other.view.look())
     assert edge.orders() + other.orders() == 1
     assert len(edge.presented) == len(other.presented) == 1
 
