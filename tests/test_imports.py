@@ -64,11 +64,11 @@ LATE: dict[str, set[str]] = {
         "enfilade.assemble.stores.cache_filter",
         "enfilade.assemble.stores.nowhere",
     },
+    "assemble/administration.py": {"enfilade.assemble.cache_view.view_cache"},  # only where something is cached
     "assemble/worker.py": {
         "enfilade.assemble.acme.AcmeWorker",
         "enfilade.assemble.acme_server.acme_handler",  # JOSE and X.509: 150 ms
         "enfilade.assemble.banning.Banning",
-        "enfilade.assemble.cache_view.view_cache",
         "enfilade.assemble.stores.cache_filter",
         "enfilade.assemble.stores.open_stores",
     },

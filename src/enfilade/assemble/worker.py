@@ -10,16 +10,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from enfilade.app import connect
+from enfilade.assemble.administration import Administration
 from enfilade.assemble.app_links import AppLinks
 from enfilade.assemble.apps import start_app
 from enfilade.assemble.authenticating import TokenKeys, jwt_filter
 from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.concurrency import Bulkheads, SaidConcurrency, in_flight
 from enfilade.assemble.engines import Engines
-from enfilade.assemble.figures import all_metrics, full_status
 from enfilade.assemble.guarding import PreparedGuard, make_connections, make_guard
 from enfilade.assemble.limiting import Said, Tables, make_limits, make_tables, shared_tables
 from enfilade.assemble.ruling import Rulings, SharedRules
@@ -27,14 +25,12 @@ from enfilade.assemble.sites import Sites
 from enfilade.assemble.streams import PreparedStream, Streams
 from enfilade.assemble.upstream_rows import UpstreamRows
 from enfilade.assemble.upstreams import Upstreams
-from enfilade.cache.purge_request import purge_as_asked
 from enfilade.cache.purges import Purges
 from enfilade.config.schema import CacheRules, Config, Jwt, OwnRule, RequestRules
 from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Filter, Handler, Match, Meter, Route
 from enfilade.filters.basic_auth import Users
-from enfilade.handlers.admin import Action, Admin, Question
 from enfilade.handlers.app.running import RunningApp
 from enfilade.http.addresses import Networks
 from enfilade.http.ends import Ends
@@ -47,7 +43,6 @@ from enfilade.net.service import Service
 from enfilade.net.trusted import TrustedProxies
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import (
-    CONTENT_TYPE,
     CacheMeter,
     CertificateMeter,
     ConnectionMeter,
@@ -58,10 +53,10 @@ from enfilade.observe.metrics import (
 )
 from enfilade.process.app_rows import AppRows
 from enfilade.process.board import SUPERVISOR, Board, Column
-from enfilade.process.control import Control, Wish
+from enfilade.process.control import Control
 from enfilade.process.plan import Sockets, StartError
 from enfilade.process.shared import Shared
-from enfilade.process.status import is_worker, read_status
+from enfilade.process.status import is_worker
 from enfilade.upstream.upstream import Upstream
 from enfilade.wire.codec import DateStamp
 
@@ -78,8 +73,6 @@ SETTLE = 4.0
 """Seconds that the first look at the names of upstreams may hold up a start."""
 SWEEP = 60.0
 """Seconds between two looks at the directory of the cache; what is written makes further ones necessary."""
-BOARD_LOOK = 0.05
-"""Seconds between two looks at the board for the outcome of a reload."""
 
 
 class Prepared(NamedTuple):
@@ -418,62 +411,18 @@ class EdgeWorker:
         await self._edge.listen(sock, make)
 
     def _admin(self) -> Match:
-        board, apps = self._prepared.board, self._config.isolated_apps
-        upstreams = partial(self._upstreams.status, board)
-        acme = self._acme
-        banning = self._banning
-        questions: dict[str, Question] = {"/cache": self._view_cache}
-        actions: dict[str, Action] = {"/reload": self._ask_reload, "/stop": self._ask_stop, "/purge": self._purge}
-        if banning is not None:
-            questions["/bans"] = banning.listed
-            actions |= {"/bans/add": banning.add, "/bans/lift": banning.lift}
-        bans = None if banning is None else banning.bans
-        handler = Admin(
-            readers={
-                "/metrics": lambda: (
-                    CONTENT_TYPE.encode(),
-                    all_metrics(board, apps, upstreams(), self._stores, acme, bans),
-                ),
-                "/status": lambda: (
-                    b"application/json",
-                    msgspec.json.encode(full_status(board, apps, upstreams(), acme)),
-                ),
-            },
-            questions=questions,
-            actions=actions,
-            token=self._config.server.admin_token,
-        )
+        handler = Administration(
+            board=self._prepared.board,
+            control=self._control,
+            apps=self._config.isolated_apps,
+            upstreams=self._upstreams,
+            stores=self._stores,
+            purges=self._purges,
+            acme=self._acme,
+            banning=self._banning,
+        ).handler(self._config.server.admin_token)
         # Its exchanges are counted nowhere: who looks at the figures must not change them.
         return Match(Route("admin", "/*", handler), {}, "")
-
-    async def _ask_reload(self, _: bytes) -> tuple[int, object]:
-        """Ask for it, and wait how it went."""
-        before = read_status(self._prepared.board)
-        self._control.ask(Wish.RELOAD)
-        while True:
-            now = read_status(self._prepared.board)
-            if now["reloads"] > before["reloads"]:
-                return 200, {"reloaded": True, "generation": now["generation"]}
-            if now["reloads_refused"] > before["reloads_refused"]:
-                return 409, {"reloaded": False, "generation": now["generation"], "why": "the log says why"}
-            await asyncio.sleep(BOARD_LOOK)
-
-    async def _ask_stop(self, _: bytes) -> tuple[int, object]:
-        self._control.ask(Wish.STOP)
-        return 202, {"stopping": True}
-
-    async def _view_cache(self, query: dict[str, str]) -> tuple[int, object]:
-        from enfilade.assemble.cache_view import view_cache  # noqa: PLC0415
-
-        try:
-            return 200, await view_cache(self._stores, self._prepared.board, query)
-        except ValueError as error:
-            return 400, {"why": str(error)}
-
-    async def _purge(self, body: bytes) -> tuple[int, object]:
-        if self._purges is None:
-            return 409, {"purged": [], "why": "nothing is cached"}
-        return purge_as_asked(self._purges, body)
 
 
 def _always(match: Match, request: Request, ends: Ends) -> Match:
