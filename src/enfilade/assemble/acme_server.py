@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 import logging
 import os
 import sqlite3
@@ -52,7 +51,6 @@ class PreparedAcme(NamedTuple):
 
 def prepare_acme_server(config: Config, authority: Authority, identity: Identity | None) -> PreparedAcme:
     """In the supervisor. Workers run as `identity`: the records are theirs. Raises OSError or ValueError."""
-    codecs.lookup("idna")  # of which connections have need: whoever the workers become may not be able to read it
     path = MEMORY if config.pki.root is None else make_records(config.pki.root, identity)
     return PreparedAcme(authority, rules_of(config), new_secret(), path, Networks(config.pki.networks))
 

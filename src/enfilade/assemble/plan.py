@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -66,6 +67,7 @@ class EdgePlan:
         shared = self._share_cache(config, board)
         self.apps = app_specs(config, board, None if shared is None else shared.purges)
         if self.identity is not None:  # import it now: whoever the workers become may not be able to read it
+            codecs.lookup("idna")
             for app in config.apps.values():
                 negotiator(app.websocket_message_limit)
         certificates = Certificates(config)
