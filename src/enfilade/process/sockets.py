@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 _LISTEN_FDS_START = 3  # sd_listen_fds(3)
 _TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
-UNSENT = 128 * 1024
+UNSENT = 256 * 1024
 """Bytes that the kernel takes from us for a client that does not take them. Without this they are 4 MB, and who asks for large
 answers and reads none of them makes us copy as much for each connection (inherited from the listening socket: tcp(7))."""
 _TRIES = 10  # a port that is free in IPv4 may be taken in IPv6
