@@ -140,7 +140,6 @@ LATE: dict[str, set[str]] = {
         "redis.asyncio.Redis",
         "redis.asyncio.retry.Retry",
         "redis.backoff.NoBackoff",
-        "redis.exceptions.RedisError",
     },
     "net/redis_store.py": {
         "redis.asyncio.Redis",

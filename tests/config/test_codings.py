@@ -14,7 +14,9 @@ def test_a_coding_whose_library_is_not_there_is_a_mistake_that_says_what_to_inst
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = {"zstandard", "brotli"}
-    monkeypatch.setattr("enfilade.config.checks.find_spec", lambda name: None if name in missing else find_spec(name))
+    monkeypatch.setattr(
+        "enfilade.config.policy_checks.find_spec", lambda name: None if name in missing else find_spec(name)
+    )
     path = tmp_path / "e.toml"
     path.write_text('[sites."*"]\ncompress = { codings = ["gzip", "br"] }\n"/" = { respond = 200 }\n')
     with pytest.raises(ConfigError) as raised:

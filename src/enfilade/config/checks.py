@@ -12,33 +12,28 @@ import msgspec
 
 from enfilade.config import units
 from enfilade.config.acme_checks import check_acme
-from enfilade.config.auth_checks import check_auth
 from enfilade.config.build import STREAMS
 from enfilade.config.errors import NO_REDIS, Path, did_you_mean, dotted
 from enfilade.config.firewall_checks import check_bans, check_firewall
-from enfilade.config.limit_checks import check_limits, check_priorities, check_users
+from enfilade.config.limit_checks import check_priorities, check_users
 from enfilade.config.outbound_checks import check_outbound
 from enfilade.config.peers import read_peers
 from enfilade.config.pki_checks import check_pki
-from enfilade.config.report import Report
+from enfilade.config.policy_checks import check_header_rules, check_policies
+from enfilade.config.report import Report, check_text
 from enfilade.config.rule_checks import check_rules
 from enfilade.config.schema import (
     App,
     Auth,
     Cache,
     Check,
-    Compression,
     Config,
-    Cors,
-    Csrf,
     Discover,
     Fixed,
-    HeaderRules,
     Log,
     Policies,
     Proxy,
     Route,
-    SecurityHeaders,
     Server,
     Site,
     StreamLog,
@@ -48,11 +43,7 @@ from enfilade.config.schema import (
 )
 from enfilade.config.stream_checks import check_stream, listens
 from enfilade.http.addresses import Networks
-from enfilade.http.codings import CODINGS, media_pattern
-from enfilade.http.field_texts import field_name, field_value
-from enfilade.http.grammar import is_token
-from enfilade.http.origins import origin_pattern
-from enfilade.http.security_fields import PRESETS
+from enfilade.http.field_texts import field_value
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import RouteError, compile_routes
 from enfilade.upstream.addresses import parse_address
@@ -80,7 +71,6 @@ _TARGET = re.compile(rf"{_DOTTED}(:{_DOTTED})?")
 _PREFIX = re.compile(r"[A-Za-z0-9_:-]+")
 LEAST_CACHE = 1024 * 1024
 """Bytes of memory with which a cache can begin."""
-NO_CODING = 'needs a library that is not there: pip install "enfilade[compress]"'
 _FORMATS = ("common", "combined", "json")
 
 
@@ -134,7 +124,7 @@ def _check_server(config: Config, report: Report) -> None:
                 _check_once(path, text, found.address, found.kind == "udp", seen, report)
     for key in ("proxy_protocol", "trusted_proxies"):
         for i, text in enumerate(getattr(server, key)):
-            _check_text(lambda text: Networks([text]), text, ("server", key, i), report)
+            check_text(lambda text: Networks([text]), text, ("server", key, i), report)
     with_tls = [name for name, site in config.sites.items() if site.over_tls]
     if server.https and config.sites and not with_tls and _know_sites(config, report):
         report(
@@ -243,9 +233,9 @@ def _check_route(route: Route, path: Path, config: Config, report: Report) -> No
     if route.files is not None:
         _check_directory(route.files, (*path, "files"), report)
     if route.cache_control is not None:
-        _check_text(field_value, route.cache_control, (*path, "cache_control"), report)
+        check_text(field_value, route.cache_control, (*path, "cache_control"), report)
     if isinstance(route.respond, Fixed):
-        _check_text(field_value, route.respond.type, (*path, "respond", "type"), report)
+        check_text(field_value, route.respond.type, (*path, "respond", "type"), report)
     if isinstance(route.mount, str) and (not route.mount.startswith("/") or route.mount.endswith("/")):
         text = f'{dotted((*path, "mount"))}: "{route.mount}" is not a prefix'
         report((*path, "mount"), False, text, 'it starts with "/" and does not end with it, as in "/api"')
@@ -277,7 +267,7 @@ def _check_proxy(route: Route, path: Path, config: Config, report: Report) -> No
         if proxy.strip and proxy.path is not None:
             report((*path, "proxy", "strip"), True, f"{dotted((*path, 'proxy'))} has both strip and path", "")
         if proxy.headers is not None:
-            _check_header_rules(proxy.headers, (*path, "proxy", "headers"), report)
+            check_header_rules(proxy.headers, (*path, "proxy", "headers"), report)
         if proxy.internal is not None:
             _check_directory(proxy.internal, (*path, "proxy", "internal"), report)
 
@@ -286,7 +276,7 @@ def _check_to(to: str | list[str], path: Path, config: Config, report: Report) -
     """The name of an upstream, or URLs."""
     if not (isinstance(to, str) and units.is_name(to)):
         for place, url in [(path, to)] if isinstance(to, str) else [((*path, i), url) for i, url in enumerate(to)]:
-            _check_text(_http_address, url, place, report)
+            check_text(_http_address, url, place, report)
     elif to in config.upstreams:
         _check_for_routes(to, config.upstreams[to], path, report)
     elif report.complete(()):
@@ -316,7 +306,7 @@ def _check_for_routes(name: str, upstream: Upstream, path: Path, report: Report)
         url = peer if isinstance(peer, str) else peer.url
         with suppress(ValueError):  # reported where the upstream is looked at
             if not parse_address(url).speaks("http"):
-                _check_text(_http_address, url, path, report)
+                check_text(_http_address, url, path, report)
     if isinstance(upstream.check, Check) and upstream.check.send:
         where = ("upstreams", name, "check", "send")
         report(where, True, f"{dotted(where)} goes only with streams, and {dotted(path)} is none")
@@ -330,7 +320,7 @@ def _check_cache(cache: Cache, report: Report) -> None:
     if cache.redis is not None and find_spec("redis") is None:
         report(("cache", "redis"), True, f"cache.redis {NO_REDIS}")
     if cache.memcached is not None:
-        _check_text(units.server, cache.memcached, ("cache", "memcached"), report)
+        check_text(units.server, cache.memcached, ("cache", "memcached"), report)
 
 
 def _check_upstream(upstream: Upstream, path: Path, report: Report) -> None:
@@ -340,12 +330,12 @@ def _check_upstream(upstream: Upstream, path: Path, report: Report) -> None:
     _check_discover(discover, (*path, "discover"), report)
     if isinstance(upstream.check, Check):
         for key in ("send", "contains"):
-            _check_text(units.octets, getattr(upstream.check, key), (*path, "check", key), report)
+            check_text(units.octets, getattr(upstream.check, key), (*path, "check", key), report)
     for i, peer in enumerate(upstream.peers):
         if isinstance(peer, str):
-            _check_text(parse_address, peer, (*path, "peers", i), report)
+            check_text(parse_address, peer, (*path, "peers", i), report)
         else:
-            _check_text(parse_address, peer.url, (*path, "peers", i, "url"), report)
+            check_text(parse_address, peer.url, (*path, "peers", i, "url"), report)
 
 
 def _check_discover(discover: Discover, path: Path, report: Report) -> None:
@@ -362,7 +352,7 @@ def _check_discover(discover: Discover, path: Path, report: Report) -> None:
         if find_spec("redis") is None:
             report((*path, "redis"), True, f"{dotted((*path, 'redis'))} {NO_REDIS}")
     for i, server in enumerate(discover.dns.servers):
-        _check_text(units.dns_server, server, (*path, "dns", "servers", i), report)
+        check_text(units.dns_server, server, (*path, "dns", "servers", i), report)
 
 
 def _check_peer_file(name: str, path: Path, report: Report) -> None:
@@ -385,112 +375,11 @@ def _defaults(table: msgspec.Struct, names: Container[str]) -> Iterable[tuple[st
 
 
 def _check_policies(table: Policies, path: Path, config: Config, report: Report) -> None:
-    if isinstance(table.request_id, str):
-        _check_text(field_name, table.request_id, (*path, "request_id"), report)
+    check_policies(table, path, report)
     if isinstance(table.log, Log) and table.log.to not in STREAMS:
         _check_new_file(table.log.to, (*path, "log", "to"), report)
-    if table.headers is not None:
-        _check_header_rules(table.headers, (*path, "headers"), report)
-    if isinstance(table.security_headers, SecurityHeaders):
-        _check_security_headers(table.security_headers, (*path, "security_headers"), report)
-    if table.cors is True:
-        text = f"{dotted((*path, 'cors'))} does not say whose scripts may read the answers"
-        report((*path, "cors"), False, text, 'write cors = { origins = ["https://app.example.com"] }')
-    if isinstance(table.cors, Cors):
-        _check_cors(table.cors, (*path, "cors"), report)
-    if table.basic_auth is True:
-        text = f"{dotted((*path, 'basic_auth'))} does not say who may come in"
-        report((*path, "basic_auth"), False, text, 'write basic_auth = { file = "users" }')
-        report.misread((*path, "basic_auth"))
-    check_auth(table, path, report)
     if isinstance(table.auth, Auth) and table.auth.forward is not None:
         _check_asked(table.auth.forward.to, (*path, "auth", "forward", "to"), config, report)
-    if isinstance(table.csrf, Csrf):
-        _check_csrf(table.csrf, (*path, "csrf"), report)
-    if isinstance(table.compress, Compression):
-        _check_compression(table.compress, (*path, "compress"), report)
-    check_limits(table, path, report)
-
-
-def _check_compression(compression: Compression, path: Path, report: Report) -> None:
-    for i, coding in enumerate(compression.codings or ()):
-        where = (*path, "codings", i)
-        if coding not in CODINGS:
-            text = (
-                f'{dotted(where)}: "{coding}" is no content coding that is known here; there are {", ".join(CODINGS)}'
-            )
-            report(where, False, text, did_you_mean(coding, CODINGS))
-        elif (module := CODINGS[coding]) is not None and find_spec(module) is None:
-            report(where, False, f'{dotted(where)}: "{coding}" {NO_CODING}', "")
-    for i, text in enumerate(compression.types or ()):
-        _check_text(media_pattern, text, (*path, "types", i), report)
-
-
-def _check_security_headers(table: SecurityHeaders, path: Path, report: Report) -> None:
-    _check_fields(table.set, (*path, "set"), report)
-    preset = PRESETS[table.preset]
-    for i, name in enumerate(table.leave_out):
-        if name.lower() not in preset:
-            text = f'{dotted((*path, "leave_out", i))}: the preset "{table.preset}" has no field "{name}"'
-            report((*path, "leave_out", i), False, text, did_you_mean(name.lower(), preset))
-
-
-def _check_cors(cors: Cors, path: Path, report: Report) -> None:
-    everybody = cors.origins == ["*"]
-    if not cors.origins and report.complete(path):
-        report(path, True, f"{dotted(path)} has no origins", 'write origins = ["https://app.example.com"]')
-    for i, text in enumerate(() if everybody else cors.origins):
-        if text == "*":
-            where = (*path, "origins", i)
-            report(where, False, f'{dotted(where)}: "*" is everybody, so it stands alone')
-        else:
-            _check_text(origin_pattern, text, (*path, "origins", i), report)
-    for key, parse in (("methods", _method), ("headers", field_name), ("expose", field_name)):
-        for i, text in enumerate(getattr(cors, key)):
-            where = (*path, key, i)
-            if text != "*":
-                _check_text(parse, text, where, report)
-            elif cors.credentials:
-                report(where, False, f'{dotted(where)}: with credentials, "*" is not any to browsers; name each')
-    if cors.credentials and (everybody or "null" in cors.origins):
-        where = (*path, "credentials")
-        who = '"*" is everybody' if everybody else 'anybody can be "null"'
-        report(where, False, f"{dotted(where)}: {who}, and would read what is for one user", "name the origins")
-
-
-def _check_csrf(csrf: Csrf, path: Path, report: Report) -> None:
-    for i, text in enumerate(csrf.origins):
-        where = (*path, "origins", i)
-        if text == "null":
-            report(where, False, f'{dotted(where)}: any page can be "null"', "csrf = false where that is meant")
-        else:
-            _check_text(origin_pattern, text, where, report)
-
-
-def _method(text: str) -> None:
-    if not (is_token(text.encode("utf-8", "replace")) and text == text.upper()):
-        raise ValueError(f'"{text}" is not a method; methods are written in capitals')
-
-
-def _check_fields(fields: Mapping[str, str], path: Path, report: Report) -> None:
-    for name, value in fields.items():
-        _check_text(field_name, name, (*path, name), report, at_key=True)
-        _check_text(field_value, value, (*path, name), report)
-
-
-def _check_header_rules(rules: HeaderRules, path: Path, report: Report) -> None:
-    _check_fields(rules.set, (*path, "set"), report)
-    _check_fields(rules.add, (*path, "add"), report)
-    for i, name in enumerate(rules.remove):
-        _check_text(field_name, name, (*path, "remove", i), report)
-
-
-def _check_text(parse: Callable[[str], object], text: str, path: Path, report: Report, *, at_key: bool = False) -> None:
-    """Report what `parse` raises for `text`, the value at `path` (or its key)."""
-    try:
-        parse(text)
-    except ValueError as error:
-        report(path, at_key, f"{dotted(path)}: {error}", "")
 
 
 def _check_app(app: App, path: Path, report: Report) -> None:

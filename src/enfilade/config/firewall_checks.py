@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 
 from enfilade.config.countries import Countries
-from enfilade.config.errors import NO_REDIS, Path, did_you_mean, dotted
+from enfilade.config.errors import NO_REDIS, did_you_mean, dotted
 from enfilade.config.networks import check_entry, is_url, list_urls
-from enfilade.config.report import Report
+from enfilade.config.report import Report, check_text
 from enfilade.config.schema import Bans, Firewall, Lists
 from enfilade.config.schema import Countries as Table
 from enfilade.config.units import rate
@@ -26,7 +25,7 @@ def check_firewall(firewall: Firewall, report: Report) -> None:
     for key in ("allow", "deny"):
         for i, text in enumerate(getattr(firewall, key)):
             parse = partial(_check_url, bool(firewall.lists.allow)) if is_url(text) else check_entry
-            _check(parse, text, ("firewall", key, i), report)
+            check_text(parse, text, ("firewall", key, i), report)
     _check_lists(firewall, report)
     if firewall.default == "deny" and not firewall.allow and report.complete(("firewall",)):
         report(("firewall", "default"), False, "firewall.default: nobody is let in", "name networks in allow")
@@ -35,7 +34,7 @@ def check_firewall(firewall: Firewall, report: Report) -> None:
     for key in ("new_connections", "new_connections_per_address"):
         text = getattr(firewall, key)
         if text is not None:
-            _check(rate, text, ("firewall", key), report)
+            check_text(rate, text, ("firewall", key), report)
 
 
 def _check_url(plain: bool, text: str) -> None:
@@ -46,7 +45,7 @@ def _check_url(plain: bool, text: str) -> None:
 def _check_lists(firewall: Firewall, report: Report) -> None:
     lists, path = firewall.lists, ("firewall", "lists")
     for i, text in enumerate(lists.allow):
-        _check(lambda text: Networks([text]), text, (*path, "allow", i), report)
+        check_text(lambda text: Networks([text]), text, (*path, "allow", i), report)
     if not lists.every:
         report((*path, "every"), False, "firewall.lists.every: 0 is no time")
     if lists.keep is not None and os.path.exists(lists.keep) and not os.path.isdir(lists.keep):
@@ -67,7 +66,7 @@ def _check_countries(countries: Table, report: Report) -> None:
     if find_spec("maxminddb") is None:
         report(path, True, f"firewall.countries {NO_LIBRARY}")
     elif report.complete(path):
-        _check(lambda _: Countries(countries), countries.file, (*path, "file"), report)
+        check_text(lambda _: Countries(countries), countries.file, (*path, "file"), report)
 
 
 def check_bans(bans: Bans, report: Report) -> None:
@@ -79,7 +78,7 @@ def check_bans(bans: Bans, report: Report) -> None:
     if not bans.on and report.complete(("bans",)):
         report(("bans", "on"), False, "bans.on: nothing counts", "name a status, as in { 401 = 1 }")
     for i, one in enumerate(bans.never):
-        _check(lambda text: Networks([text]), one, ("bans", "never", i), report)
+        check_text(lambda text: Networks([text]), one, ("bans", "never", i), report)
     for key in ("window", "duration"):
         if not getattr(bans, key):
             report(("bans", key), False, f"bans.{key}: 0 is no time")
@@ -87,11 +86,3 @@ def check_bans(bans: Bans, report: Report) -> None:
         report(("bans", "longest"), False, "bans.longest is shorter than bans.duration, the first ban")
     if bans.redis is not None and find_spec("redis") is None:
         report(("bans", "redis"), True, f"bans.redis {NO_REDIS}")
-
-
-def _check(parse: Callable[[str], object], text: str, path: Path, report: Report) -> None:
-    """Report what `parse` raises for `text`, the value at `path`."""
-    try:
-        parse(text)
-    except ValueError as error:
-        report(path, False, f"{dotted(path)}: {error}")

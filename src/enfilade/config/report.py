@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from enfilade.config.errors import Path, Problem
+from enfilade.config.errors import Path, Problem, dotted
 
 if TYPE_CHECKING:
     from enfilade.config.locate import Place, Places
@@ -54,3 +55,11 @@ def _place(places: Places, path: Path, at_key: bool) -> Place | None:
     short = (*path[:-2], path[-1]) if path[-2:-1] == ("set",) else path  # `headers = { name = "text" }`
     found = path if path in places else short
     return places.key(found) if at_key else places.value(found)
+
+
+def check_text(parse: Callable[[str], object], text: str, path: Path, report: Report, *, at_key: bool = False) -> None:
+    """Report what `parse` raises for `text`, the value at `path` (or its key)."""
+    try:
+        parse(text)
+    except ValueError as error:
+        report(path, at_key, f"{dotted(path)}: {error}", "")

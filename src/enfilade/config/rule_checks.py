@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 from enfilade.config.errors import Path, did_you_mean, dotted
-from enfilade.config.report import Report
+from enfilade.config.report import Report, check_text
 from enfilade.config.schema import Condition, Config, OwnRule, RequestRules
 from enfilade.config.units import texts
 
@@ -60,9 +60,9 @@ def _check_rule(id: str, rule: OwnRule, path: Path, report: Report) -> None:
 
     if any(id in (shipped.id, *shipped.tags) for shipped in RULES):
         report(path, True, f'{dotted(path)}: "{id}" is a shipped rule, or a tag of some', "take another name")
-    _try(_word, id, path, report, at_key=True)
+    check_text(_word, id, path, report, at_key=True)
     for i, tag in enumerate(rule.tags):
-        _try(_word, tag, (*path, "tags", i), report)
+        check_text(_word, tag, (*path, "tags", i), report)
     if not rule.when and report.complete(path):
         report((*path, "when"), False, f"{dotted((*path, 'when'))}: a rule without conditions would hit every request")
     for i, condition in enumerate(rule.when):
@@ -75,7 +75,7 @@ def _check_condition(condition: Condition, path: Path, report: Report) -> None:
     from enfilade.rules.transform import TRANSFORMS  # noqa: PLC0415
 
     for i, text in enumerate(texts(condition.at)):
-        _try(parse_part, text, (*path, "at") if isinstance(condition.at, str) else (*path, "at", i), report)
+        check_text(parse_part, text, (*path, "at") if isinstance(condition.at, str) else (*path, "at", i), report)
     if not condition.at:
         report((*path, "at"), False, f"{dotted((*path, 'at'))}: nothing is looked at")
     given = [test for test in TESTS if getattr(condition, test) is not None]
@@ -90,16 +90,9 @@ def _check_condition(condition: Condition, path: Path, report: Report) -> None:
             text = f'{dotted(where)}: "{word}" is none of {", ".join(TRANSFORMS)}'
             report(where, False, text, did_you_mean(word, TRANSFORMS))
     if condition.matches is not None:
-        _try(check_expression, condition.matches, (*path, "matches"), report)
+        check_text(check_expression, condition.matches, (*path, "matches"), report)
 
 
 def _word(text: str) -> None:
     if _WORD.fullmatch(text) is None:
         raise ValueError(f'"{text}" is no name: write small letters and digits, with "-" between them')
-
-
-def _try(parse: Callable[[str], object], text: str, path: Path, report: Report, *, at_key: bool = False) -> None:
-    try:
-        parse(text)
-    except ValueError as error:
-        report(path, at_key, f"{dotted(path)}: {error}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from enfilade.net.redis_store import failures
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -25,12 +25,12 @@ class RedisChannel:
         self._news: PubSub | None = None
 
     async def tell(self, message: bytes) -> None:
-        with _failures():
+        with failures(OSError):
             await self._connected().publish(self._name, message)
 
     async def hear(self) -> bytes:
         try:
-            with _failures():
+            with failures(OSError):
                 return await self._next()
         except OSError:
             await self._let_go()
@@ -66,13 +66,3 @@ class RedisChannel:
                 self._url, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0), protocol=2
             )
         return self._client
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    from redis.exceptions import RedisError  # noqa: PLC0415
-
-    try:
-        yield
-    except RedisError as error:
-        raise OSError(str(error) or type(error).__name__) from None
