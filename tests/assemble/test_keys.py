@@ -502,10 +502,12 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     ),
     "Policies.csrf": (site("csrf = true"), posted_from(b"https://evil.b"), 403),
     "Csrf.origins": (site('csrf = { origins = ["https://a.b"] }'), posted_from(b"https://a.b"), 405),
-    "Policies.basic_auth": (site('basic_auth = { file = "HERE/users" }'), on_status("/"), 401),
-    "BasicAuth.file": (site('basic_auth = { file = "HERE/users" }'), lambda c: [Path(f).name for f in user_files(c)], ["users"]),
+    "Auth.basic": (site('auth = { basic = { file = "HERE/users" } }'), on_status("/"), 401),
+    "BasicAuth.file": (
+        site('auth = { basic = { file = "HERE/users" } }'), lambda c: [Path(f).name for f in user_files(c)], ["users"],
+    ),
     "BasicAuth.realm": (
-        site('basic_auth = { file = "HERE/users", realm = "r" }'), field(b"www-authenticate", "/"),
+        site('auth = { basic = { file = "HERE/users", realm = "r" } }'), field(b"www-authenticate", "/"),
         b'Basic realm="r", charset="UTF-8"',
     ),
     "Policies.request_id": (

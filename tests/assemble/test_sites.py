@@ -184,8 +184,8 @@ def test_plain_http_that_leads_to_https_asks_for_no_password(tmp_path: Path) -> 
     write_pem(tmp_path, "a", "a.example")
     (tmp_path / "users").write_text(line_of("ada", "secret"))
     config = config_of(
-        '[server]\nhttps = ":443"\n[sites."*"]\ntls = { certificate = "a.pem", key = "a.key" }\nbasic_auth = { file = "users" }\n'
-        'auth = { forward = { to = "http://a:1", path = "/" } }\n"/*" = { respond = "here" }\n',
+        '[server]\nhttps = ":443"\n[sites."*"]\ntls = { certificate = "a.pem", key = "a.key" }\n'
+        'auth = { basic = { file = "users" }, forward = { to = "http://a:1", path = "/" } }\n"/*" = { respond = "here" }\n',
         tmp_path,
     )
     response, _ = ask(config, "GET", "/", authority="a.example")

@@ -34,7 +34,7 @@ security_headers = true
 csrf = true
 limit = "100/m"
 "/api/*" = { proxy = "up" }
-"/admin/*" = { basic_auth = { file = "users" }, proxy = "up" }
+"/admin/*" = { auth = { basic = { file = "users" } }, proxy = "up" }
 "/*" = { files = "web" }
 
 [upstreams.up]
@@ -74,7 +74,7 @@ def test_nothing_to_say(place: Path) -> None:
     [
         ("[upstreams.up]", PLAIN + "[upstreams.up]", "unclear", "everything travels in the clear"),
         ("csrf = true\n", 'csrf = true\nhttp = "serve"\n', "unclear", "the same as HTTPS"),
-        ("csrf = true\n", 'csrf = true\nhttp = "serve"\n', "bad", "the password travels in the clear"),
+        ("csrf = true\n", 'csrf = true\nhttp = "serve"\n', "bad", "what lets somebody in travels in the clear"),
         ("shop.example.com", "*", "unclear", "every host name"),
         (
             'admin = "127.0.0.1:2019"',

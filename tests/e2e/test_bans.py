@@ -27,7 +27,7 @@ BANS
 [sites."*"]
 log = {{ to = "access.log" }}
 "/" = {{ respond = "hello" }}
-"/secret" = {{ respond = "secret", basic_auth = {{ file = "users" }} }}
+"/secret" = {{ respond = "secret", auth = {{ basic = {{ file = "users" }} }} }}
 """
 BANS = """
 [bans]

@@ -114,7 +114,9 @@ def test_no_limit(server: Server, client: httpx.Client) -> None:
 
 def test_users_are_counted_by_their_names(start: Start) -> None:
     limits = '["5/d", { rate = "2/d", by = "user" }]'
-    text = CONFIG.format(version=1).replace('limit = "3/d"', f'limit = {limits}, basic_auth = {{ file = "users" }}')
+    text = CONFIG.format(version=1).replace(
+        'limit = "3/d"', f'limit = {limits}, auth = {{ basic = {{ file = "users" }} }}'
+    )
     server = start(text, files={"users": line_of("ada", "one") + "\n" + line_of("bob", "two")})
 
     def ask(user: str) -> int:

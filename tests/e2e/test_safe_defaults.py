@@ -55,7 +55,7 @@ cors = { origins = ["https://app.example"] }
 
 [sites."*"."/secret/*"]
 app = "main"
-basic_auth = { file = "users", realm = "staging" }
+auth = { basic = { file = "users", realm = "staging" } }
 
 [sites."site.example"]
 log = false
@@ -184,7 +184,7 @@ USERS = """
 http = "localhost:0"
 workers = 1
 [sites."*"]
-basic_auth = { file = "users" }
+auth = { basic = { file = "users" } }
 "/*" = { respond = "x" }
 """
 
@@ -209,6 +209,6 @@ def test_a_file_of_users_that_cannot_be_used_refuses_the_reload(start: Start, tm
 @pytest.mark.parametrize("text", [None, "", "ada:in plain text\n"])
 def test_it_refuses_the_start(start: Start, text: str | None) -> None:
     server = start(USERS, files={} if text is None else {"users": text}, wait=False)
-    server.wait_for(r"enfilade.toml:6:23: .*basic_auth.file: ")
+    server.wait_for(r"enfilade.toml:6:27: .*auth.basic.file: ")
     assert server.process.wait(PATIENCE) == 1
     assert "in plain text" not in server.output

@@ -114,7 +114,7 @@ def _route(config: Config, site: Site, request: Request) -> list[Step]:
 
 def _filters(config: Config, site: Site, route: Route | None, request: Request) -> list[Step]:
     why = {policy.filter.__name__: who for policy, _, who in policies_of(site, route)}
-    why["Jwt"] = why["ForwardAuth"] = auth_of(site, route)[1]
+    why["BasicAuth"] = why["Jwt"] = why["ForwardAuth"] = auth_of(site, route)[1]
     why[BodyLimit.__name__] = f"bodies of at most {body_limit(config, site, route)} bytes"
     why[Firewall.__name__] = "whom a trusted proxy names as the client is looked up, too"
     why[ClientCertificate.__name__] = "tls.clients asks for certificates"

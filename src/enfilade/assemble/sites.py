@@ -16,7 +16,7 @@ from enfilade.assemble.ruling import rules_in_force
 from enfilade.cache.purge_request import METHOD as PURGE
 from enfilade.cache.purge_request import PurgeMethod
 from enfilade.config.schema import (
-    BasicAuth,
+    Auth,
     CacheRules,
     Compression,
     Config,
@@ -344,11 +344,6 @@ def _csrf(value: object, route: Route | None, parts: Parts) -> Filter:
     return CsrfFilter(Origins(value.origins if isinstance(value, Csrf) else ()))
 
 
-def _basic_auth(value: object, route: Route | None, parts: Parts) -> Filter:
-    assert isinstance(value, BasicAuth)
-    return BasicAuthFilter(parts.users(value.file), value.realm)
-
-
 def _compress(value: object, route: Route | None, parts: Parts) -> Filter:
     said = value if isinstance(value, Compression) else Compression()
     return Compress(said.codings, said.minimum, TYPES if said.types is None else said.types)
@@ -375,7 +370,6 @@ POLICIES = (
     Policy("security_headers", SecurityHeadersFilter, _security_headers),
     Policy("cors", CorsFilter, _cors),
     Policy("csrf", CsrfFilter, _csrf),
-    Policy("basic_auth", BasicAuthFilter, _basic_auth),
     Policy("decompress", Decompress, _decompress),
     Policy("compress", Compress, _compress),
 )
@@ -385,6 +379,8 @@ def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) ->
     """The filters of a route, or of a site's requests that no route takes, in their fixed order."""
     filters = [policy.make(value, route, parts) for policy, value, _ in policies_of(site, route)]
     auth, _ = auth_of(site, route)
+    if auth is not None and auth.basic is not None:
+        filters.append(BasicAuthFilter(parts.users(auth.basic.file), auth.basic.realm))
     if auth is not None and auth.jwt is not None:
         filters.append(parts.jwt(auth.jwt))
     if auth is not None and auth.forward is not None:
@@ -431,7 +427,7 @@ def policies_of(site: Site, route: Route | None) -> Iterator[tuple[Policy, objec
 def user_files(config: Config) -> set[str]:
     """The files of users that some site or route names."""
     tables = [table for site in config.sites.values() for table in (site, *site.routes.values())]
-    return {table.basic_auth.file for table in tables if isinstance(table.basic_auth, BasicAuth)}
+    return {table.auth.basic.file for table in tables if isinstance(table.auth, Auth) and table.auth.basic is not None}
 
 
 def _first_log(config: Config) -> object:

@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
 _ACTIONS = ("proxy", "redirect", "respond")
 _INNER = {
-    "basic_auth": "file",
     "check": "status",
     "sticky": "secret",
     "log": "format",
@@ -200,6 +199,8 @@ def _try_policies(table: Policies, path: Path, report: Report) -> None:
         value = getattr(table, policy.key)
         if value:
             _try(partial(policy.make, value, None, NoWorker()), table, path, policy.key, report)
+    if isinstance(table.auth, Auth) and table.auth.basic is not None:
+        _try(partial(read_users, table.auth.basic.file), table.auth.basic, (*path, "auth", "basic"), "file", report)
     if isinstance(table.auth, Auth) and table.auth.jwt is not None and report.sound((*path, "auth")):
         jwt = table.auth.jwt
         source = next(key for key in ("file", "secret", "authority", "jwks") if getattr(jwt, key) is not None)

@@ -24,7 +24,7 @@ COMMANDS = {
     "cache": ("enfilade.cli.cache", "Show what a running server has stored."),
     "doctor": ("enfilade.cli.doctor", "Look for what is wrong with a running server, or a configuration."),
     "bans": ("enfilade.cli.bans", "List who is banned on a running server, ban by hand, and lift bans."),
-    "password": ("enfilade.cli.password", "Print a line with a hashed password, for basic_auth."),
+    "password": ("enfilade.cli.password", "Print a line with a hashed password, for auth.basic."),
     "trust": ("enfilade.cli.trust", "Have this machine and its browsers trust the internal authority."),
     "register": ("enfilade.cli.register", "Tell edges that a server is there, as long as it runs."),
     "version": ("enfilade.cli.inspect", "Print the version."),

@@ -13,7 +13,7 @@ from enfilade.config.users import line_of
 @click.command()
 @click.argument("user")
 def password(user: str) -> None:
-    """Print a line with USER and a hashed password, for the file of basic_auth.
+    """Print a line with USER and a hashed password, for the file of auth.basic.
 
     The password is asked for; or it is the first line of the standard input, where that is no terminal.
 

@@ -23,7 +23,9 @@ def check_auth(table: Policies, path: Path, report: Report) -> None:
     if auth is True or auth == Auth():
         if report.complete(path):
             text = f"{dotted(path)} does not say who may come in"
-            report(path, False, text, "write auth = { jwt = {...} } or { forward = {...} }")
+            report(
+                path, False, text, 'write auth = { basic = { file = "users" } }, { jwt = {...} } or { forward = {...} }'
+            )
         report.misread(path)
     if not isinstance(auth, Auth):
         return

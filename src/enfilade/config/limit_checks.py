@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enfilade.config import units
 from enfilade.config.errors import Path, dotted
 from enfilade.config.report import Report
-from enfilade.config.schema import Concurrency, Policies, RateLimit, Site
+from enfilade.config.schema import Auth, Concurrency, Policies, RateLimit, Site
 
 
 def check_limits(table: Policies, path: Path, report: Report) -> None:
@@ -62,14 +62,14 @@ def check_users(site: Site, path: Path, report: Report) -> None:
     where nobody vouches for claims."""
     limits = [*limits_in(site, path)]
     for pattern, route in site.routes.items():
-        password = site.basic_auth if route.basic_auth is None else route.basic_auth
         auth = site.auth if route.auth is None else route.auth
         for limit, where in limits if route.limit is None else limits_in(route, (*path, pattern)):
-            if isinstance(limit, str) or auth:
+            if isinstance(limit, str):
                 continue
+            vouched = isinstance(auth, Auth) and (auth.jwt or auth.forward)
             for what, wrong, give in (
-                ("user", _names_users(limit.by) and not password, "basic_auth or auth"),
-                ("claim", _names_claims(limit.by), "auth"),
+                ("user", _names_users(limit.by) and not auth, "auth"),
+                ("claim", _names_claims(limit.by) and not vouched, "auth with jwt or forward"),
             ):
                 if wrong:
                     text = f"{dotted((*where, 'by'))} counts by {what}, but nothing asks for one at {dotted((*path, pattern))}"

@@ -32,10 +32,6 @@ def check_policies(table: Policies, path: Path, report: Report) -> None:
         report((*path, "cors"), False, text, 'write cors = { origins = ["https://app.example.com"] }')
     if isinstance(table.cors, Cors):
         _check_cors(table.cors, (*path, "cors"), report)
-    if table.basic_auth is True:
-        text = f"{dotted((*path, 'basic_auth'))} does not say who may come in"
-        report((*path, "basic_auth"), False, text, 'write basic_auth = { file = "users" }')
-        report.misread((*path, "basic_auth"))
     check_auth(table, path, report)
     if isinstance(table.csrf, Csrf):
         _check_csrf(table.csrf, (*path, "csrf"), report)

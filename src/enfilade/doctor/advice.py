@@ -12,7 +12,7 @@ from typing import NamedTuple
 from cryptography import x509
 
 from enfilade.config.errors import Path
-from enfilade.config.schema import BasicAuth, Config, Route, Site, Tls
+from enfilade.config.schema import Auth, BasicAuth, Config, Route, Site, Tls
 from enfilade.config.units import address, texts
 from enfilade.doctor.probe import Grade
 from enfilade.doctor.probes.tls import validity
@@ -117,10 +117,9 @@ def in_the_clear(subject: Subject) -> Iterator[Advice]:
     for path, site, route in routes(config):
         if site.over_tls and site.redirects:
             continue
-        for key, what in (("basic_auth", "the password"), ("auth", "what lets somebody in")):
-            if said(site, route, key):
-                instead = 'http = "redirect", and a certificate'
-                yield Advice(BAD, (*path, key), f"{what} travels in the clear", instead, True)
+        if said(site, route, "auth"):
+            instead = 'http = "redirect", and a certificate'
+            yield Advice(BAD, (*path, "auth"), "what lets somebody in travels in the clear", instead, True)
 
 
 def every_host(subject: Subject) -> Iterator[Advice]:
@@ -211,11 +210,16 @@ def one_address(subject: Subject) -> Iterator[Advice]:
         )
 
 
+def users_of(site: Site, route: Route) -> BasicAuth | None:
+    auth = said(site, route, "auth")
+    return auth.basic if isinstance(auth, Auth) else None
+
+
 def guesses(subject: Subject) -> Iterator[Advice]:
     for path, site, route in routes(subject.config):
         if said(site, route, "limit"):
             continue
-        if isinstance(said(site, route, "basic_auth"), BasicAuth):
+        if users_of(site, route) is not None:
             yield Advice(UNCLEAR, (*path, "limit"), "passwords may be tried without a limit", 'limit = "10/m"', True)
         elif dynamic(route):
             yield Advice(UNCLEAR, (*path, "limit"), "anybody may ask as often as they like", 'limit = "100/m"', True)
@@ -266,7 +270,7 @@ def _secrets(subject: Subject) -> Iterator[tuple[str, str]]:
         if isinstance(site.tls, Tls):
             yield site.tls.key, f"the private key of {name}"
     for _, site, route in routes(subject.config):
-        if isinstance(users := said(site, route, "basic_auth"), BasicAuth):
+        if (users := users_of(site, route)) is not None:
             yield users.file, "the file of users"
 
 
@@ -302,9 +306,9 @@ def readable(subject: Subject) -> Iterator[Advice]:
         if isinstance(site.tls, Tls)
     ]
     places += [
-        ((*path, "basic_auth"), users.file)
+        ((*path, "auth", "basic", "file"), users.file)
         for path, site, route in routes(subject.config)
-        if isinstance(users := said(site, route, "basic_auth"), BasicAuth)
+        if (users := users_of(site, route)) is not None
     ]
     for path, file in places:
         if os.stat(file).st_mode & stat.S_IROTH:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from enfilade.config.schema.acme import Acme, DnsUpdate
 from enfilade.config.schema.apps import App, AppLimits, WorkerRange
-from enfilade.config.schema.auth import Auth, ForwardAuth, Jwt
+from enfilade.config.schema.auth import Auth, BasicAuth, ForwardAuth, Jwt
 from enfilade.config.schema.bans import Bans
 from enfilade.config.schema.cache import Cache, CacheRules, DiskStore
 from enfilade.config.schema.firewall import Countries, Firewall, Lists, Outbound
@@ -16,7 +16,6 @@ from enfilade.config.schema.pki import Pki
 from enfilade.config.schema.rules import Condition, OwnRule, RequestRules
 from enfilade.config.schema.server import ClientCertificates, Limits, Server, ServerLog, Tls
 from enfilade.config.schema.sites import (
-    BasicAuth,
     Branch,
     Compression,
     Concurrency,

@@ -1,8 +1,18 @@
-"""Who may come in, where somebody else vouches for them."""
+"""Who may come in."""
 
 from typing import Annotated
 
 from enfilade.config.schema.leaves import Duration, FilePath, Table, Text
+
+
+class BasicAuth(Table, frozen=True):
+    """Who may come in: whoever has a name and a password (RFC 7617)."""
+
+    file: Annotated[
+        FilePath,
+        Text("Users, one a line as `enfilade password USER` prints it. Read at the start and at each reload."),
+    ]
+    realm: Annotated[str, Text("What browsers show when they ask for the password.")] = "restricted"
 
 
 class Jwt(Table, frozen=True):
@@ -79,5 +89,6 @@ class ForwardAuth(Table, frozen=True):
 class Auth(Table, frozen=True):
     """Who may come in. What stands here must all let a request pass."""
 
+    basic: Annotated[BasicAuth | None, Text("Who has a name and a password.")] = None
     jwt: Annotated[Jwt | None, Text("Who has a good token.")] = None
     forward: Annotated[ForwardAuth | None, Text("Whom another server lets in.")] = None

@@ -171,16 +171,6 @@ class Csrf(Table, frozen=True):
     ] = []
 
 
-class BasicAuth(Table, frozen=True):
-    """Who may come in: whoever has a name and a password (RFC 7617)."""
-
-    file: Annotated[
-        FilePath,
-        Text("Users, one a line as `enfilade password USER` prints it. Read at the start and at each reload."),
-    ]
-    realm: Annotated[str, Text("What browsers show when they ask for the password.")] = "restricted"
-
-
 class Policies(Table, frozen=True):
     """What a site says for all its routes, and a route for itself instead."""
 
@@ -206,11 +196,10 @@ class Policies(Table, frozen=True):
             "table."
         ),
     ] = None
-    basic_auth: Annotated[
-        bool | BasicAuth | None,
-        Text("Let in only who has a password: a table, or `false`. Only over TLS is it a secret."),
+    auth: Annotated[
+        bool | Auth | None,
+        Text("Let in only who proves to be somebody: a table, or `false`. Over TLS alone, or it is no secret."),
     ] = None
-    auth: Annotated[bool | Auth | None, Text("Let in only whom somebody else vouches for: a table, or `false`.")] = None
     request_id: Annotated[
         bool | str | None,
         Text("Give each request an id and answer with it in `X-Request-Id`, or in the field named here."),
