@@ -37,6 +37,7 @@ TITLES = {
     "Outbound": "[firewall.outbound]",
     "Acme": "[acme]",
     "DnsUpdate": "dns = {...} of [acme]",
+    "OnDemand": "on_demand = {...}",
     "Bans": "[bans]",
     "Site": '[sites."HOST"]',
     "Tls": "tls = {...}",

@@ -98,7 +98,10 @@ LATE: dict[str, set[str]] = {
     },
     "process/shared.py": {"tempfile.TemporaryFile"},  # only where the system has no memfd: 4 ms
     # X.509: 60 ms
-    "assemble/certificates.py": {"enfilade.assemble.internal.InternalCertificates"},
+    "assemble/certificates.py": {
+        "enfilade.assemble.internal.InternalCertificates",
+        "enfilade.assemble.demand.DemandContexts",
+    },
     # the tables of HTTP/2 and HPACK: 10 ms
     "assemble/engines.py": {"enfilade.wire.http2.Http2Limits", "enfilade.wire.http2.Http2Server"},
     # only for peers that may speak HTTP/2: 10 ms

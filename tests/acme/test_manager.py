@@ -66,7 +66,7 @@ class Edge:
         end = self.clock.now + seconds
         while self.clock.now < end:
             wait = min([await self.manager.look_at(name) for name in self.manager._names])
-            due = min(self.manager._next(name) for name in self.manager._names)  # nothing happens before
+            due = min(self.manager.next(name) for name in self.manager._names)  # nothing happens before
             await self._sleep(min(max(wait, due - self.clock.now), end - self.clock.now) or 0.001)
 
     def orders(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from tests.net.kit import Meter, Transport
 
 from enfilade.net.context import ConnectionLimits
 from enfilade.net.selfsigned import self_signed
-from enfilade.net.tls import Clients, context_for, listener_context
+from enfilade.net.tls import Clients, NoContext, context_for, listener_context
 from enfilade.net.tls_transport import FLUSH, NOTHING_ASKED, RECORD, TlsTransport
 
 CERTIFICATE = self_signed(["localhost"])
@@ -91,6 +92,10 @@ class World:
         with pytest.raises(ssl.SSLWantReadError):
             self.client.do_handshake()
         return self._out.read()
+
+    def hello_in_pieces(self, cut: int) -> None:
+        self._out.write(self.hello())
+        self.carry(cut)
 
     def carry(self, cut: int = 0) -> None:
         """What the client has for the server, in pieces of `cut` bytes; and back."""
@@ -282,6 +287,70 @@ def test_where_clients_are_asked_the_handshake_is_begun_with_the_sites_own_conte
     tls = world.app.transport.get_extra_info("ssl_object")
     assert tls.context is site and tls.sni == "localhost" and tls.getpeercert() is None
     assert not world.reasons
+
+
+class Later:
+    """Finds a context when there is one; until then it is to be looked for again when `ready` is done, or never."""
+
+    def __init__(self, ready: asyncio.Future[None] | None) -> None:
+        self.ready, self.found = ready, None  # type: asyncio.Future[None] | None, ssl.SSLContext | None
+
+    def __call__(self, host: str) -> ssl.SSLContext:
+        if self.found is None:
+            raise NoContext(self.ready)
+        return self.found
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_handshake_waits_for_a_context_that_is_to_come(version: ssl.TLSVersion, cut: int) -> None:
+    async def wait() -> None:
+        later = Later(asyncio.get_running_loop().create_future())
+        world = World(version, listener_context(CONTEXT, later))
+        world.hello_in_pieces(cut)
+        assert not world.socket.reading and not world.socket.pieces and not world.socket.closed
+        assert later.ready is not None
+        later.found = CONTEXT
+        later.ready.set_result(None)
+        await asyncio.sleep(0)
+        assert world.socket.reading
+        world.shake_hands(cut)
+        world.says(b"GET /", cut=cut)
+        assert b"".join(world.app.got) == b"GET /"
+        assert world.app.transport.get_extra_info("ssl_object").sni == "localhost" and not world.reasons
+
+    asyncio.run(wait())
+
+
+@pytest.mark.parametrize("waited", [False, True])
+def test_who_asks_for_a_name_that_has_none_is_told_and_counted(waited: bool) -> None:
+    async def ask() -> None:
+        ready = asyncio.get_running_loop().create_future()
+        later = Later(ready if waited else None)
+        world = World(ours=listener_context(CONTEXT, later))
+        world.hello_in_pieces(0)
+        if waited:
+            later.ready = None
+            ready.set_result(None)
+            await asyncio.sleep(0)
+        world.carry()
+        with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+            world.client.do_handshake()
+        assert world.socket.closed and world.reasons == ["unknown_server_name"]
+
+    asyncio.run(ask())
+
+
+def test_who_does_not_wait_is_not_kept() -> None:
+    async def leave() -> None:
+        later = Later(asyncio.get_running_loop().create_future())
+        world = World(ours=listener_context(CONTEXT, later))
+        world.hello_in_pieces(0)
+        world.tls.connection_lost(None)
+        assert not world.connections
+        assert later.ready is not None and not later.ready._callbacks  # type: ignore[attr-defined]
+
+    asyncio.run(leave())
 
 
 def test_after_it_the_worker_sees_the_connection_itself() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -72,6 +73,7 @@ class Manager:
         self._authorities = authorities
         self._solvers = solvers
         self._means = means
+        self._alone = asyncio.Lock()
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -80,11 +82,12 @@ class Manager:
 
     async def look_at(self, name: str) -> float:
         """Renew the certificate of `name` if it is time. Returns in how many seconds it wants to be looked at again."""
-        wait = self._next(name) - self._means.clock()
+        wait = self.next(name) - self._means.clock()
         if wait > 0:
             return min(wait, LOOK)
         try:
-            async with locked(self._storage, name) as ours:
+            # One after the other: a client has one nonce, and the next one comes with the answer.
+            async with self._alone, locked(self._storage, name) as ours:
                 if ours:
                     await self._view.look()  # somebody else may just have done it
                     now = self._means.clock()
@@ -97,7 +100,7 @@ class Manager:
             log.error("no certificate for %s can be had: %s", name, error)
         return ELSEWHERE
 
-    def _next(self, name: str) -> float:
+    def next(self, name: str) -> float:
         """When there is something to do."""
         return min(self._due(name), self._ask(name))
 

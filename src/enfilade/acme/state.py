@@ -26,6 +26,14 @@ class State(msgspec.Struct, frozen=True):
     ask: float = 0.0
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """Of a name that has a certificate on demand: when it was first asked for, and when last, to a day, in seconds since
+    1970."""
+
+    since: float
+    asked: float
+
+
 class Held(NamedTuple):
     """A certificate in the storage."""
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Literal, Protocol
 
-Kind = Literal["accounts", "certificates", "states", "http-01", "tls-alpn-01"]
-KINDS: tuple[Kind, ...] = ("accounts", "certificates", "states", "http-01", "tls-alpn-01")
+Kind = Literal["accounts", "certificates", "states", "wanted", "http-01", "tls-alpn-01"]
+KINDS: tuple[Kind, ...] = ("accounts", "certificates", "states", "wanted", "http-01", "tls-alpn-01")
 
 LOCK = 30.0
 """Seconds that a lock is held for, unless it is held anew: so long is waited for whoever died with it."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from enfilade.acme.state import Held, State, decode
+from enfilade.acme.state import Held, State, Wanted, decode
 from enfilade.acme.storage import Kind, Storage, StorageError
 
 T = TypeVar("T")
@@ -21,9 +21,9 @@ LOOK = 1.0
 
 
 class View:
-    """`certificates` and `states` by name; `answers` to challenges of http-01 by token; `validations`, what challenges of
-    tls-alpn-01 are answered with, by the name that is asked for, as `read_validation` makes it. `on_certificate` is told each one
-    that is new. It is as the last look found it: where that cannot be had, what was known stays."""
+    """`certificates`, `states` and what is `wanted` by name; `answers` to challenges of http-01 by token; `validations`, what
+    challenges of tls-alpn-01 are answered with, by the name that is asked for, as `read_validation` makes it. `on_certificate`
+    is told each one that is new. It is as the last look found it: where that cannot be had, what was known stays."""
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class View:
     ) -> None:
         self.certificates: dict[str, Held] = {}
         self.states: dict[str, State] = {}
+        self.wanted: dict[str, Wanted] = {}
         self.answers: dict[str, bytes] = {}
         self.validations: dict[str, ssl.SSLContext] = {}
         self._storage = storage
@@ -63,6 +64,7 @@ class View:
 
     async def _read(self) -> None:
         await self._update("states", self.states, msgspec.json.Decoder(State).decode)
+        await self._update("wanted", self.wanted, msgspec.json.Decoder(Wanted).decode)
         await self._update("http-01", self.answers, bytes)
         await self._update("tls-alpn-01", self.validations, self._read_validation)
         await self._update("certificates", self.certificates, decode, self._on_certificate)

@@ -7,11 +7,12 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple, TypedDict
 
 from enfilade.acme.challenges import HTTP_PATH, Http01, TlsAlpn01
 from enfilade.acme.client import Terms
+from enfilade.acme.demand import Demand
 from enfilade.acme.disk import Disk, prepare
 from enfilade.acme.dns import Command, Dns01
 from enfilade.acme.jose import ExternalAccount
@@ -21,7 +22,8 @@ from enfilade.acme.state import Held, State
 from enfilade.acme.storage import Storage
 from enfilade.acme.view import View
 from enfilade.assemble.certificates import Certificates
-from enfilade.config.acme_checks import answerable, directory_url, read_hmac, read_secret
+from enfilade.assemble.demand import permission, possible
+from enfilade.config.acme_checks import answerable, directory_url, on_demand, read_hmac, read_secret
 from enfilade.config.schema import Acme, Config, DnsUpdate
 from enfilade.config.schema.acme import Challenge
 from enfilade.config.units import dns_server, texts
@@ -69,6 +71,7 @@ class Ordering(NamedTuple):
     authorities: Sequence[Authority]
     solvers: Sequence[Solver]
     fetch: Fetch
+    permit: Callable[[str], Awaitable[bool]] | None
 
 
 def prepare_acme(config: Config, board: Board, identity: Identity | None) -> Ordering:
@@ -80,7 +83,8 @@ def prepare_acme(config: Config, board: Board, identity: Identity | None) -> Ord
             prepare(acme.storage)
     storage = storage_of(acme)
     solvers = [solver_of(kind, acme, storage) for kind in answerable(config)]
-    return Ordering(register_certificates(board), storage, authorities_of(acme), solvers, fetcher_of(acme))
+    permit = None if acme.on_demand is None else permission(acme)
+    return Ordering(register_certificates(board), storage, authorities_of(acme), solvers, fetcher_of(acme), permit)
 
 
 def authorities_of(acme: Acme) -> list[Authority]:
@@ -132,14 +136,21 @@ class AcmeWorker:
         self._contexts: dict[str, ssl.SSLContext] = {}
         for site in config.sites:
             context = certificates.of(site)
-            if config.sites[site].tls == "acme" and context is not None:
+            wide = config.acme is not None and on_demand(site, config.acme)
+            if config.sites[site].tls == "acme" and context is not None and not wide:
                 self._contexts[identifier(site).value] = context
         self._meter = meter
         self._view = View(ordering.storage, self._present, validation_context)
         if certificates.listener is not None:
             certificates.listener.validations = self._view.validations
+        self._on_demand = certificates.on_demand
+        self._demand: Demand | None = None
+        if self._on_demand is not None:
+            assert config.acme is not None and ordering.permit is not None, "the configuration says who may have one"
+            self._demand = Demand(ordering.storage, self._view, possible(config.acme), ordering.permit, time.time)
+            self._on_demand.demand = self._demand
         self._looking: asyncio.Task[None] | None = None
-        self._managing: asyncio.Task[None] | None = None
+        self._managing: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Before anybody is listened to. Who has no certificate yet gets one that nobody trusts."""
@@ -151,32 +162,44 @@ class AcmeWorker:
         """Once a second."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.get_running_loop().create_task(self._view.look())
+        if self._demand is not None and self._on_demand is not None:
+            self._on_demand.keep_only(self._view.certificates.keys())
+            self._demand.tick()
 
     def manage(self) -> None:
         """Have certificates made: for one of the workers."""
-        _, storage, authorities, solvers, fetch = self._ordering
+        _, storage, authorities, solvers, fetch, _ = self._ordering
         means = Means(fetch, asyncio.sleep, random.random, self._meter.count, time.time)
         manager = Manager(self._contexts, storage, self._view, authorities, solvers, means)
         for name in self._contexts.keys() - self._view.certificates.keys():
             log.info("there is no certificate for %s yet: until there is, it has one that nobody trusts", name)
-        self._managing = asyncio.get_running_loop().create_task(manager.run())
+        loop = asyncio.get_running_loop()
+        self._managing = [loop.create_task(manager.run())]
+        if self._demand is not None:
+            self._managing.append(loop.create_task(self._demand.keep(manager, means)))
 
     async def stop(self) -> None:
         """No longer have certificates made; whoever does it next begins anew."""
-        if self._managing is not None:
-            self._managing.cancel()
-            await asyncio.wait([self._managing], timeout=FAREWELL)
+        for task in self._managing:
+            task.cancel()
+        if self._managing:
+            await asyncio.wait(self._managing, timeout=FAREWELL)
 
     async def close(self) -> None:
         """When nobody looks any more."""
         if self._looking is not None:
             await asyncio.wait([self._looking])
+        if self._demand is not None:
+            await self._demand.close()
         await self._ordering.storage.close()
 
     def _present(self, name: str, held: Held) -> None:
         context = self._contexts.get(name)
         if context is not None:
             present(context, Certificate(f"the stored certificate of {name}", held.chain.pem, held.key))
+        elif self._demand is not None and self._on_demand is not None:
+            self._on_demand.forget(name)
+            self._demand.end(name)
 
     def answering(self, find: Find, match: Match) -> Find:
         """`find`, but `match` for what an authority asks, as long as it has to."""
@@ -195,13 +218,15 @@ class AcmeWorker:
 
     def status(self) -> list[CertificateStatus]:
         found = []
-        for name in self._contexts:
+        for name in dict.fromkeys((*self._contexts, *self._view.wanted)):
             held, state = self._view.certificates.get(name), self._view.states.get(name, State())
             until = 0.0 if held is None else held.chain.not_after
             found.append(CertificateStatus(name=name, until=until, again=state.again, error=state.error))
         return found
 
     def samples(self) -> Iterator[Sample]:
-        for name, held in self._view.certificates.items():
+        """Not of names that are had on demand: as many as strangers can think of."""
+        for name in self._view.certificates.keys() - (self._view.wanted.keys() - self._contexts.keys()):
+            held = self._view.certificates[name]
             labels = (("name", bound_label(name)),)
             yield "enfilade_certificate_expiry_time_seconds", labels, int(held.chain.not_after)

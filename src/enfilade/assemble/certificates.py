@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from enfilade.config.acme_checks import on_demand
 from enfilade.config.pki_checks import serves_acme
 from enfilade.config.schema import Config, PeerTls, Tls
 from enfilade.net.dialer import client_tls
@@ -13,12 +14,14 @@ from enfilade.net.tls import ALPN, Certificate, Clients, ListenerContexts, bare_
 from enfilade.route.hosts import compile_hosts
 
 if TYPE_CHECKING:
+    from enfilade.assemble.demand import DemandContexts
     from enfilade.assemble.internal import InternalCertificates
 
 
 class Certificates:
     """`of(site)`: its context, None if it is not served over TLS; sites with the same table share one. `listener`: with
-    which contexts handshakes begin; they choose by SNI. `internal`: what our own authority signs, if there is one. Raises
+    which contexts handshakes begin; they choose by SNI. `internal`: what our own authority signs, if there is one;
+    `on_demand`: the contexts of names that have a certificate when they are asked for, if some may. Raises
     OSError, ValueError or ssl.SSLError for certificates that cannot be used."""
 
     def __init__(self, config: Config) -> None:
@@ -26,6 +29,8 @@ class Certificates:
         self._shared: dict[object, ssl.SSLContext] = {}
         self._by_site = {name: self._context(site.tls) for name, site in config.sites.items() if site.over_tls}
         self._minimum = tls_minimum(config)
+        self._find = compile_hosts(self._by_site).find
+        self.on_demand = self._on_demand(config)
         self.listener = self._listener() if self._by_site else None
 
     def of(self, site: str) -> ssl.SSLContext | None:
@@ -47,6 +52,16 @@ class Certificates:
             self._shared[tls] = context
         return context
 
+    def _on_demand(self, config: Config) -> DemandContexts | None:
+        acme = config.acme
+        wide = [name for name, site in config.sites.items() if site.tls == "acme" and acme and on_demand(name, acme)]
+        if not wide:
+            return None
+        # Fetching URLs is the matter only of those who ask.
+        from enfilade.assemble.demand import DemandContexts  # noqa: PLC0415
+
+        return DemandContexts(self._find, [self._by_site[name] for name in wide])
+
     def _internal(self) -> InternalCertificates:
         assert self.internal is not None, "something is internal"
         return self.internal
@@ -54,7 +69,8 @@ class Certificates:
     def _listener(self) -> ListenerContexts:
         # Who names no site in the handshake gets the default site's certificate, or the first one's.
         default = self._by_site.get("*") or next(iter(self._by_site.values()))
-        return ListenerContexts(default, compile_hosts(self._by_site).find, self._minimum)
+        find = self._find if self.on_demand is None else self.on_demand.find
+        return ListenerContexts(default, find, self._minimum)
 
 
 def tls_minimum(config: Config) -> ssl.TLSVersion:

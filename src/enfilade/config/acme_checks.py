@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from base64 import b64decode, urlsafe_b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 from enfilade.config.errors import Path, did_you_mean, dotted
@@ -15,6 +15,9 @@ from enfilade.config.schema import Acme, Config
 from enfilade.config.schema.acme import Challenge
 from enfilade.config.units import dns_server, texts
 from enfilade.http.public_names import is_public
+from enfilade.http.uri import parse_url
+from enfilade.route.hosts import compile_hosts
+from enfilade.route.patterns import RouteError
 
 AUTHORITIES = {
     "letsencrypt": "https://acme-v02.api.letsencrypt.org/directory",
@@ -28,7 +31,13 @@ _EMAIL = re.compile(r"[^\s@,?]+@[^\s@,?]+")
 
 def certifiable(site: str, acme: Acme) -> bool:
     """Whether an authority of the Internet can sign for the host of `site`, the way `acme` has it."""
-    return is_public(site.lower()) and (acme.dns is not None or not site.startswith("*."))
+    return is_public(site.lower()) and (acme.dns is not None or on_demand(site, acme) or not site.startswith("*."))
+
+
+def on_demand(site: str, acme: Acme) -> bool:
+    """Whether each name of `site`, which wants certificates by ACME, has one of its own when it is first asked for."""
+    wide = site == "*" or (site.startswith("*.") and acme.dns is None)
+    return wide and acme.on_demand is not None
 
 
 def directory_url(text: str) -> str:
@@ -77,6 +86,7 @@ def check_acme(config: Config, report: Report) -> None:
         report((*path, "challenge"), True, text, 'add http = ":80" to [server]')
     _check_account(acme, path, report)
     _check_dns(acme, report)
+    _check_on_demand(acme, sites, report)
     if (acme.storage is None) is (acme.redis is None) and report.complete(path):
         report(path, True, "acme needs either storage or redis", 'write storage = "certificates"')
     if acme.redis is not None and find_spec("redis") is None:
@@ -92,10 +102,12 @@ def _check_site(name: str, acme: Acme | None, report: Report) -> None:
             text = f'{dotted(where)}: "acme" needs a table [acme]'
             report(where, False, text, 'write [acme] with storage = "certificates" and terms_agreed = true')
     elif name == "*":
-        report(where, False, f"{dotted(where)}: a certificate is for names, and this site has none", "name its hosts")
-    elif name.startswith("*.") and acme.dns is None:
+        if acme.on_demand is None:
+            text = f"{dotted(where)}: a certificate is for names, and this site has none"
+            report(where, False, text, "name its hosts, or say in acme.on_demand which it may have")
+    elif name.startswith("*.") and acme.dns is None and acme.on_demand is None:
         text = f"{dotted(where)}: for a wildcard the authority looks for a record in the DNS"
-        report(where, False, text, "say in acme.dns how it is made")
+        report(where, False, text, "say in acme.dns how it is made, or in acme.on_demand which names may have one each")
     elif acme.authority is None and not certifiable(name, acme):
         text = f'{dotted(where)}: no authority of the Internet can sign for "{name}"'
         report(where, False, text, 'use tls = "internal", or an authority of your own')
@@ -146,6 +158,35 @@ def _check_dns(acme: Acme, report: Report) -> None:
         except ValueError as error:
             report((*path, "server"), False, f"acme.dns.server: {error}")
         _check_secret(read_secret, acme.dns.secret, (*path, "secret"), report)
+
+
+def _check_on_demand(acme: Acme, sites: Sequence[str], report: Report) -> None:
+    said, path = acme.on_demand, ("acme", "on_demand")
+    if said is None:
+        return
+    if not said.allow and said.ask is None and report.complete(path):
+        text = "acme.on_demand does not say which names may have a certificate"
+        report(path, True, text, 'write allow = ["*.customers.example"], or ask = "http://..."')
+    if not any(on_demand(name, acme) for name in sites) and report.complete(("sites",)):
+        text = "acme.on_demand: no site has certificates on demand"
+        report(path, True, text, 'write tls = "acme" for a site called "*", or for a wildcard without acme.dns')
+    seen: set[str] = set()
+    for i, text in enumerate(said.allow):
+        where = (*path, "allow", i)
+        try:
+            if text == "*":
+                raise RouteError("this is every name")
+            if text.lower() in seen:
+                raise RouteError("it is named twice")
+            seen.add(text.lower())
+            compile_hosts({text: True})
+        except RouteError as error:
+            report(where, False, f"{dotted(where)}: {error}", "write a name, or one with *. in front")
+    if said.ask is not None:
+        try:
+            parse_url(said.ask)
+        except ValueError as error:
+            report((*path, "ask"), False, f"acme.on_demand.ask: {error}")
 
 
 def _check_secret(read: Callable[[str], object], file: str, path: Path, report: Report) -> None:

@@ -8,7 +8,7 @@ class Ends:
 
     `client` and `server` are (host, port); for a Unix socket the host is its path (or "") and the port is None.
     `client_ip` is THE client address: after trusted proxies it is the only one that limits, logs and forwarding use.
-    `tls` is the context that the TLS handshake was answered with, None without TLS: compared by identity, never looked into.
+    `tls` is the context of the site that the TLS handshake was for, None without TLS: compared by identity, never looked into.
     `certificate` is the client's own, verified, as DER; None where it has none or was not asked for one.
     `encoded_link` belongs to `wire.link`, which remembers there how it sent them.
     """

@@ -289,7 +289,7 @@ def ends_of(transport: asyncio.Transport, unix_path: str | None) -> Ends:
         getattr(tls, "sni", None),
         tls.selected_alpn_protocol(),
         tls.version(),
-        tls.context,
+        getattr(tls.context, "stands_for", tls.context),
         tls.getpeercert(binary_form=True),
     )
 

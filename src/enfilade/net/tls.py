@@ -3,6 +3,7 @@ SNI. Made in the supervisor, before the fork, so that a ticket given out by one 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 import time
@@ -15,6 +16,14 @@ ALPN = ["h2", "http/1.1"]
 TICKET_KEYS = 32
 TICKET_KEYS_LAST = 86400.0
 """Seconds that tickets are given out with the same keys. All TICKET_KEYS are made before the fork; the last of them stay."""
+
+
+class NoContext(Exception):
+    """The name that a client asks for has no context. `ready`: when it is to be looked for again; None: it will have none."""
+
+    def __init__(self, ready: asyncio.Future[None] | None) -> None:
+        super().__init__()
+        self.ready = ready
 
 
 class Clients(NamedTuple):
@@ -96,7 +105,8 @@ def listener_context(
     minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
 ) -> ssl.SSLContext:
     """With which handshakes begin: it has no certificate, but answers each with the context of the name that the client asks for
-    (RFC 6066 section 3), `default` where that is nobody's. `minimum`: the oldest version that is spoken.
+    (RFC 6066 section 3), `default` where that is nobody's. `minimum`: the oldest version that is spoken. `by_host` may raise
+    NoContext: the handshake is called off, and its SSLObject says why by `no_context`.
 
     The name is kept on the connection's SSLObject as `sni`, for the check of Host against it.
 
@@ -108,7 +118,11 @@ def listener_context(
     def choose(tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
         host = (name or "").lower()
         tls.sni = host  # type: ignore[attr-defined]
-        chosen = by_host(host) or default
+        try:
+            chosen = by_host(host) or default
+        except NoContext as why:
+            tls.no_context = why  # type: ignore[attr-defined]
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
         if chosen.verify_mode is ssl.CERT_NONE:
             tls.context = chosen
             return None

@@ -15,10 +15,12 @@ from typing import Any, cast
 from enfilade.http.reasons import Reason, reason
 from enfilade.net.context import ConnectionContext, Served
 from enfilade.net.refusal import refuse
+from enfilade.net.tls import NoContext
 from enfilade.wire.client_hello import NotTls, parse
 
 HANDSHAKE_TIMEOUT = reason("handshake_timeout")
 TLS_ERROR = reason("tls_error")
+UNKNOWN = reason("unknown_server_name")
 
 RECORD = 16 * 1024
 """Bytes that a record holds at most (RFC 8446 section 5.1): a read of so many leaves nothing of it behind."""
@@ -46,6 +48,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         "_socket",
         "_tls",
         "_validations",
+        "_waiting",
     )
 
     received = 0
@@ -65,6 +68,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._heard = bytearray()  # in the handshake: it may have to begin again
         self._begin(begin_with())
         self._app: Served | None = None
+        self._waiting: asyncio.Future[None] | None = None
         self._draining = False
         self._due = 0.0
 
@@ -119,10 +123,10 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             return None
         except ssl.SSLError:
             context = getattr(self._tls, "begin_again", None)
-            if context is None:
-                self._fail()
-                return None
-            return self._begin_again(context)
+            if context is not None:
+                return self._begin_again(context)
+            self._wait_or_fail(getattr(self._tls, "no_context", None))
+            return None
         self._flush()
         self._heard.clear()
         self._service.connections.discard(self)
@@ -143,6 +147,26 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._incoming.write(self._heard)
         return self._shake_hands()
 
+    def _wait_or_fail(self, why: NoContext | None) -> None:
+        if why is None:
+            self._fail()
+        elif why.ready is None:
+            self._fail(UNKNOWN)
+        else:  # until then the client has nothing to say, and nothing was said to it
+            self._socket.pause_reading()
+            self._waiting = why.ready
+            why.ready.add_done_callback(self._look_again)
+
+    def _look_again(self, _: asyncio.Future[None]) -> None:
+        self._waiting = None
+        if self._socket.is_closing():
+            return
+        self._begin(self._tls.context)
+        heard = bytes(self._heard)
+        self._heard.clear()
+        self._socket.resume_reading()
+        self.data_received(heard)
+
     def _begin_validation(self, validations: Mapping[str, ssl.SSLContext]) -> None:
         """An authority's handshake offers that protocol and no other (RFC 8737 section 3); of others nothing changes."""
         try:
@@ -155,9 +179,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._incoming.write(self._heard)
             self._validations = None
 
-    def _fail(self) -> None:
+    def _fail(self, why: Reason = TLS_ERROR) -> None:
         """What came is no TLS that we speak: an alert, if OpenSSL has one to say, and the end."""
-        self._service.meter.rejected(TLS_ERROR)
+        self._service.meter.rejected(why)
         self._flush()
         self._socket.close()
 
@@ -172,6 +196,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._waiting is not None:
+            self._waiting.remove_done_callback(self._look_again)
         if self._app is None:
             self._service.connections.discard(self)
         else:

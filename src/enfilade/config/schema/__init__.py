@@ -5,7 +5,7 @@ The text of each field is its public documentation: `enfilade schema` and `docs/
 
 from typing import Annotated
 
-from enfilade.config.schema.acme import Acme, DnsUpdate
+from enfilade.config.schema.acme import Acme, DnsUpdate, OnDemand
 from enfilade.config.schema.apps import App, AppLimits, WorkerRange
 from enfilade.config.schema.auth import Auth, BasicAuth, ForwardAuth, Jwt
 from enfilade.config.schema.bans import Bans
@@ -82,6 +82,7 @@ __all__ = [
     "Lists",
     "Log",
     "MirrorTo",
+    "OnDemand",
     "Outbound",
     "OwnRule",
     "Peer",

@@ -20,6 +20,22 @@ class DnsUpdate(Table, frozen=True):
     )
 
 
+class OnDemand(Table, frozen=True):
+    """Which names have a certificate when a client first asks for them: those that both `allow` and `ask` let have one, as far as
+    they are there. One of them must be."""
+
+    allow: Annotated[
+        list[str], Text('Names, and `"*.customers.example"` for all with one label in the place of the `*`.')
+    ] = []
+    ask: Annotated[
+        str | None,
+        Text(
+            "URL that is asked by GET, with `?domain=NAME`: 2xx is a yes, everything else a no, which holds for a minute. It "
+            "may be one of `http://`, and have a private address."
+        ),
+    ] = None
+
+
 class Acme(Table, frozen=True):
     """Certificates from an authority that speaks ACME (RFC 8555), such as Let's Encrypt. With this table, each site with a public
     host name and without `tls` gets one; `tls = "acme"` says so for any site."""
@@ -74,6 +90,13 @@ class Acme(Table, frozen=True):
     dns_wait: Annotated[
         Duration, Text("How long it takes from there until every server of the zone has the record.")
     ] = 10.0
+    on_demand: Annotated[
+        OnDemand | None,
+        Text(
+            'Sites with `"*"` or a wildcard for a name, and `tls = "acme"`, have a certificate for each of their names when a '
+            "client first asks for it. A wildcard has one for all of its names instead where `dns` is there."
+        ),
+    ] = None
     profile: Annotated[
         str | None,
         Text('Which of the authority\'s kinds of certificates, such as `"shortlived"`; otherwise its usual one.'),
