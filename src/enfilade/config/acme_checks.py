@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 from enfilade.config.errors import Path, did_you_mean, dotted
-from enfilade.config.report import Report
+from enfilade.config.report import Report, check_text
 from enfilade.config.schema import Acme, Config
 from enfilade.config.schema.acme import Challenge
 from enfilade.config.units import dns_server, texts
@@ -183,10 +183,7 @@ def _check_on_demand(acme: Acme, sites: Sequence[str], report: Report) -> None:
         except RouteError as error:
             report(where, False, f"{dotted(where)}: {error}", "write a name, or one with *. in front")
     if said.ask is not None:
-        try:
-            parse_url(said.ask)
-        except ValueError as error:
-            report((*path, "ask"), False, f"acme.on_demand.ask: {error}")
+        check_text(parse_url, said.ask, (*path, "ask"), report)
 
 
 def _check_secret(read: Callable[[str], object], file: str, path: Path, report: Report) -> None:
