@@ -31,7 +31,7 @@ from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Match
 from enfilade.exchange.fetch import Fetch
 from enfilade.exchange.response import Response
-from enfilade.http.addresses import Networks
+from enfilade.http.addresses import ANYWHERE, Networks
 from enfilade.http.ends import Ends
 from enfilade.http.fields import Fields
 from enfilade.http.reasons import reason
@@ -50,7 +50,6 @@ Find = Callable[[Request, Ends], Match]
 NO_ROUTE = reason("no_route")
 FAREWELL = 5.0
 """Seconds in which an order that is broken off may take back what it has shown."""
-_ANYWHERE = ("0.0.0.0/0", "::/0")
 _TEXT = Fields([(b"content-type", b"application/octet-stream")])
 
 
@@ -98,7 +97,7 @@ def authorities_of(acme: Acme) -> list[Authority]:
 
 def fetcher_of(acme: Acme) -> Fetcher:
     """One of our own network may have private addresses, and is told from others by who vouches for it."""
-    return Fetcher(None if acme.authority is None else Networks(_ANYWHERE), authority=acme.authority)
+    return Fetcher(None if acme.authority is None else Networks(ANYWHERE), authority=acme.authority)
 
 
 def storage_of(acme: Acme) -> Storage:

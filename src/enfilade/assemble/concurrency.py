@@ -14,7 +14,7 @@ from enfilade.limits.gradient import Gradient
 from enfilade.limits.key import compile_key, parse_key
 from enfilade.limits.line import LEVELS
 from enfilade.limits.sketch import SIZE, Sketch
-from enfilade.process.board import Board, Column
+from enfilade.process.board import Board
 
 
 class SaidConcurrency(NamedTuple):
@@ -43,19 +43,6 @@ def register_in_flight(config: Config, board: Board) -> int | None:
         if any(concurrency_of(site, route) for route in (None, *site.routes.values())):
             return board.rows("in flight", size=SIZE, gauge=True)
     return None
-
-
-def in_flight(board: Board, column: Column, first: int) -> Sketch:
-    """The sketch of the worker that has this column."""
-    cells: list[memoryview[int]] = []
-
-    def everybody() -> list[memoryview[int]]:
-        columns = board.columns()
-        if len(columns) > len(cells):
-            cells.extend([column.cells[first : first + SIZE] for column in columns[len(cells) :]])
-        return cells
-
-    return Sketch(column.cells[first : first + SIZE], everybody)
 
 
 class Bulkheads:

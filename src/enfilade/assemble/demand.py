@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from enfilade.config.schema import Acme
 from enfilade.exchange.fetch import Fetch, FetchError
-from enfilade.http.addresses import Networks
+from enfilade.http.addresses import ANYWHERE, Networks
 from enfilade.http.public_names import is_public
 from enfilade.net.fetch import Fetcher
 from enfilade.net.tls import Certificate, NoContext, context_for
@@ -24,7 +24,6 @@ CONTEXTS = 1000
 """Those that are kept by each worker, of the names that were asked for last."""
 TIMEOUT = 5.0
 """Seconds for an answer whether a name may have a certificate."""
-_ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
 class DemandContexts:
@@ -80,7 +79,7 @@ def permission(acme: Acme) -> Callable[[str], Awaitable[bool]]:
     """Whoever is asked. Made before the fork. Raises OSError or ssl.SSLError."""
     assert acme.on_demand is not None, "only then names are asked for"
     url = acme.on_demand.ask
-    return permitted if url is None else asking(url, Fetcher(Networks(_ANYWHERE), http=True, timeout=TIMEOUT))
+    return permitted if url is None else asking(url, Fetcher(Networks(ANYWHERE), http=True, timeout=TIMEOUT))
 
 
 async def permitted(name: str) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
+from enfilade.assemble.limiting import bucket_of
+from enfilade.assemble.sketches import sketch_of
 from enfilade.config.networks import admitted, check_list, list_files, list_urls
 from enfilade.config.schema import Config, Firewall
-from enfilade.config.units import rate
 from enfilade.http.addresses import Addresses, Networks
 from enfilade.limits.arrivals import Arrivals, Rates
-from enfilade.limits.bucket import Bucket
-from enfilade.limits.sketch import SIZE, Sketch
+from enfilade.limits.sketch import SIZE
 from enfilade.limits.table import Buckets, table_size
 from enfilade.net.context import Connections, Tracked
 from enfilade.net.firewall import Admitted, Guard
@@ -19,8 +19,6 @@ from enfilade.net.lists import LARGEST, TIMEOUT, FetchedLists
 from enfilade.process.board import Board, Column
 from enfilade.process.privileges import Identity, acting_as
 from enfilade.process.shared import Shared
-
-_NANOSECONDS = 1_000_000_000
 
 
 class PreparedGuard(NamedTuple):
@@ -93,23 +91,14 @@ def _arrivals(
     firewall, first = config.firewall, prepared.sketch
     sketch = rates = None
     if first is not None:
-        sketch = Sketch(
-            column.cells[first : first + SIZE],
-            lambda: [one.cells[first : first + SIZE] for one in board.columns()],
-        )
+        sketch = sketch_of(board, column, first)
     if prepared.rates is not None:
         table = Buckets(prepared.rates.cells, workers, slot)
-        rates = Rates(_bucket(firewall.new_connections_per_address), _bucket(firewall.new_connections), table)
+        one, total = firewall.new_connections_per_address, firewall.new_connections
+        rates = Rates(None if one is None else bucket_of(one), None if total is None else bucket_of(total), table)
     # Whoever brings the connections of many others.
     uncounted = Networks([*config.server.proxy_protocol, *config.server.trusted_proxies])
     return Arrivals(firewall.connections_per_address, sketch, rates, uncounted)
-
-
-def _bucket(said: str | None) -> Bucket | None:
-    if said is None:
-        return None
-    count, seconds = rate(said)
-    return Bucket(count, seconds * _NANOSECONDS // count)
 
 
 def make_connections(prepared: PreparedGuard, board: Board, column: Column) -> set[Tracked]:

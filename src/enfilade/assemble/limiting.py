@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -90,15 +89,18 @@ def prepare_sharing(config: Config, board: Board) -> tuple[Shared, int] | None:
     None where limits are nobody else's. Raises OSError or BoardFull."""
     if config.limits.redis is None:
         return None
-    server = board.shared("limits of", 8)
-    if not any(server.bytes):
-        server.bytes[:] = os.urandom(8)
-    return server, register_alone(board)
+    return board.secret("limits of", 8), register_alone(board)
 
 
 def no_tables() -> Tables:
     """For limits that are compiled to be looked at."""
     return make_tables(memoryview(bytearray(tables_size(1, 1))).cast("q"), 1, 0)
+
+
+def bucket_of(text: str, burst: int | None = None) -> Bucket:
+    """The bucket of a rate such as "50/s", as large as that says unless it is `burst`. Raises ValueError."""
+    count, seconds = rate(text)
+    return Bucket(burst or count, seconds * _NANOSECONDS // count)
 
 
 def make_limits(
@@ -127,7 +129,7 @@ def compile_limits(limits: Sequence[RateLimit], owner: tuple[str, str], tables: 
             table: Table = tables.windows
             look, size = partial(tables.windows.look, Window(count, length)), count
         else:
-            table, bucket = tables.buckets, Bucket(limit.burst or count, length // count)
+            table, bucket = tables.buckets, bucket_of(limit.rate, limit.burst)
             look, size, length = partial(tables.buckets.look, bucket), bucket.size, bucket.size * bucket.interval
         owned = tables.number((*owner, name, size, length, limit.algorithm, str(limit.by)))
         key = compile_key(owned, limit.by, table.spot, tables.number)

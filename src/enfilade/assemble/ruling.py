@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,10 +49,8 @@ def share_rules(config: Config, board: Board) -> SharedRules | None:
     from enfilade.rules.shipped import GROUPS  # noqa: PLC0415
     from enfilade.rules.verdict import Verdict  # noqa: PLC0415
 
-    secret = board.shared("rules", SECRET)
-    if not any(secret.bytes):
-        secret.bytes[:] = os.urandom(SECRET)
-    return SharedRules(register_rules(board, GROUPS, [verdict.value for verdict in Verdict]), secret)
+    rows = register_rules(board, GROUPS, [verdict.value for verdict in Verdict])
+    return SharedRules(rows, board.secret("rules", SECRET))
 
 
 def compile_rules(own: dict[str, OwnRule], said: RequestRules) -> Ruleset:

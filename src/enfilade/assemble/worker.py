@@ -16,12 +16,13 @@ from enfilade.assemble.app_links import AppLinks
 from enfilade.assemble.apps import start_app
 from enfilade.assemble.authenticating import TokenKeys, jwt_filter
 from enfilade.assemble.certificates import Certificates
-from enfilade.assemble.concurrency import Bulkheads, SaidConcurrency, in_flight
+from enfilade.assemble.concurrency import Bulkheads, SaidConcurrency
 from enfilade.assemble.engines import Engines
 from enfilade.assemble.guarding import PreparedGuard, make_connections, make_guard
 from enfilade.assemble.limiting import Said, Tables, make_limits, make_tables, shared_tables
 from enfilade.assemble.ruling import Rulings, SharedRules
 from enfilade.assemble.sites import Sites
+from enfilade.assemble.sketches import sketch_of
 from enfilade.assemble.streams import PreparedStream, Streams
 from enfilade.assemble.upstream_rows import UpstreamRows
 from enfilade.assemble.upstreams import Upstreams
@@ -358,7 +359,7 @@ class EdgeWorker:
         if self._bulkheads is None:
             first = self._prepared.in_flight
             assert first is not None, "some route has a limit on what is in flight"
-            self._bulkheads = Bulkheads(in_flight(self._prepared.board, self._column, first), self._loop.call_later)
+            self._bulkheads = Bulkheads(sketch_of(self._prepared.board, self._column, first), self._loop.call_later)
         return self._bulkheads.of(said, site, pattern)
 
     def rules(self, said: RequestRules, own: dict[str, OwnRule]) -> Filter:

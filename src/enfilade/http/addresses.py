@@ -10,6 +10,8 @@ from typing import Protocol, Union
 
 from enfilade.http.memory import remember
 
+ANYWHERE = ("0.0.0.0/0", "::/0")
+"""The networks of all addresses."""
 UNIX = "unix"
 """Stands in a list of networks for whoever comes by a Unix socket."""
 Network = Union[IPv4Network, IPv6Network, str]

@@ -14,6 +14,7 @@ Rows are given out in the supervisor, before the fork, by name and labels; the s
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Iterator
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -95,6 +96,13 @@ class Board:
         memory = self._shared.get((name, size))
         if memory is None:
             memory = self._shared[name, size] = Shared.make(name, size)
+        return memory
+
+    def secret(self, name: str, size: int) -> Shared:
+        """The same, of random bytes. Raises OSError."""
+        memory = self.shared(name, size)
+        if not any(memory.bytes):
+            memory.bytes[:] = os.urandom(size)
         return memory
 
     # -- columns: supervisor only

@@ -78,7 +78,7 @@ def _drip(target: Target, socks: list[socket.socket], drip: bytes) -> Held:
             for sock in select.select(open_ones, [], [], left)[0]:
                 came = _take(sock)
                 first = first or next(iter(read_answers(came or b"", at_end=True).answers), None)
-                if not came:
+                if came == b"":
                     open_ones.remove(sock)
                     last = time.monotonic() - began
         for sock in open_ones:
@@ -91,14 +91,14 @@ def _drip(target: Target, socks: list[socket.socket], drip: bytes) -> Held:
 
 
 def _take(sock: socket.socket) -> bytes | None:
-    """What is there; None at the end."""
+    """What is there; b"" at the end, None if there is nothing now."""
     sock.settimeout(0.2)
     try:
-        return sock.recv(65536) or None
+        return sock.recv(65536)
     except (TimeoutError, ssl.SSLWantReadError):
-        return b"\0"
-    except OSError:
         return None
+    except OSError:
+        return b""
 
 
 def unread(target: Target) -> Held | None:
@@ -142,9 +142,9 @@ def http2_held(target: Target, sock: socket.socket) -> Held:
     began, reader = time.monotonic(), http2.Reader()
     with sock:
         while time.monotonic() - began < target.slow:
-            came = _take(sock) if select.select([sock], [], [], 1.0)[0] else b""
-            reader.feed(came if came and came != b"\0" else b"")
-            if came is None or reader.signals or reader.ended_streams:
+            came = _take(sock) if select.select([sock], [], [], 1.0)[0] else None
+            reader.feed(came or b"")
+            if came == b"" or reader.signals or reader.ended_streams:
                 seen = reader.seen(Ending.OPEN, 1.0, 0.0)
                 return Held(time.monotonic() - began, 0, next(iter(seen.answers), None), served(target))
     return Held(None, time.monotonic() - began, None, served(target))
