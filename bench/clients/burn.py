@@ -6,15 +6,14 @@ behind a burning request that they were given to the same worker with?
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import random
 import time
 
 import uvloop
 
 from bench import browser
+from bench.clients.kit import main, summary
 from bench.clients.mix import answer
 
 CONNECTIONS = 40
@@ -45,24 +44,8 @@ async def load(port: int, seconds: float) -> dict[str, float]:
     errors = await asyncio.gather(
         *(connection(port, begun, begun + seconds, random.Random(i), quick) for i in range(CONNECTIONS))
     )
-    quick.sort()
-    return {
-        "requests": len(quick),
-        "bytes": 0,
-        "seconds": seconds,
-        "errors": sum(errors),
-        "p50_ms": quick[len(quick) // 2] * 1000,
-        "p99_ms": quick[len(quick) * 99 // 100] * 1000,
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
-    options = parser.parse_args()
-    print(json.dumps(uvloop.run(load(options.port, options.seconds))))
+    return summary(quick, sum(errors), seconds)
 
 
 if __name__ == "__main__":
-    main()
+    main(lambda port, seconds: uvloop.run(load(port, seconds)), __doc__)

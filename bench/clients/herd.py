@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import time
 
 from bench.clients.crowd import Crowd
+from bench.clients.kit import main
 
 CLIENTS = 1000
 
@@ -30,13 +29,5 @@ def load(port: int, seconds: float) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
-    options = parser.parse_args()
-    print(json.dumps(load(options.port, options.seconds)))
-
-
 if __name__ == "__main__":
-    main()
+    main(load, __doc__)

@@ -8,10 +8,8 @@ slow ones out: they come again.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import itertools
-import json
 import re
 import socket
 import time
@@ -20,6 +18,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from bench import browser
+from bench.clients.kit import main, summary
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Conduct = Callable[[Streams], Awaitable[None]]
@@ -117,24 +116,9 @@ async def load(port: int, seconds: float) -> dict[str, float]:
     for task in crowd:
         task.cancel()
     await asyncio.gather(*crowd, return_exceptions=True)
-    taken = sorted(itertools.chain.from_iterable(latencies for latencies, _ in results))
-    return {
-        "requests": len(taken),
-        "bytes": 0,
-        "seconds": seconds,
-        "errors": sum(errors for _, errors in results),
-        "p50_ms": taken[len(taken) // 2] * 1000,
-        "p99_ms": taken[len(taken) * 99 // 100] * 1000,
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
-    options = parser.parse_args()
-    print(json.dumps(uvloop.run(load(options.port, options.seconds))))
+    taken = list(itertools.chain.from_iterable(latencies for latencies, _ in results))
+    return summary(taken, sum(errors for _, errors in results), seconds)
 
 
 if __name__ == "__main__":
-    main()
+    main(lambda port, seconds: uvloop.run(load(port, seconds)), __doc__)

@@ -5,14 +5,13 @@ Each asks for something at once, as a server that refuses after reading has to b
 
 from __future__ import annotations
 
-import argparse
-import json
 import select
 import socket
 import struct
 import time
 
 from bench import browser
+from bench.clients.kit import main
 
 REFUSED = "127.0.0.9"
 AT_ONCE = 64
@@ -79,13 +78,5 @@ def load(port: int, seconds: float) -> dict[str, float]:
     return {"requests": crowd.refused, "bytes": 0, "seconds": taken, "errors": crowd.errors}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
-    options = parser.parse_args()
-    print(json.dumps(load(options.port, options.seconds)))
-
-
 if __name__ == "__main__":
-    main()
+    main(load, __doc__)

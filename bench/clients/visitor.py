@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import time
 
 import uvloop
 
 from bench import browser
+from bench.clients.kit import main, summary
 from bench.clients.mix import answer
 
 A_SECOND = 100
@@ -34,24 +33,9 @@ async def load(port: int, seconds: float) -> dict[str, float]:
     begun = time.perf_counter()
     visits = [visit(port, begun + n / A_SECOND) for n in range(int(seconds * A_SECOND))]
     found = await asyncio.gather(*visits)
-    times = sorted(taken for taken in found if taken is not None)
-    return {
-        "requests": len(times),
-        "bytes": 0,
-        "seconds": time.perf_counter() - begun,
-        "errors": len(found) - len(times),
-        "p50_ms": times[len(times) // 2] * 1000,
-        "p99_ms": times[len(times) * 99 // 100] * 1000,
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
-    options = parser.parse_args()
-    print(json.dumps(uvloop.run(load(options.port, options.seconds))))
+    times = [taken for taken in found if taken is not None]
+    return summary(times, len(found) - len(times), time.perf_counter() - begun)
 
 
 if __name__ == "__main__":
-    main()
+    main(lambda port, seconds: uvloop.run(load(port, seconds)), __doc__)
