@@ -75,7 +75,7 @@ def test_nothing_is_bad_with_our_own_server(start: Start, url: str, groups: list
 
 
 def test_slow_clients_are_ended_by_our_own_server(start: Start) -> None:
-    config = CONFIG.replace("[sites", "[server.limits]\nhead_timeout = 0.5\nbody_timeout = 0.5\n\n[sites")
+    config = CONFIG.replace("[sites", "[server.limits]\nhead_timeout = 1.5\nbody_timeout = 1.5\n\n[sites")
     server = start(config, files=FILES | {"told.py": APP})
     found, code = findings(server.url("http") + "/", *only("slow"), "--seconds", "8")
     assert {found[name]["grade"] for name in ("silent", "slow-head", "slow-fields")} == {"good"}
