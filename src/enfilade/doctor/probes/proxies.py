@@ -83,7 +83,7 @@ TRUST = "Overwrite what strangers say of themselves; believe only proxies that a
 SPOOF = shows(CLIENT)
 PROBES = (
     *(
-        Probe(name, 17, f"{line.decode()}", fields(line), SPOOF, TRUST, Needs.ECHO)
+        Probe(name, 17, line.decode(), fields(line), SPOOF, TRUST, Needs.ECHO)
         for name, line in (
             ("x-forwarded-for", b"X-Forwarded-For: " + CLIENT),
             ("forwarded", b"Forwarded: for=" + CLIENT),

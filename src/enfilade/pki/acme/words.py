@@ -93,7 +93,7 @@ class Order(Record):
 
 
 class Issued(Record):
-    """A certificate, by its serial number. `revoked`: when; 0: it is not."""
+    """A certificate, by its serial number."""
 
     chain: str
     names: list[Identifier]
