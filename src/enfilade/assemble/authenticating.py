@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from enfilade.config.in_force import in_force
 from enfilade.config.schema import Auth, Config, ForwardAuth, Jwt, Route, Site
 from enfilade.config.units import texts
 from enfilade.exchange.exchange import Filter
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
 
 def auth_of(site: Site, route: Route | None) -> tuple[Auth | None, str]:
     """What a route asks for, or (None) the site's requests that no route takes; and who says so."""
-    said, who = (site.auth, "the site says so")
-    if route is not None and route.auth is not None:
-        said, who = route.auth, "the route says so"
-    return (said if isinstance(said, Auth) else None), who
+    said = in_force(site, route, lambda table: table.auth)
+    return (said.value if isinstance(said.value, Auth) else None), said.who
 
 
 def token_tables(config: Config) -> Iterator[Jwt]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from enfilade.config.in_force import in_force
 from enfilade.config.schema import CacheRules, Config, Route, Site
 
 
@@ -20,10 +21,8 @@ def rules_of(site: Site, route: Route | None) -> CacheRules | None:
     is as quick as any cache."""
     if route is None:
         return None
-    said = route.cache
-    if said is None and (route.app is not None or route.proxy is not None):
-        said = site.cache
-    if said is None or said is False:
+    said, own = in_force(site, route, lambda table: table.cache)
+    if said is None or said is False or not (own or route.app is not None or route.proxy is not None):
         return None
     if isinstance(said, CacheRules):
         return said

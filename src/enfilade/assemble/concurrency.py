@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from enfilade.config.in_force import in_force
 from enfilade.config.schema import Concurrency, Config, Route, Site
 from enfilade.exchange.exchange import Exchange
 from enfilade.limits.bulkhead import Bulkhead, Later, Whose
@@ -28,11 +29,10 @@ class SaidConcurrency(NamedTuple):
 
 def concurrency_of(site: Site, route: Route | None) -> SaidConcurrency | None:
     """`route`: None for requests that no route takes."""
-    own = route is not None and route.concurrency is not None
-    said = route.concurrency if route is not None and own else site.concurrency
+    said, own = in_force(site, route, lambda table: table.concurrency)
     if not said:
         return None
-    level = (None if route is None else route.priority) or site.priority or "normal"
+    level = in_force(site, route, lambda table: table.priority).value or "normal"
     table = Concurrency(limit=said) if isinstance(said, int) else said
     return SaidConcurrency(table, own, LEVELS.index(level))
 

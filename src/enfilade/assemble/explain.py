@@ -13,6 +13,7 @@ from enfilade.assemble.limiting import limits_of
 from enfilade.assemble.ruling import foretell, rules_in_force
 from enfilade.assemble.sites import body_limit, filters_of, policies_of, secure_address
 from enfilade.assemble.trial import NoWorker
+from enfilade.config.in_force import in_force
 from enfilade.config.limit_checks import counts_users
 from enfilade.config.networks import verdict
 from enfilade.config.schema import Config, Proxy, Route, Site
@@ -143,7 +144,7 @@ def _rules(config: Config, site: Site, route: Route | None, request: Request) ->
     said = rules_in_force(site, route)
     if said is None:
         return []
-    who = "the site says so" if route is None or route.rules is None else "the route says so"
+    who = in_force(site, route, lambda table: table.rules).who
     return [Step("filter", "Rules", f"{who}: {foretell(config.rules, said, request)}")]
 
 
@@ -175,7 +176,7 @@ def _cache(site: Site, route: Route) -> list[Step]:
     rules = rules_of(site, route)
     if rules is None:
         return []
-    who = "the site says so" if route.cache is None else "the route says so"
+    who = in_force(site, route, lambda table: table.cache).who
     fresh = "as answers say" if rules.ttl is None else f"as answers say, or for {rules.ttl:g} s"
     query = "the query" if rules.query is None else f"of the query {', '.join(rules.query) or 'nothing'}"
     if rules.ignore_query:

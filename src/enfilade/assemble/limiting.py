@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from enfilade.config.in_force import in_force
 from enfilade.config.limit_checks import counts_users
 from enfilade.config.schema import Config, RateLimit, Route, SharedLimits, Site
 from enfilade.config.units import rate
@@ -34,8 +35,7 @@ class Said(NamedTuple):
 
 def limits_of(site: Site, route: Route | None) -> Said:
     """`route`: None for requests that no route takes."""
-    own = route is not None and route.limit is not None
-    said = route.limit if route is not None and own else site.limit
+    said, own = in_force(site, route, lambda table: table.limit)
     listed = said if isinstance(said, list) else [] if said is None else [said]
     return Said([RateLimit(rate=one) if isinstance(one, str) else one for one in listed], own)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from enfilade.config.in_force import in_force
 from enfilade.config.schema import Condition, Config, OwnRule, RequestRules, Route, Site
 from enfilade.config.units import texts
 from enfilade.http.request import Request
@@ -26,7 +27,7 @@ SECRET = 32
 
 def rules_in_force(site: Site, route: Route | None) -> RequestRules | None:
     """What holds for this route, or (None) for the site's requests that no route takes; None: no rules."""
-    said = site.rules if route is None or route.rules is None else route.rules
+    said = in_force(site, route, lambda table: table.rules).value
     return RequestRules() if said is True else said or None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
@@ -15,6 +16,7 @@ from enfilade.assemble.limiting import Said, limits_of
 from enfilade.assemble.ruling import rules_in_force
 from enfilade.cache.purge_request import METHOD as PURGE
 from enfilade.cache.purge_request import PurgeMethod
+from enfilade.config.in_force import in_force
 from enfilade.config.schema import (
     Auth,
     CacheRules,
@@ -414,12 +416,8 @@ def limit_filters(site_name: str, pattern: str, site: Site, parts: Parts) -> lis
 def policies_of(site: Site, route: Route | None) -> Iterator[tuple[Policy, object, str]]:
     """The policies in force, each with its value and who says so."""
     for policy in POLICIES:
-        said = (
-            (None if route is None else getattr(route, policy.key), "the route says so"),
-            (getattr(site, policy.key), "the site says so"),
-            (policy.default, "the default"),
-        )
-        value, who = next((found for found in said if found[0] is not None), (None, ""))
+        said = in_force(site, route, attrgetter(policy.key))
+        value, who = (policy.default, "the default") if said.value is None else (said.value, said.who)
         if value:
             yield policy, value, who
 

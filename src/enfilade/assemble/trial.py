@@ -20,6 +20,7 @@ from enfilade.assemble.ruling import Rulings
 from enfilade.assemble.sites import POLICIES, handler_of
 from enfilade.cache.reasons import Kind
 from enfilade.config.errors import Path, dotted
+from enfilade.config.in_force import in_force
 from enfilade.config.limit_checks import limits_in
 from enfilade.config.report import Report
 from enfilade.config.schema import (
@@ -223,7 +224,8 @@ def _try_rules(rulings: Rulings, table: Policies, path: Path, report: Report) ->
 def _try_cache(site: Site, pattern: str, route: Route, path: Path, report: Report) -> None:
     rules = rules_of(site, route)
     if rules is not None:
-        table, place = (site, path) if route.cache is None else (route, (*path, pattern))
+        own = in_force(site, route, lambda table: table.cache).own
+        table, place = (route, (*path, pattern)) if own else (site, path)
         _try(partial(NoWorker().cache, rules, "", ""), table, place, "cache", report)
 
 

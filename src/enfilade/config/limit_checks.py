@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from enfilade.config import units
 from enfilade.config.errors import Path, dotted
+from enfilade.config.in_force import in_force
 from enfilade.config.report import Report
 from enfilade.config.schema import Auth, Concurrency, Policies, RateLimit, Site
 
@@ -37,7 +38,7 @@ def _check_concurrency(table: Concurrency, path: Path, report: Report) -> None:
 def check_priorities(site: Site, path: Path, report: Report) -> None:
     """A priority says nothing where nobody waits."""
     for pattern, route in site.routes.items():
-        said = site.concurrency if route.concurrency is None else route.concurrency
+        said = in_force(site, route, lambda table: table.concurrency).value
         if route.priority is not None and not (isinstance(said, Concurrency) and said.queue):
             where = (*path, pattern, "priority")
             text = f"{dotted(where)}: nobody waits here for whom it would count"
@@ -62,7 +63,7 @@ def check_users(site: Site, path: Path, report: Report) -> None:
     where nobody vouches for claims."""
     limits = [*limits_in(site, path)]
     for pattern, route in site.routes.items():
-        auth = site.auth if route.auth is None else route.auth
+        auth = in_force(site, route, lambda table: table.auth).value
         for limit, where in limits if route.limit is None else limits_in(route, (*path, pattern)):
             if isinstance(limit, str):
                 continue

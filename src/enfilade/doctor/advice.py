@@ -12,6 +12,7 @@ from typing import NamedTuple
 from cryptography import x509
 
 from enfilade.config.errors import Path
+from enfilade.config.in_force import in_force
 from enfilade.config.schema import Auth, BasicAuth, Config, Route, Site, Tls
 from enfilade.config.units import address, texts
 from enfilade.doctor.probe import Grade
@@ -74,12 +75,6 @@ def routes(config: Config) -> Iterator[tuple[Path, Site, Route]]:
             yield ("sites", name, pattern), site, route
 
 
-def said(site: Site, route: Route, name: str) -> object:
-    """What holds for the route: its own word, or the site's; None where neither says anything."""
-    own = getattr(route, name)
-    return getattr(site, name) if own is None else own
-
-
 def beyond(value: str | list[str]) -> bool:
     """Whether somebody on another machine gets to one of these addresses."""
     return any(not address(text).is_local for text in texts(value))
@@ -117,7 +112,7 @@ def in_the_clear(subject: Subject) -> Iterator[Advice]:
     for path, site, route in routes(config):
         if site.over_tls and site.redirects:
             continue
-        if said(site, route, "auth"):
+        if in_force(site, route, lambda table: table.auth).value:
             instead = 'http = "redirect", and a certificate'
             yield Advice(BAD, (*path, "auth"), "what lets somebody in travels in the clear", instead, True)
 
@@ -211,13 +206,13 @@ def one_address(subject: Subject) -> Iterator[Advice]:
 
 
 def users_of(site: Site, route: Route) -> BasicAuth | None:
-    auth = said(site, route, "auth")
+    auth = in_force(site, route, lambda table: table.auth).value
     return auth.basic if isinstance(auth, Auth) else None
 
 
 def guesses(subject: Subject) -> Iterator[Advice]:
     for path, site, route in routes(subject.config):
-        if said(site, route, "limit"):
+        if in_force(site, route, lambda table: table.limit).value:
             continue
         if users_of(site, route) is not None:
             yield Advice(UNCLEAR, (*path, "limit"), "passwords may be tried without a limit", 'limit = "10/m"', True)
@@ -230,7 +225,7 @@ def guesses(subject: Subject) -> Iterator[Advice]:
 
 def browsers(subject: Subject) -> Iterator[Advice]:
     for path, site, route in routes(subject.config):
-        if route.redirect is None and not said(site, route, "security_headers"):
+        if route.redirect is None and not in_force(site, route, lambda table: table.security_headers).value:
             yield Advice(
                 UNCLEAR,
                 (*path, "security_headers"),
@@ -238,7 +233,7 @@ def browsers(subject: Subject) -> Iterator[Advice]:
                 "security_headers = true",
                 True,
             )
-        if dynamic(route) and not said(site, route, "csrf"):
+        if dynamic(route) and not in_force(site, route, lambda table: table.csrf).value:
             text = "pages of other sites may send requests in their visitors' names, unless the application looks"
             yield Advice(UNCLEAR, (*path, "csrf"), text, "csrf = true", True)
 
@@ -345,7 +340,7 @@ def telling(subject: Subject) -> Iterator[Advice]:
             UNCLEAR, ("server", "trace"), "TRACE tells scripts what proxies in front add to requests", "trace = false"
         )
     for path, site, route in routes(subject.config):
-        if said(site, route, "timing"):
+        if in_force(site, route, lambda table: table.timing).value:
             yield Advice(
                 UNCLEAR, (*path, "timing"), "strangers are told how long each step takes", "timing = false", True
             )
