@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "identity": {"http", "exchange"},
     "config": {"http", "identity", "route", "rules", "upstream"},
     "pki": {"exchange"},
-    "net": {"http", "wire", "exchange", "limits", "observe", "upstream"},
+    "net": {"acme", "cache", "http", "wire", "exchange", "limits", "observe", "upstream"},
     "app": {"cache", "handlers"},
     "appworker": {"app", "cache", "exchange", "handlers", "http", "net", "observe", "process", "wire"},
     "stream": {"http", "wire", "route", "exchange", "observe", "upstream", "net"},
@@ -38,17 +38,8 @@ MAY_IMPORT = {
 # Imports inside functions, each with its reason: it costs start-up time that most runs need not pay (measured).
 LATE: dict[str, set[str]] = {
     "assemble/apps.py": {"enfilade.wire.websocket.handshake.Negotiator"},  # the WebSocket library: 35 ms
-    # only where something is cached: 15 ms
-    # an extra, and 180 ms
-    "acme/redis.py": {
-        "redis.asyncio.Redis",
-        "redis.asyncio.retry.Retry",
-        "redis.backoff.NoBackoff",
-        "redis.exceptions.RedisError",
-    },
     "assemble/acme.py": {
         "enfilade.acme.dns_update.UpdatedZone",  # DNS: 80 ms, and only for updates of a zone
-        "enfilade.acme.redis.RedisStorage",
     },
     "assemble/plan.py": {
         "enfilade.assemble.acme_server.prepare_acme_server",
@@ -107,14 +98,6 @@ LATE: dict[str, set[str]] = {
     # only for peers that may speak HTTP/2: 10 ms
     "assemble/guarding.py": {"enfilade.net.fetch.Fetcher"},  # only where a list is to be fetched
     "assemble/upstreams.py": {"enfilade.wire.http2.Http2Client", "enfilade.wire.http2.Http2Limits"},
-    # an extra, and 180 ms
-    "cache/stores/redis.py": {
-        "redis.asyncio.BlockingConnectionPool",
-        "redis.asyncio.Redis",
-        "redis.asyncio.retry.Retry",
-        "redis.backoff.NoBackoff",
-        "redis.exceptions.RedisError",
-    },
     # JOSE: 120 ms, and what fetches its keys
     "assemble/authenticating.py": {
         "enfilade.handlers.proxy.asking.AskingProxy",
@@ -139,12 +122,8 @@ LATE: dict[str, set[str]] = {
     # only to read lists of peers: 2 ms; TOML: 5 ms
     "config/peers.py": {"json", "tomllib", "enfilade.config.locate.Places"},
     # an extra, and 180 ms
-    "net/redis_channel.py": {
-        "redis.asyncio.Redis",
-        "redis.asyncio.retry.Retry",
-        "redis.backoff.NoBackoff",
-    },
-    "net/redis_store.py": {
+    "net/redis/client.py": {
+        "redis.asyncio.BlockingConnectionPool",
         "redis.asyncio.Redis",
         "redis.asyncio.retry.Retry",
         "redis.backoff.NoBackoff",

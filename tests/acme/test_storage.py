@@ -12,8 +12,8 @@ from tests.acme.authority import Clock
 from tests.redis_server import RedisServer, redis_server
 
 from enfilade.acme.disk import Disk, prepare
-from enfilade.acme.redis import RedisStorage
 from enfilade.acme.storage import Storage, StorageError, locked
+from enfilade.net.redis.storage import RedisStorage
 
 Work = Callable[[Storage, Storage], Awaitable[None]]
 

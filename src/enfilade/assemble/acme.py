@@ -37,6 +37,7 @@ from enfilade.http.fields import Fields
 from enfilade.http.reasons import reason
 from enfilade.http.request import Request
 from enfilade.net.fetch import Fetcher
+from enfilade.net.redis.storage import RedisStorage
 from enfilade.net.selfsigned import self_signed
 from enfilade.net.tls import Certificate, context_for, present
 from enfilade.net.tls_transport import ACME
@@ -103,8 +104,6 @@ def fetcher_of(acme: Acme) -> Fetcher:
 def storage_of(acme: Acme) -> Storage:
     if acme.storage is not None:
         return Disk(acme.storage)
-    from enfilade.acme.redis import RedisStorage  # noqa: PLC0415
-
     return RedisStorage(acme.redis or "")
 
 

@@ -22,7 +22,7 @@ from enfilade.limits.table import Windows, table_size
 from enfilade.limits.window import Window
 from enfilade.net.context import Tracked
 from enfilade.net.http import HttpConnection
-from enfilade.net.redis_bans import redis_bans
+from enfilade.net.redis.bans import redis_bans
 from enfilade.process.board import Board
 from enfilade.process.shared import Shared
 from enfilade.stream.relay import Relay

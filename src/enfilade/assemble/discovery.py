@@ -10,7 +10,7 @@ from enfilade.config.schema import Upstream
 from enfilade.config.units import dns_server
 from enfilade.net.discover import Discovery, Source
 from enfilade.net.peer_file import PeerFile
-from enfilade.net.redis_store import redis_store
+from enfilade.net.redis.registrations import redis_store
 from enfilade.net.registry import Registry
 from enfilade.net.resolver import Dns, Resolver
 

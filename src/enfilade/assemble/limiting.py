@@ -18,7 +18,7 @@ from enfilade.limits.key import compile_key
 from enfilade.limits.sharing import Sharing, number_with
 from enfilade.limits.table import SETS, Buckets, Left, Spot, Table, Windows, table_size
 from enfilade.limits.window import Window
-from enfilade.net.redis_channel import RedisChannel
+from enfilade.net.redis.channel import RedisChannel
 from enfilade.observe.metrics import register_alone
 from enfilade.process.board import Board, Column
 from enfilade.process.shared import Shared

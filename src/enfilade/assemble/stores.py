@@ -28,7 +28,6 @@ from enfilade.cache.stores.disk import Disk
 from enfilade.cache.stores.memcached import memcached
 from enfilade.cache.stores.memory import Memory
 from enfilade.cache.stores.recent import Recent
-from enfilade.cache.stores.redis import redis, redis_journal
 from enfilade.cache.stores.remote import Remote
 from enfilade.cache.stores.tally import CELLS as TALLY_CELLS
 from enfilade.cache.stores.tally import SIZE as TALLY_SIZE
@@ -39,6 +38,7 @@ from enfilade.config.schema import CacheRules, Config, DiskStore
 from enfilade.http.cookies import cookie_reader
 from enfilade.http.field_texts import field_name
 from enfilade.http.fields import Fields
+from enfilade.net.redis.cache import redis_cache, redis_journal
 from enfilade.process.board import Board
 from enfilade.process.privileges import Identity, acting_as
 from enfilade.process.shared import Shared
@@ -149,7 +149,7 @@ def open_stores(
     disk = None if said is None else Disk(said.path, said.size, workers, recent, tallies["disk"])
     others, feed = [], None
     if table.redis is not None:
-        others.append(redis(table.redis, tally=tallies["redis"]))
+        others.append(redis_cache(table.redis, tally=tallies["redis"]))
         feed = Feed(purges, redis_journal(table.redis), "purges in Redis")
     if table.memcached is not None:
         others.append(memcached(table.memcached.removeprefix("unix:"), tally=tallies["memcached"]))

@@ -14,7 +14,7 @@ import click
 from enfilade.cli.common import fail
 from enfilade.config import units
 from enfilade.config.errors import NO_REDIS
-from enfilade.net.redis_store import redis_store
+from enfilade.net.redis.registrations import redis_store
 from enfilade.net.registry import Registration
 from enfilade.observe.log import set_up_logging
 from enfilade.process.register import run_registered

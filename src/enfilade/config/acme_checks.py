@@ -9,7 +9,7 @@ from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
-from enfilade.config.errors import Path, did_you_mean, dotted
+from enfilade.config.errors import NO_REDIS, Path, did_you_mean, dotted
 from enfilade.config.report import Report, check_text
 from enfilade.config.schema import Acme, Config
 from enfilade.config.schema.acme import Challenge
@@ -24,7 +24,6 @@ AUTHORITIES = {
     "staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
 }
 """Those that have a name of their own here, and their directories."""
-NO_REDIS = 'needs a library that is not there: pip install "enfilade[redis]"'
 _HMAC = re.compile(r"([A-Za-z0-9_-]{4}){4,}([A-Za-z0-9_-]{2,3})?=*")
 _EMAIL = re.compile(r"[^\s@,?]+@[^\s@,?]+")
 

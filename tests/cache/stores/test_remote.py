@@ -14,7 +14,6 @@ from tests.redis_server import RedisServer, redis_server
 from enfilade.cache.record import encode
 from enfilade.cache.stored import Stored, Terms, Whole
 from enfilade.cache.stores.memcached import MemcachedClient, Replies, Reply, memcached
-from enfilade.cache.stores.redis import redis
 from enfilade.cache.stores.remote import (
     FIRST_PAUSE,
     LONGEST_LIFE,
@@ -27,6 +26,7 @@ from enfilade.cache.stores.remote import (
 from enfilade.cache.stores.tally import Tally
 from enfilade.http.fields import Fields
 from enfilade.net.edge import EdgeLoop
+from enfilade.net.redis.cache import redis_cache
 from enfilade.testing.stores import CHECKS, Check, an_answer, body_of, found, name_of, settled, warnings
 
 TIMEOUT = 20.0
@@ -81,7 +81,7 @@ def backing(request: pytest.FixtureRequest) -> Iterator[ServerBacking]:
         redis_at: RedisServer = request.getfixturevalue("redis_at")
         with redis_at.client() as client:
             client.flushall()
-        made = ServerBacking(redis_at, lambda: redis(redis_at.url, timeout=TIMEOUT))
+        made = ServerBacking(redis_at, lambda: redis_cache(redis_at.url, timeout=TIMEOUT))
     else:
         memcached_at: MemcachedServer = request.getfixturevalue("memcached_at")
         memcached_at.flush()
@@ -162,7 +162,7 @@ def test_who_leaves_while_waiting_takes_nobodys_answer(backing: ServerBacking) -
 def test_a_record_that_was_tampered_with_is_a_miss(redis_at: RedisServer) -> None:
     async def scene() -> None:
         tally = Tally()
-        store = redis(redis_at.url, "torn", TIMEOUT, tally)
+        store = redis_cache(redis_at.url, "torn", TIMEOUT, tally)
         await settled(store.put(an_answer(b"k")))
         with redis_at.client() as client, warnings() as lines:
             (name,) = client.keys("torn:*")
@@ -182,7 +182,7 @@ def test_a_record_that_was_tampered_with_is_a_miss(redis_at: RedisServer) -> Non
 
 def test_the_server_forgets_what_is_of_no_use_any_more(redis_at: RedisServer) -> None:
     async def scene() -> None:
-        store = redis(redis_at.url, "ends", TIMEOUT)
+        store = redis_cache(redis_at.url, "ends", TIMEOUT)
         await settled(store.put(an_answer(b"k", pairs=())))  # good for 120 s at most, when stale
         with redis_at.client() as client:
             (name,) = client.keys("ends:*")
@@ -194,7 +194,7 @@ def test_the_server_forgets_what_is_of_no_use_any_more(redis_at: RedisServer) ->
 
 def test_two_prefixes_are_two_stores(redis_at: RedisServer) -> None:
     async def scene() -> None:
-        one, other = redis(redis_at.url, "one", TIMEOUT), redis(redis_at.url, "other", TIMEOUT)
+        one, other = redis_cache(redis_at.url, "one", TIMEOUT), redis_cache(redis_at.url, "other", TIMEOUT)
         await settled(one.put(an_answer(b"k")))
         assert await found(other, b"k") is None
         await one.close()
@@ -343,7 +343,7 @@ def test_an_answer_is_kept_for_as_long_as_it_is_of_use(
 
 def test_what_is_of_no_use_is_not_stored(redis_at: RedisServer) -> None:
     async def scene() -> None:
-        store = redis(redis_at.url, "old", TIMEOUT)
+        store = redis_cache(redis_at.url, "old", TIMEOUT)
         await settled(store.put(Stored(b"k", 200, Fields(), Terms(0, 10, 10, 10), (), 0, Whole(b"hello"))))
         assert await found(store, b"k") is None
         await store.close()

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from enfilade.net.redis_store import failures
+from enfilade.net.redis.client import connected, failures
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.client import PubSub
 
-TIMEOUT = 1.0
-"""Seconds to connect."""
-
 
 class RedisChannel:
-    """The channel `name` of the Redis at `url` (redis://, rediss:// or unix://). It connects with the first message. Needs
-    redis-py, which is an extra. See `limits.sharing.Channel`: a message that comes while nobody listens is lost."""
+    """The channel `name` of the Redis at `url` (redis://, rediss:// or unix://). It connects with the first message.
+    See `limits.sharing.Channel`: a message that comes while nobody listens is lost."""
 
     def __init__(self, url: str, name: str) -> None:
         self._url = url
@@ -58,11 +55,5 @@ class RedisChannel:
 
     def _connected(self) -> Redis:
         if self._client is None:
-            from redis.asyncio import Redis  # noqa: PLC0415
-            from redis.asyncio.retry import Retry  # noqa: PLC0415
-            from redis.backoff import NoBackoff  # noqa: PLC0415
-
-            self._client = Redis.from_url(
-                self._url, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0), protocol=2
-            )
+            self._client = connected(self._url, timeout=None)  # the next message may take long to come
         return self._client

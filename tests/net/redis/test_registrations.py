@@ -12,7 +12,7 @@ from tests.redis_server import RedisServer, redis_server
 
 from enfilade.config.peers import read_peer
 from enfilade.net.edge import EdgeLoop
-from enfilade.net.redis_store import redis_store
+from enfilade.net.redis.registrations import redis_store
 from enfilade.net.registry import Registration, Registry, StoreError
 from enfilade.upstream.addresses import Wanted
 

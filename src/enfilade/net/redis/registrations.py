@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from enfilade.net.redis.client import connected, failures
 from enfilade.net.registry import StoreError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.client import PubSub
 
-TIMEOUT = 5.0
-"""Seconds for an answer."""
 MEMBERS = 1024
 """Registrations of one upstream that are read at most: the first in the order of their keys."""
 _SCAN = 1000
@@ -79,42 +77,9 @@ class RedisStore:
 
 @asynccontextmanager
 async def redis_store(url: str, prefix: str, name: str) -> AsyncIterator[RedisStore]:
-    """A connection of its own; it is made with the first question. Needs redis-py, which is an extra."""
-    store = RedisStore(connected(url), prefix, name)
+    """Connections of its own; they are made with the first question."""
+    store = RedisStore(connected(url, text=True), prefix, name)
     try:
         yield store
     finally:
         await store.close()
-
-
-def connected(url: str) -> Redis:
-    """The Redis at `url`, each question to which has TIMEOUT seconds."""
-    from redis.asyncio import Redis  # noqa: PLC0415
-    from redis.asyncio.retry import Retry  # noqa: PLC0415
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-
-    # Whoever uses it tries again in their own time.
-    return Redis.from_url(
-        url,
-        socket_timeout=TIMEOUT,
-        socket_connect_timeout=TIMEOUT,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=True,
-        encoding_errors="replace",
-    )
-
-
-@contextmanager
-def failures(kind: type[Exception]) -> Iterator[None]:
-    """What Redis fails to do raises `kind`."""
-    from redis.exceptions import RedisError  # noqa: PLC0415
-
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise kind(str(error) or type(error).__name__) from None
-    finally:
-        # redis-py loses a cancellation that comes while it connects.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 from zlib import crc32
@@ -13,14 +11,13 @@ from enfilade.cache.feed import Entry
 from enfilade.cache.purges import ALL, Position, Purge
 from enfilade.cache.stores.remote import TIMEOUT, Remote
 from enfilade.cache.stores.tally import Tally
+from enfilade.net.redis.client import connected, failures
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 LARGEST = 8 * 1024 * 1024
 """Bytes of the longest body: while one is on its way, its connection serves nobody else."""
-CONNECTIONS = 16
-"""Of one worker, at most."""
 PREFIX = "enfilade"
 LENGTH = 10_000
 """Purges that are kept for servers that were away; Redis keeps up to a hundred more."""
@@ -30,32 +27,15 @@ FAR = 1 << 62
 """A generation or a time in nanoseconds (2116) beyond all that there are."""
 
 
-def redis(url: str, prefix: str = PREFIX, timeout: float = TIMEOUT, tally: Tally | None = None) -> Remote:
-    """The store in the Redis at `url` (redis://, rediss:// or unix://). It connects with the first question. Needs redis-py,
-    which is an extra."""
-    return Remote(RedisClient(_connected(url, CONNECTIONS)), "Redis", prefix, LARGEST, timeout, tally)
+def redis_cache(url: str, prefix: str = PREFIX, timeout: float = TIMEOUT, tally: Tally | None = None) -> Remote:
+    """The store in the Redis at `url` (redis://, rediss:// or unix://). It connects with the first question."""
+    return Remote(RedisClient(connected(url, timeout=None)), "Redis", prefix, LARGEST, timeout, tally)
 
 
 def redis_journal(url: str, prefix: str = PREFIX) -> RedisJournal:
     """The purges of all servers that share the Redis at `url`."""
     key = f"{quote(prefix, safe='')}:purges"
-    return RedisJournal(_connected(url, 1), key, crc32(f"{url} {key}".encode()))
-
-
-def _connected(url: str, connections: int) -> Redis:
-    from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415
-    from redis.asyncio.retry import Retry  # noqa: PLC0415
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=connections,
-        timeout=None,
-        socket_timeout=None,  # whoever asks keeps the time
-        socket_connect_timeout=None,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return Redis.from_pool(pool)
+    return RedisJournal(connected(url, timeout=None), key, crc32(f"{url} {key}".encode()))
 
 
 class RedisClient:
@@ -65,15 +45,15 @@ class RedisClient:
         self._client = client
 
     async def get(self, name: bytes) -> bytes | None:
-        with _failures():
+        with failures(OSError):
             return cast(bytes | None, await self._client.get(name))
 
     async def set(self, name: bytes, value: bytes, seconds: int) -> None:
-        with _failures():
+        with failures(OSError):
             await self._client.set(name, value, ex=seconds)
 
     async def delete(self, name: bytes) -> None:
-        with _failures():
+        with failures(OSError):
             await self._client.delete(name)
 
     async def close(self) -> None:
@@ -89,7 +69,7 @@ class RedisJournal:
         self._key = key
 
     async def append(self, purges: Sequence[Purge]) -> None:
-        with _failures():
+        with failures(OSError):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for purge in purges:
                     fields = {"generation": purge.generation, "name": purge.name, "soft": int(purge.soft)}
@@ -98,16 +78,16 @@ class RedisJournal:
 
     async def read(self, after: Position, seconds: float) -> list[Entry]:
         block = int(seconds * 1000) or None
-        with _failures():
+        with failures(OSError):
             found = await self._client.xread({self._key: _id(after)}, AT_ONCE, block)
         return [self._entry(*entry) for _, entries in cast(Any, found or ()) for entry in entries]
 
     async def holds(self, position: Position) -> bool:
-        with _failures():
+        with failures(OSError):
             return bool(await self._client.xrange(self._key, _id(position), _id(position)))
 
     async def last(self) -> Position:
-        with _failures():
+        with failures(OSError):
             found = cast(Any, await self._client.xrevrange(self._key, count=1))
         return self._entry(*found[0])[0] if found else Position(self.stream, 0, 0)
 
@@ -132,18 +112,3 @@ def _purge(fields: dict[bytes, bytes]) -> Purge:
     except (KeyError, ValueError):
         return Purge(0, ALL, False)
     return purge if 0 <= purge.generation <= FAR else Purge(0, ALL, False)
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    from redis.exceptions import RedisError  # noqa: PLC0415
-
-    try:
-        yield
-    except RedisError as error:
-        raise OSError(str(error) or type(error).__name__) from None
-    finally:
-        # redis-py loses a cancellation that comes while it connects.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from enfilade.limits.shared_bans import StoreError
-from enfilade.net.redis_store import connected, failures
+from enfilade.net.redis.client import connected, failures
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -46,9 +46,8 @@ class RedisBans:
 
 @asynccontextmanager
 async def redis_bans(url: str) -> AsyncIterator[RedisBans]:
-    """In the Redis at `url` (redis://, rediss:// or unix://); it is connected to with the first question. Needs redis-py, which
-    is an extra."""
-    client = connected(url)
+    """In the Redis at `url` (redis://, rediss:// or unix://)."""
+    client = connected(url, text=True)
     try:
         yield RedisBans(client)
     finally:

@@ -13,8 +13,8 @@ from tests.redis_server import RedisServer, redis_server
 
 from enfilade.cache.feed import Feed
 from enfilade.cache.purges import ALIVE, DEAD, SIZE, SOFT, Position, Purge, Purges, State, places
-from enfilade.cache.stores.redis import LENGTH, RedisJournal, redis_journal
 from enfilade.net.edge import EdgeLoop
+from enfilade.net.redis.cache import LENGTH, RedisJournal, redis_journal
 from enfilade.testing.stores import warnings
 
 PATIENCE = 40.0
