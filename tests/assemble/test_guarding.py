@@ -44,22 +44,24 @@ def publisher(folder: Path) -> Iterator[str]:
 
 def test_who_vouches_for_the_server_of_a_list(tmp_path: Path) -> None:
     with publisher(tmp_path) as url:
-        lines = SITE + '[firewall]\ndeny = ["{}"]\nlists = {{ allow = ["127.0.0.1", "::1"]{} }}\n'
+        lines = SITE + '[firewall]\ndeny = ["{}"]\nlists = {{ keep = "/nowhere", allow = ["127.0.0.1", "::1"]{} }}\n'
         authority = f', authority = "{tmp_path}/lists.pem"'
         found = fetch_lists(config_of(lines.format(url, authority)).firewall)
-        assert found is not None and found.texts == {url: "192.0.2.1\n"}
-        with pytest.raises(ValueError, match=r"self.signed.*; and no copy of it was kept"):
+        assert found is not None and found.texts() == {url: "192.0.2.1\n"}
+        with pytest.raises(ValueError, match=r"self.signed.*; and there is no copy of it in /nowhere"):
             fetch_lists(config_of(lines.format(url, "")).firewall)
 
 
 def test_private_networks_are_out_of_reach_unless_they_are_named(tmp_path: Path) -> None:
     with publisher(tmp_path) as url:
-        lines = SITE + '[firewall]\ndeny = ["{}"]\n'
+        lines = SITE + '[firewall]\ndeny = ["{}"]\nlists = {{ keep = "/nowhere" }}\n'
         with pytest.raises(ValueError, match="is not a public address"):
             fetch_lists(config_of(lines.format(url)).firewall)
 
 
 def test_an_authority_that_cannot_be_read_is_found_with_its_line(tmp_path: Path) -> None:
-    lists = f'[firewall]\ndeny = ["https://a.example/"]\nlists = {{ authority = "{tmp_path}/none.pem" }}\n'
+    lists = (
+        f'[firewall]\ndeny = ["https://a.example/"]\nlists = {{ authority = "{tmp_path}/none.pem", keep = "kept" }}\n'
+    )
     with pytest.raises(ConfigError, match=r"e\.toml:5:23: firewall\.lists\.authority: .*No such file"):
         loads((SITE + lists).replace("{{", "{").replace("}}", "}"), "e.toml", tmp_path, try_out)

@@ -681,6 +681,7 @@ ELSEWHERE = {
     "Limits.request_timeout": "e2e/test_slow_clients.py::test_the_ceiling_for_exchanges",
     "Limits.connections": "e2e/test_processes.py::test_connections_beyond_the_limit_of_all_workers_are_refused_and_counted",
     "Firewall.lists": "e2e/test_firewall.py::test_a_list_at_a_url_is_fetched_kept_and_renewed",
+    "Lists.wait": "e2e/test_firewall.py::test_a_list_whose_server_hangs_holds_up_a_start_no_longer_than_it_may",
     "Lists.every": "e2e/test_firewall.py::test_a_list_at_a_url_is_fetched_kept_and_renewed",
     "Lists.keep": "e2e/test_firewall.py::test_a_list_at_a_url_is_fetched_kept_and_renewed",
     "Lists.allow": "e2e/test_firewall.py::test_a_list_at_a_url_is_fetched_kept_and_renewed",

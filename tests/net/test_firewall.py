@@ -199,13 +199,3 @@ def test_a_counted_connection_is_drained_like_any_other() -> None:
     door.front.drain()
     door.socket.comes(HEADER)
     assert door.server.drained
-
-
-def test_what_is_no_file_may_have_changed_too(tmp_path: Path) -> None:
-    async def main() -> None:
-        made = List(tmp_path / "denied")
-        made.admitted.renew()
-        await made.looks()
-        assert made.reads == 2, "once"
-
-    asyncio.run(main())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,110 +39,163 @@ class Origin:
         return Fetched(200, Fields([(b"etag", tag), (b"last-modified", b"then")]), found.encode())
 
 
-def lists(origin: Origin, keep: Path | None = None, urls: Sequence[str] = (URL,)) -> FetchedLists:
-    return FetchedLists(urls, lambda: origin, check_list, None if keep is None else str(keep))
+def lists(origin: Origin, keep: Path, urls: Sequence[str] = (URL,)) -> FetchedLists:
+    return FetchedLists(urls, lambda timeout: origin, check_list, str(keep))
+
+
+def loaded(origin: Origin, keep: Path, urls: Sequence[str] = (URL,)) -> FetchedLists:
+    made = lists(origin, keep, urls)
+    made.load(5.0)
+    made.write()
+    return made
 
 
 class Over(Exception):
     pass
 
 
-def follow(made: FetchedLists, times: int, writes: bool = False) -> int:
-    """So many looks; how often there was something new."""
-    news: list[None] = []
-    left = [times]
+def follow(made: FetchedLists, times: int) -> list[float]:
+    """It is asked so many times; what was slept before."""
+    slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
-        assert 54 <= seconds <= 66
-        left[0] -= 1
-        if left[0] < 0:
+        if len(slept) == times:
             raise Over
+        slept.append(seconds)
 
     with pytest.raises(Over):
-        asyncio.run(made.follow(60.0, lambda: news.append(None), writes, sleep))
-    return len(news)
+        asyncio.run(made.follow(60.0, sleep))
+    assert all(54 <= seconds <= 66 for seconds in slept[1:])
+    return slept
 
 
-def test_all_are_there_at_the_start() -> None:
+def test_at_the_first_start_all_are_fetched(tmp_path: Path) -> None:
     origin = Origin()
     origin.at[OTHER] = "# nobody\n"
-    made = lists(origin, urls=(URL, OTHER))
-    made.load()
-    assert made.texts == {URL: "192.0.2.1\n", OTHER: "# nobody\n"}
+    made = lists(origin, tmp_path / "kept", urls=(URL, OTHER))
+    made.load(5.0)
+    said = {URL: "192.0.2.1\n", OTHER: "# nobody\n"}
+    assert made.texts() == said, "before they are written, too"
+    made.write()
+    assert made.texts() == lists(origin, tmp_path / "kept", urls=(URL, OTHER)).texts() == said
 
 
-def test_one_that_is_as_it_was_is_not_sent_again() -> None:
+def test_a_start_begins_with_the_copy_and_asks_nobody(tmp_path: Path) -> None:
+    loaded(Origin(), tmp_path)
+    silent = Origin()
+    silent.at[URL] = FetchError(f"{URL}: not within 5 s")
+    assert loaded(silent, tmp_path).texts() == {URL: "192.0.2.1\n"}
+    assert silent.asked == []
+
+
+def test_only_what_is_missing_is_fetched(tmp_path: Path) -> None:
+    loaded(Origin(), tmp_path)
     origin = Origin()
-    made = lists(origin)
-    made.load()
-    assert follow(made, 2) == 0
+    origin.at[OTHER] = "192.0.2.7\n"
+    assert loaded(origin, tmp_path, (URL, OTHER)).texts()[OTHER] == "192.0.2.7\n"
+    assert len(origin.asked) == 1
+
+
+@pytest.mark.parametrize(("age", "first"), [(0.0, 60.0), (20.0, 40.0), (3600.0, 0.0), (-3600.0, 60.0)])
+def test_a_copy_is_asked_for_again_when_it_is_so_old(tmp_path: Path, age: float, first: float) -> None:
+    made = loaded(Origin(), tmp_path)
+    now = time.time()
+    os.utime(made.files[0], (now - age, now - age))
+    assert follow(made, 1)[0] == pytest.approx(first, abs=15.0)
+
+
+def test_a_copy_that_is_gone_is_asked_for_at_once_and_in_full(tmp_path: Path) -> None:
+    origin = Origin()
+    made = loaded(origin, tmp_path)
+    os.unlink(made.files[0])
+    assert follow(made, 1) == [0.0]
+    assert origin.asked == [[], []] and made.texts() == {URL: "192.0.2.1\n"}
+
+
+def test_one_that_is_as_it_was_is_not_sent_nor_written_again(tmp_path: Path) -> None:
+    origin = Origin()
+    made = loaded(origin, tmp_path)
+    before = os.stat(made.files[0])
+    follow(made, 2)
     assert origin.asked[0] == [] and [name for name, _ in origin.asked[1]] == [b"if-none-match", b"if-modified-since"]
+    made = lists(origin, tmp_path)
+    follow(made, 1)
+    assert origin.asked[-1] == [], "who has just begun is sent it"
+    assert os.stat(made.files[0]).st_ino == before.st_ino, "what is written is read by all workers"
     origin.at[URL] = "192.0.2.2\n"
-    assert follow(made, 2) == 1 and made.texts[URL] == "192.0.2.2\n"
+    follow(made, 2)
+    assert made.texts() == {URL: "192.0.2.2\n"}
 
 
-@pytest.mark.parametrize("found", [404, 500, 301, FetchError(f"{URL}: not within 60 s"), "<html>", "10.0.0.1/8"])
+@pytest.mark.parametrize("found", [404, 500, 301, FetchError(f"{URL}: not within 20 s"), "<html>", "10.0.0.1/8"])
 def test_what_cannot_be_had_or_is_no_list_leaves_the_old_one(
-    found: str | int | FetchError, caplog: pytest.LogCaptureFixture
+    found: str | int | FetchError, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     origin = Origin()
-    made = lists(origin)
-    made.load()
+    made = loaded(origin, tmp_path)
     origin.at[URL] = found
     with caplog.at_level(logging.ERROR):
-        assert follow(made, 1) == 0
-    assert made.texts[URL] == "192.0.2.1\n"
+        follow(made, 1)
+    assert made.texts() == {URL: "192.0.2.1\n"}
     (record,) = caplog.records
     assert record.message.startswith(f"a list of the firewall stays as it was: {URL}")
 
 
 @pytest.mark.parametrize("found", [404, FetchError(f"{URL}: gone"), "nonsense"])
-def test_without_a_copy_there_is_no_start_and_with_one_there_is(
-    found: str | int | FetchError, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_a_copy_there_is_no_start(found: str | int | FetchError, tmp_path: Path) -> None:
     origin = Origin()
-    before = lists(origin, tmp_path / "kept")
-    before.load()
-    before.write()
     origin.at[URL] = found
-    with pytest.raises(ValueError, match=f"{URL}.*; and no copy of it was kept"):
-        lists(origin).load()
-    with pytest.raises(ValueError, match="no copy"):
-        lists(origin, tmp_path / "elsewhere").load()
-    made = lists(origin, tmp_path / "kept")
-    made.load()
-    assert made.texts == {URL: "192.0.2.1\n"}
-    assert caplog.records[-1].message.endswith("a list of the firewall is as it was kept")
+    with pytest.raises(ValueError, match=f"{URL}.*; and there is no copy of it in {tmp_path}"):
+        lists(origin, tmp_path).load(5.0)
 
 
-def test_a_copy_that_is_broken_is_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("copy", [b"192.0.2.1\nnonsense\n", b"\xff\n"])
+def test_a_copy_that_is_broken_is_none(copy: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     origin = Origin()
-    before = lists(origin, tmp_path)
-    before.load()
-    before.write()
-    (file,) = tmp_path.iterdir()
-    file.write_text("192.0.2.1\nnonsense\n")
+    (path,) = loaded(origin, tmp_path).files
+    Path(path).write_bytes(copy)
+    assert loaded(origin, tmp_path).texts() == {URL: "192.0.2.1\n"}
+    assert Path(path).read_text() == "192.0.2.1\n"
+    assert "of no use: https://lists.example/a:" in caplog.text
     origin.at[URL] = 500
-    with pytest.raises(ValueError, match=r"a:2: .*nonsense"):
-        lists(origin, tmp_path).load()
+    Path(path).write_bytes(copy)
+    with pytest.raises(ValueError, match="no copy"):
+        lists(origin, tmp_path).load(5.0)
 
 
-def test_what_is_new_is_written_by_one_and_what_cannot_be_is_said(
+def test_what_cannot_be_written_is_said_and_asked_for_again_in_full(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     origin = Origin()
-    made = lists(origin, tmp_path / "kept")
-    made.load()
-    made.write()
-    (file,) = (tmp_path / "kept").iterdir()
+    made = loaded(origin, tmp_path)
     origin.at[URL] = "192.0.2.2\n"
+    new = Path(f"{made.files[0]}.new")
+    new.mkdir()
     follow(made, 1)
-    assert file.read_text() == "192.0.2.1\n", "another worker writes"
-    origin.at[URL] = "192.0.2.3\n"
-    follow(made, 1, writes=True)
-    assert file.read_text() == "192.0.2.3\n"
-    file.unlink()
-    file.mkdir()
-    origin.at[URL] = "192.0.2.4\n"
-    assert follow(made, 1, writes=True) == 1
-    assert caplog.records[-1].message.startswith("a list of the firewall is not kept: ")
+    assert caplog.records[-1].message.startswith("a list of the firewall stays as it was: ")
+    assert made.texts() == {URL: "192.0.2.1\n"}
+    new.rmdir()
+    follow(made, 1)
+    assert origin.asked[-1] == [] and made.texts() == {URL: "192.0.2.2\n"}
+
+
+def test_a_start_says_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enfilade.net.lists.SPEAK_AFTER", 0.0)
+    said = asyncio.Event()
+    messages: list[str] = []
+
+    def heard(message: str, *args: object) -> None:
+        messages.append(message % args)
+        said.set()
+
+    monkeypatch.setattr("enfilade.net.lists.log.info", heard)
+
+    class Slow(Origin):
+        async def __call__(self, method: str, url: str, fields: Sequence[Pair] = (), body: bytes = b"") -> Fetched:
+            await said.wait()
+            return await super().__call__(method, url, fields, body)
+
+    origin = Slow()
+    origin.at[f"{URL}?key=secret"] = "192.0.2.1\n"
+    lists(origin, tmp_path, [f"{URL}?key=secret"]).load(5.0)
+    assert messages == [f"waiting for a list of the firewall: {URL}"]

@@ -46,7 +46,7 @@ def explain(config: Config, method: str, url: str, client: str | None = None, ba
     if client is None:
         return _request(config, method, url)
     lists = fetch_lists(config.firewall)
-    let_in, why = verdict(config.firewall, client, {} if lists is None else lists.texts)
+    let_in, why = verdict(config.firewall, client, {} if lists is None else lists.texts())
     if not let_in:
         return [Step("firewall", "refused", why)]
     if ban is not None:

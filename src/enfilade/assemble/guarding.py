@@ -15,19 +15,20 @@ from enfilade.limits.sketch import SIZE
 from enfilade.limits.table import Buckets, table_size
 from enfilade.net.context import Connections, Tracked
 from enfilade.net.firewall import Admitted, Guard
-from enfilade.net.lists import LARGEST, TIMEOUT, FetchedLists
+from enfilade.net.lists import LARGEST, FetchedLists
 from enfilade.process.board import Board, Column
 from enfilade.process.privileges import Identity, acting_as
 from enfilade.process.shared import Shared
 
 
 class PreparedGuard(NamedTuple):
-    """What was made before the fork. `admitted`: None: everybody. `lists`: those at URLs. `open`: the row of how many connections
-    a worker has; `sketch`: the first row of those that count them by address; `rates`: memory with the buckets of new ones; None
-    where nobody asks."""
+    """What was made before the fork. `admitted`: None: everybody. `lists`: those at URLs; `every`: seconds after
+    which they are asked for again. `open`: the row of how many connections a worker has; `sketch`: the first row of those that
+    count them by address; `rates`: memory with the buckets of new ones; None where nobody asks."""
 
     admitted: Admitted | None
     lists: FetchedLists | None
+    every: float
     open: int | None
     sketch: int | None
     rates: Shared | None
@@ -40,29 +41,35 @@ def prepare_guard(config: Config, board: Board, workers: int, identity: Identity
     if lists is not None:
         with acting_as(identity):
             lists.write()
-    read = partial(admitted, firewall, {} if lists is None else lists.texts)
     return PreparedGuard(
-        None if firewall.is_open else Admitted(read, list_files(firewall)),
+        None if firewall.is_open else _admitted(firewall, lists),
         lists,
+        0.0 if firewall.lists is None else firewall.lists.every,
         board.rows("connections", gauge=True) if config.server.limits.connections else None,
         board.rows("connections by address", size=SIZE, gauge=True) if firewall.connections_per_address else None,
         board.shared("new connections", table_size(workers)) if _has_rates(firewall) else None,
     )
 
 
+def _admitted(firewall: Firewall, lists: FetchedLists | None) -> Admitted:
+    if lists is None:
+        return Admitted(partial(admitted, firewall), list_files(firewall))
+    return Admitted(lambda: admitted(firewall, lists.texts()), [*list_files(firewall), *lists.files])
+
+
 def fetch_lists(firewall: Firewall) -> FetchedLists | None:
     """The lists at URLs, where there are any. Raises ValueError where one cannot be had, and OSError."""
-    urls = list_urls(firewall)
-    if not urls:
+    urls, table = list_urls(firewall), firewall.lists
+    if not urls or table is None:
         return None
     from enfilade.net.fetch import Fetcher  # noqa: PLC0415
 
-    table = firewall.lists
-    make = partial(
-        Fetcher, Networks(table.allow), http=bool(table.allow), authority=table.authority, timeout=TIMEOUT, body=LARGEST
-    )
-    lists = FetchedLists(urls, make, check_list, table.keep)
-    lists.load()
+    def fetch(timeout: float) -> Fetcher:
+        allow, authority = Networks(table.allow), table.authority
+        return Fetcher(allow, http=bool(table.allow), authority=authority, timeout=timeout, body=LARGEST)
+
+    lists = FetchedLists(urls, fetch, check_list, table.keep)
+    lists.load(table.wait)
     return lists
 
 

@@ -131,7 +131,7 @@ def try_out(config: Config, report: Report) -> None:
     if config.bans is not None and config.bans.file is not None:
         _try(partial(_read_bans, config.bans.file), config.bans, ("bans",), "file", report)
     lists = config.firewall.lists
-    if lists.authority is not None:
+    if lists is not None and lists.authority is not None:
         make = partial(ssl.create_default_context, cafile=lists.authority)
         _try(make, lists, ("firewall", "lists"), "authority", report)
     for name, upstream in config.upstreams.items():

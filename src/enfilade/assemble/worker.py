@@ -169,10 +169,9 @@ class EdgeWorker:
 
     def _follow_lists(self) -> asyncio.Task[None] | None:
         door = self._prepared.guard
-        if door.lists is None or door.admitted is None:
+        if door.lists is None or self._control.slot != 0:
             return None
-        every, leads = self._config.firewall.lists.every, self._control.slot == 0
-        return self._loop.create_task(door.lists.follow(every, door.admitted.renew, leads))
+        return self._loop.create_task(door.lists.follow(door.every))
 
     @property
     def offences(self) -> Filter | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
@@ -163,8 +164,11 @@ def launch(source: Callable[[], Config], watch: Sequence[str] = ()) -> None:
 
     def make_plan(board: Board) -> EdgePlan:
         config = source()
+        said = config.server.log
+        if not logging.getLogger("enfilade").handlers:  # a reload that is refused leaves the log as it is
+            set_up_logging(said.level, said.format)
         plan = EdgePlan(config, board)
-        set_up_logging(config.server.log.level, config.server.log.format)
+        set_up_logging(said.level, said.format)
         return plan
 
     if watch:

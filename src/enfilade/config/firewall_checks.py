@@ -10,7 +10,7 @@ from enfilade.config.countries import Countries
 from enfilade.config.errors import NO_REDIS, did_you_mean, dotted
 from enfilade.config.networks import check_entry, is_url, list_urls
 from enfilade.config.report import Report, check_text
-from enfilade.config.schema import Bans, Firewall, Lists
+from enfilade.config.schema import Bans, Firewall
 from enfilade.config.schema import Countries as Table
 from enfilade.config.units import rate
 from enfilade.http.addresses import Networks
@@ -22,9 +22,10 @@ NO_LIBRARY = 'needs a library that is not there: pip install "enfilade[countries
 
 def check_firewall(firewall: Firewall, report: Report) -> None:
     """Report what cannot work in `firewall`."""
+    lists = firewall.lists
     for key in ("allow", "deny"):
         for i, text in enumerate(getattr(firewall, key)):
-            parse = partial(_check_url, bool(firewall.lists.allow)) if is_url(text) else check_entry
+            parse = partial(_check_url, lists is not None and bool(lists.allow)) if is_url(text) else check_entry
             check_text(parse, text, ("firewall", key, i), report)
     _check_lists(firewall, report)
     if firewall.default == "deny" and not firewall.allow and report.complete(("firewall",)):
@@ -44,14 +45,26 @@ def _check_url(plain: bool, text: str) -> None:
 
 def _check_lists(firewall: Firewall, report: Report) -> None:
     lists, path = firewall.lists, ("firewall", "lists")
+    urls = list_urls(firewall)
+    if lists is None:
+        if urls and report.complete(("firewall",)):
+            where, hint = _place(firewall, urls[0]), 'write lists = { keep = "lists" }'
+            report(where, False, f"{dotted(where)}: a list at a URL is kept in a directory, which must be named", hint)
+        return
     for i, text in enumerate(lists.allow):
         check_text(lambda text: Networks([text]), text, (*path, "allow", i), report)
-    if not lists.every:
-        report((*path, "every"), False, "firewall.lists.every: 0 is no time")
-    if lists.keep is not None and os.path.exists(lists.keep) and not os.path.isdir(lists.keep):
+    for key in ("every", "wait"):
+        if not getattr(lists, key):
+            report((*path, key), False, f"firewall.lists.{key}: 0 is no time")
+    if os.path.exists(lists.keep) and not os.path.isdir(lists.keep):
         report((*path, "keep"), False, f'firewall.lists.keep: "{lists.keep}" is no directory')
-    if lists != Lists() and not list_urls(firewall) and report.complete(("firewall",)):
+    if not urls and report.complete(("firewall",)):
         report(path, True, "firewall.lists goes only with lists at URLs", 'write deny = ["https://..."]')
+
+
+def _place(firewall: Firewall, entry: str) -> tuple[str, str, int]:
+    key = "allow" if entry in firewall.allow else "deny"
+    return "firewall", key, getattr(firewall, key).index(entry)
 
 
 def _check_countries(countries: Table, report: Report) -> None:

@@ -30,21 +30,15 @@ class Admitted:
         self._read = read
         self._addresses = read()
         self._reading: asyncio.Future[Addresses] | None = None
-        self._stale = False
 
     def __contains__(self, address: str) -> bool:
         return address in self._addresses
 
     def look(self, now: float) -> None:
         """At the files, once a second. They are read in a thread: 100,000 networks take about a second."""
-        if self._reading is None and (self._files.changed() or self._stale):
-            self._stale = False
+        if self._reading is None and self._files.changed():
             self._reading = asyncio.get_running_loop().run_in_executor(None, self._read)
             self._reading.add_done_callback(self._take)
-
-    def renew(self) -> None:
-        """What is no file has changed, too: read all again with the next look."""
-        self._stale = True
 
     def _take(self, done: asyncio.Future[Addresses]) -> None:
         self._reading = None

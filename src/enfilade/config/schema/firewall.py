@@ -8,11 +8,11 @@ from enfilade.config.schema.leaves import Count, Duration, FilePath, Files, Rate
 class Lists(Table, frozen=True):
     """How the lists of the firewall that stand at URLs are fetched."""
 
-    every: Annotated[Duration, Text("How often each is asked for again.")] = 3600.0
-    keep: Annotated[
-        FilePath | None,
-        Text("A directory in which they are kept, for a start or reload at which one cannot be had."),
-    ] = None
+    keep: Annotated[FilePath, Text("The directory with a copy of each: what a start or reload begins with.")]
+    every: Annotated[Duration, Text("How often each is asked for again, by one of the workers.")] = 3600.0
+    wait: Annotated[
+        Duration, Text("How long a start or reload waits for a list of which there is no copy; then it is refused.")
+    ] = 5.0
     allow: Annotated[
         list[str],
         Text("Networks in which they may lie besides the public ones. With it URLs may begin with `http://`, too."),
@@ -58,7 +58,7 @@ class Firewall(Table, frozen=True):
     ] = []
     deny: Annotated[Files, Text("Who is refused, written as in `allow`.")] = []
     default: Annotated[Literal["allow", "deny"], Text("What holds for all who are in neither list.")] = "allow"
-    lists: Annotated[Lists, Text("How lists at URLs are fetched.")] = Lists()
+    lists: Annotated[Lists | None, Text("How lists at URLs are fetched, and where they are kept.")] = None
     countries: Annotated[
         Countries | None, Text("Who is in neither list is looked up here, before `default` counts.")
     ] = None
