@@ -154,8 +154,9 @@ class ClientConnection(Connection):
 
     def pump(self) -> None: ...
 
-    def end_all(self, why: Reason) -> None:
+    def end_all(self, why: Reason) -> bool:
         self.ended.append(why.name)
+        return False
 
 
 @pytest.fixture
@@ -173,7 +174,7 @@ def test_any_engine_is_written_for_and_swept(bench: Bench, client: ClientConnect
     client.transport.backlog = client.written  # type: ignore[attr-defined]
     bench.now += 10.0
     client.sweep(bench.now)
-    assert client.transport.is_closing() and client.ended == ["read_timeout"]
+    assert client.transport.is_closing() and client.ended == ["read_timeout"] == bench.meter.reasons
 
 
 def test_its_end_is_told_and_counted_once(bench: Bench, client: ClientConnection) -> None:

@@ -455,10 +455,11 @@ class ClientConnection(Connection):
                 flow.inbound.fail(why)
         call.caller.over(call, why)
 
-    def end_all(self, why: Reason) -> None:
+    def end_all(self, why: Reason) -> bool:
         self._leave_home(why)
         for call in list(self.open.values()):
             self._break(call, why)
+        return False
 
     # -- time
 

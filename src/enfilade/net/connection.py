@@ -90,8 +90,8 @@ class Connection(asyncio.Protocol):
         """There is room again: let blocked bodies flow until `paused`."""
         raise NotImplementedError
 
-    def end_all(self, why: Reason) -> None:
-        """The connection is gone or going: nothing stays in flight."""
+    def end_all(self, why: Reason) -> bool:
+        """The connection is gone or going: nothing stays in flight. Whether something was, and `why` was counted for it."""
         raise NotImplementedError
 
     def resume(self) -> None:
@@ -232,8 +232,8 @@ class Connection(asyncio.Protocol):
 
     def abort(self, why: Reason) -> None:
         """Drop the connection, whatever is in flight."""
-        self.end_all(why)
-        self.service.meter.rejected(why)
+        if not self.end_all(why):
+            self.service.meter.rejected(why)
         self.transport.abort()
 
     def close(self) -> None:

@@ -283,8 +283,8 @@ class HttpConnection(Connection):
         for hook in route.done:
             hook(x, Outcome(status, sent, seconds, why))
 
-    def _abort(self, stream: int, delivery: Delivery, why: Reason) -> None:
-        """The exchange ends here without (the rest of) its answer."""
+    def _abort(self, stream: int, delivery: Delivery, why: Reason) -> bool:
+        """The exchange ends here without (the rest of) its answer; whether that was still wanting."""
         del self.open[stream]
         self._leave_tunnel(delivery)
         size = 0
@@ -296,10 +296,10 @@ class HttpConnection(Connection):
             x = delivery.x
             status = x.response.status if x.response is not None else why.status or CLIENT_GONE.status
             self._finish(x, status, size, why)
+        return not delivery.sent
 
-    def end_all(self, why: Reason) -> None:
-        for stream, delivery in list(self.open.items()):
-            self._abort(stream, delivery, why)
+    def end_all(self, why: Reason) -> bool:
+        return any([self._abort(stream, delivery, why) for stream, delivery in list(self.open.items())])
 
     def _stop(self, delivery: Delivery, why: Reason) -> None:
         """Tell the handler that its work is not wanted any more: first in its own way, then by the end of the body."""
@@ -372,9 +372,9 @@ class HttpConnection(Connection):
             self.service.meter.rejected(event.reason)
 
     def _connection_closed(self, event: ConnectionClosed) -> None:
-        if event.reason is not None:
+        counted = self.end_all(event.reason or CLIENT_GONE)
+        if event.reason is not None and not counted:
             self.service.meter.rejected(event.reason)
-        self.end_all(event.reason or CLIENT_GONE)
 
     def _window_opened(self, event: WindowOpened) -> None:
         if event.stream == 0:
