@@ -299,7 +299,8 @@ class HttpConnection(Connection):
         return not delivery.sent
 
     def end_all(self, why: Reason) -> bool:
-        return any([self._abort(stream, delivery, why) for stream, delivery in list(self.open.items())])
+        counted = [self._abort(stream, delivery, why) for stream, delivery in list(self.open.items())]
+        return any(counted)
 
     def _stop(self, delivery: Delivery, why: Reason) -> None:
         """Tell the handler that its work is not wanted any more: first in its own way, then by the end of the body."""
