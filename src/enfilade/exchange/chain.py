@@ -8,7 +8,7 @@ A handler that raises is answered for here, so that its filters see the error an
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Optional, Union
 
 from enfilade.exchange.errors import failure_response
@@ -16,7 +16,10 @@ from enfilade.exchange.exchange import Exchange, Filter, Handler, OnDone
 from enfilade.exchange.response import Response
 
 _OnRequest = Callable[[Exchange], Union[Response, Awaitable[Optional[Response]], None]]
-_OnResponse = Callable[[Exchange, Response], Response]
+_Back = tuple[Callable[[Exchange, Response], Response], ...]
+"""The `on_response` hooks that an answer goes through, in their order."""
+_Step = tuple[_OnRequest, _Back]
+"""An `on_request`, and the way back of what it answers."""
 
 
 def compile_chain(filters: Sequence[Filter], handler: Handler) -> Handler:
@@ -28,96 +31,73 @@ def compile_chain(filters: Sequence[Filter], handler: Handler) -> Handler:
     """
     for f in reversed(filters):
         handler = f.around(handler)
-    steps = tuple(step for f in filters if (step := (_before(f), _after(f))) != (None, None))
-    if not steps:
-        return handler
-    if all(before is None for before, _ in steps):
-        return _compile_responses([after for _, after in steps if after is not None], handler)
+    steps: list[_Step] = []
+    back: _Back = ()
+    for f in filters:
+        if type(f).on_response is not Filter.on_response:
+            back = (f.on_response, *back)
+        if type(f).on_request is not Filter.on_request:
+            steps.append((f.on_request, back))
+    return _compile(tuple(steps), handler, back) if back or steps else handler
+
+
+def _compile(steps: tuple[_Step, ...], handler: Handler, back: _Back) -> Handler:
+    """`back`: the way back of what the handler answers."""
 
     def chain(x: Exchange) -> Response | Awaitable[Response]:
-        for i, (before, _) in enumerate(steps):
-            if before is None:
-                continue
+        left = iter(steps)
+        for before, early_back in left:
             early = before(x)
             if early is None:
                 continue
-            if isinstance(early, Response):
-                return _unwind(x, early, i)
-            return _wait_for_filter(x, early, i)
+            return _unwind(x, early, early_back) if isinstance(early, Response) else _wait(x, early, early_back, left)
         try:
             answer = handler(x)
         except Exception as e:
             answer = failure_response(x, e)
-        return _unwind(x, answer, last) if isinstance(answer, Response) else _wait_for_handler(x, answer)
+        if not isinstance(answer, Response):
+            return _wait_for_handler(x, answer)
+        for after in back:
+            answer = after(x, answer)
+        return answer
 
-    async def _wait_for_filter(x: Exchange, waiting: Awaitable[Response | None], i: int) -> Response:
+    async def _wait(
+        x: Exchange, waiting: Awaitable[Response | None], early_back: _Back, left: Iterator[_Step]
+    ) -> Response:
         early = await waiting
         while early is None:
-            i += 1
-            if i > last:
-                try:
-                    answer = handler(x)
-                    answer = answer if isinstance(answer, Response) else await answer
-                except Exception as e:
-                    answer = failure_response(x, e)
-                return _unwind(x, answer, last)
-            before = steps[i][0]
-            result = None if before is None else before(x)
+            step = next(left, None)
+            if step is None:
+                return await _ask_handler(x)
+            before, early_back = step
+            result = before(x)
             early = result if result is None or isinstance(result, Response) else await result
-        return _unwind(x, early, i)
+        return _unwind(x, early, early_back)
+
+    async def _ask_handler(x: Exchange) -> Response:
+        try:
+            answer = handler(x)
+            answer = answer if isinstance(answer, Response) else await answer
+        except Exception as e:
+            answer = failure_response(x, e)
+        return _unwind(x, answer, back)
 
     async def _wait_for_handler(x: Exchange, waiting: Awaitable[Response]) -> Response:
         try:
             answer = await waiting
         except Exception as e:
             answer = failure_response(x, e)
-        return _unwind(x, answer, last)
+        return _unwind(x, answer, back)
 
-    def _unwind(x: Exchange, response: Response, i: int) -> Response:
-        for j in range(i, -1, -1):
-            after = steps[j][1]
-            if after is not None:
-                response = after(x, response)
-        return response
-
-    last = len(steps) - 1
     return chain
+
+
+def _unwind(x: Exchange, response: Response, back: _Back) -> Response:
+    for after in back:
+        response = after(x, response)
+    return response
 
 
 def done_hooks(filters: Sequence[Filter]) -> tuple[OnDone, ...]:
     """The `on_done` hooks of `filters`, for whoever ends the exchange."""
     return tuple(f.on_done for f in filters if type(f).on_done is not Filter.on_done)
-
-
-def _compile_responses(hooks: Sequence[_OnResponse], handler: Handler) -> Handler:
-    hooks = tuple(reversed(hooks))
-
-    def chain(x: Exchange) -> Response | Awaitable[Response]:
-        try:
-            answer = handler(x)
-        except Exception as e:
-            answer = failure_response(x, e)
-        if not isinstance(answer, Response):
-            return _wait(x, answer)
-        for hook in hooks:
-            answer = hook(x, answer)
-        return answer
-
-    async def _wait(x: Exchange, waiting: Awaitable[Response]) -> Response:
-        try:
-            answer = await waiting
-        except Exception as e:
-            answer = failure_response(x, e)
-        for hook in hooks:
-            answer = hook(x, answer)
-        return answer
-
-    return chain
-
-
-def _before(f: Filter) -> _OnRequest | None:
-    return None if type(f).on_request is Filter.on_request else f.on_request
-
-
-def _after(f: Filter) -> _OnResponse | None:
-    return None if type(f).on_response is Filter.on_response else f.on_response
