@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 
 import pytest
-from tests.rules.kit import Ruled, at, rule
+from tests.rules.kit import Ruled, at, get, rule
 
+from enfilade.exchange.response import Response
 from enfilade.rules.filter import LINES
+from enfilade.testing.exchange import make_exchange
 
 DENY = rule(at("path", finds="^/evil"), id="no-evil", tags=("own", "x"))
 THREE = rule(at("argument *", finds="odd"), id="odd", action="score", severity="warning")
@@ -49,6 +51,26 @@ def test_with_detect_nothing_is_refused_but_counted_and_logged(caplog: pytest.Lo
     assert route.ask("GET", "/evil").status == 200
     assert route.counted == [("denied", True, {"own"})]
     assert "would be denied" in caplog.text
+
+
+def test_a_head_that_comes_again_on_a_connection_is_judged_as_the_first_time() -> None:
+    """Engines hand out the same object: what was clean is looked at once, by each route's own rules."""
+    strict, lax, tagging = Ruled(DENY), Ruled(THREE), Ruled(TAG)
+    again = {target: get(target) for target in ("/evil", "/fine", "/bot")}
+
+    def ask(route: Ruled, target: str) -> int:
+        x = make_exchange("GET", target)
+        x.request = again[target]
+        answer = route.chain(x)
+        assert isinstance(answer, Response)
+        return answer.status
+
+    for _ in range(3):
+        assert [ask(lax, target) for target in again] == [200, 200, 200]
+        assert [ask(strict, target) for target in again] == [403, 200, 200]
+        assert ask(tagging, "/bot") == 200
+    assert [request.fields.get(b"rule-tags") for request in tagging.seen] == [b"bot"] * 3
+    assert strict.counted == [("denied", False, {"own"})] * 3
 
 
 def test_tags_are_told_to_who_answers() -> None:

@@ -28,12 +28,13 @@ class Request:
     - `forwarded`: belongs to the proxy, which remembers here what it sends in its place; on a request of a trusted proxy in front
       of us, which no room sees, to `net/trusted.py`, which remembers what it is.
     - `cached`: belongs to the cache, which remembers here what it reads from it.
+    - `clean`: belongs to the request rules: those that have found nothing in it.
     - `encoded`: belongs to the engines, which remember here how they sent it.
     """
 
     __slots__ = (
-        "authority", "cached", "encoded", "fields", "forwarded", "host", "method", "path", "protocol", "query", "raw_path",
-        "route", "scheme", "scope", "version",
+        "authority", "cached", "clean", "encoded", "fields", "forwarded", "host", "method", "path", "protocol", "query",
+        "raw_path", "route", "scheme", "scope", "version",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +64,7 @@ class Request:
         self.scope: dict[str, object] | None = None
         self.forwarded: Any = None
         self.cached: Any = None
+        self.clean: object = None
         self.encoded: object = None
 
     def with_fields(self, fields: Fields) -> Request:

@@ -44,7 +44,6 @@ class Rules(Filter):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ruleset = ruleset
-        self._find = ruleset.find
         self._threshold = threshold
         self._detect = detect
         self._meter = meter
@@ -54,10 +53,16 @@ class Rules(Filter):
         self._lines = _Lines(clock)
 
     def on_request(self, x: Exchange) -> Response | None:
-        if self._tags and TAGS in x.request.fields:  # what a client says of itself
-            x.request = x.request.with_fields(x.request.fields.without(TAGS))
-        hits = self._find(x.request)
-        if hits and self._challenges and self._challenge.is_met(x):
+        request = x.request
+        if request.clean is self.ruleset:  # the head that came last on this connection has come again
+            return None
+        if self._tags and TAGS in request.fields:  # what a client says of itself
+            request = x.request = request.with_fields(request.fields.without(TAGS))
+        hits = self.ruleset.find(request)
+        if not hits:
+            request.clean = self.ruleset
+            return None
+        if self._challenges and self._challenge.is_met(x):
             hits = [hit for hit in hits if hit.rule.action != "challenge"]
         return self._judge(x, hits) if hits else None
 
