@@ -130,13 +130,14 @@ def _said(error: OSError) -> str:
 
 
 def converse(target: Target, sock: socket.socket, pieces: Sequence[bytes], methods: Sequence[str] = ()) -> Seen:
-    """Sends `pieces` one after another, each once there is an answer to the one before, and reads to the end."""
+    """Sends `pieces` one after another, each once there is an answer to the one before, and reads to the end. `methods`: of the
+    requests, where it matters, or where one piece has several of them."""
     began = time.monotonic()
     got, sent, ending = b"", 1.0, Ending.OPEN
     for number, piece in enumerate(pieces, 1):
         sent, early = send(target, sock, piece)
         got += early
-        more, ending = receive(target, sock, got, number, methods)
+        more, ending = receive(target, sock, got, max(number, len(methods)), methods)
         got += more
         if ending is not Ending.OPEN:
             break

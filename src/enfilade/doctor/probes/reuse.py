@@ -8,6 +8,7 @@ from enfilade.doctor.probe import Grade, Probe, Usual, Verdict, bad, good, skipp
 from enfilade.doctor.requests import AGENT, HEAD, LAST, ORDINARY, Look, sent
 from enfilade.doctor.target import Target
 
+TWO = ("GET", "GET")
 INNER = b"GET /doctor-inner HTTP/1.1\r\nHost: {host}\r\n\r\n"
 
 
@@ -43,7 +44,7 @@ def not_modified(target: Target) -> Seen | None:
     if not tag and not date:
         return None
     line = f"If-None-Match: {tag}" if tag else f"If-Modified-Since: {date}"
-    return target.ask(HEAD + line.encode() + b"\r\n\r\n" + LAST)
+    return target.ask(HEAD + line.encode() + b"\r\n\r\n" + LAST, methods=TWO)
 
 
 def validated(seen: Seen | None, usual: Usual) -> Verdict:
@@ -76,7 +77,7 @@ PROBES = (
     Probe("head-error", 13, "HEAD for what there is not, and a GET behind it",
           sent(HEAD.replace(b"GET {path}", b"HEAD /doctor-none") + b"\r\n" + LAST, methods=("HEAD", "GET")), two_answers),
     Probe("not-modified", 13, "a conditional GET, and a GET behind it", not_modified, validated),
-    Probe("pipelined", 13, "two GETs in one piece", sent(ORDINARY + LAST), two_answers),
+    Probe("pipelined", 13, "two GETs in one piece", sent(ORDINARY + LAST, methods=TWO), two_answers),
     Probe("http10", 13, "HTTP/1.0 without keep-alive", sent(b"GET {path} HTTP/1.0\r\nHost: {host}\r\n" + AGENT + b"\r\n"),
           old_closes),
 )  # fmt: skip
