@@ -138,7 +138,7 @@ class Ground:
             "files": str(self._files),
             "certificate": str(self._certificate),
             "key": str(self._key),
-            "config": str(self._scratch / "config"),
+            "config": str(self._scratch / "config.toml"),  # Traefik goes by the suffix
             "scratch": str(self._scratch),
             "target": TARGETS.get(kind, ""),
             "nginx_user": "user root;" if os.geteuid() == 0 else "",
@@ -167,9 +167,9 @@ class Ground:
         while time.perf_counter() < give_up:
             if process.poll() is not None:
                 raise StartError(f"ended with {process.returncode}\n{tail(log)}")
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
                 found = ask_http2(port, path) if kind == "grpc" else ask(port, kind in TLS, path)
-                if found[0] < 500:  # a server in front may be there before the one behind it
+                if found[0] < 500 and found[0] != 404:  # a server may be there before its routes, or what is behind it
                     return found
             time.sleep(0.002)
         raise StartError(f"no answer within {START_TIMEOUT:.0f} s\n{tail(log)}")

@@ -23,7 +23,7 @@ TARGETS = {
 OURS = "enfilade"
 UNGUARDED = "unguarded"
 """The same without a firewall, a limit and request rules."""
-TLS = ("tls", "cache-tls")
+TLS = ("tls", "handshake", "proxy-tls", "cache-tls")
 """Kinds of work that are over TLS."""
 
 
@@ -103,12 +103,13 @@ COOKIES_IGNORED = "{ ignore_cookies = true }"
 
 ENFILADE_PROXY = """
 [server]
-http = "127.0.0.1:$port"
+%s = "127.0.0.1:$port"
 workers = 1
 [server.limits]
 body = 0
 
 [sites."*"]
+tls = %s
 log = false
 "/*" = { proxy = "http://127.0.0.1:$origin" }
 """
@@ -157,7 +158,7 @@ http {
     uwsgi_temp_path $scratch/uwsgi; scgi_temp_path $scratch/scgi;
     upstream origin { server %s; keepalive 128; keepalive_requests 1000000000; }
     server {
-        listen 127.0.0.1:$port;
+        listen 127.0.0.1:$port %s;
         location / {
             proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection "";
             proxy_set_header Host $$host; proxy_set_header X-Forwarded-For $$remote_addr;
@@ -179,7 +180,7 @@ defaults
     option forwardfor
     http-reuse always
 frontend front
-    bind 127.0.0.1:$port
+    bind 127.0.0.1:$port %s
     default_backend back
 backend back
     server origin 127.0.0.1:$origin maxconn 0
@@ -189,10 +190,42 @@ CADDY_PROXY = """
     admin off
     auto_https off
 }
-http://:$port {
+%s://:$port {
     bind 127.0.0.1
+    %s
     reverse_proxy 127.0.0.1:$origin
 }
+"""
+CADDY_TLS = "tls $certificate $key"
+TRAEFIK = """
+[global]
+checkNewVersion = false
+sendAnonymousUsage = false
+[experimental.fastProxy]
+[ping]
+manualRouting = true
+[entryPoints.front]
+address = "127.0.0.1:$port"
+[entryPoints.front.transport.respondingTimeouts]
+idleTimeout = "300s"
+%s
+[providers.file]
+filename = "$config"
+[http.routers.all]
+rule = "PathPrefix(`/`)"
+service = "origin"
+[http.routers.ping]
+rule = "Path(`/ping`)"
+priority = 100
+service = "ping@internal"
+[[http.services.origin.loadBalancer.servers]]
+url = "http://127.0.0.1:$origin"
+"""
+TRAEFIK_TLS = """
+[entryPoints.front.http.tls]
+[[tls.certificates]]
+certFile = "$certificate"
+keyFile = "$key"
 """
 ENFILADE_GRPC = """
 [server]
@@ -270,6 +303,7 @@ sub vcl_recv {
 }
 """
 ENFILADE_ATTACKED = ENFILADE_FILES + '"/post" = { proxy = "http://127.0.0.1:$origin" }\n'
+NGINX_PING = "; location = /ping { return 200 OK; } default_type text/plain"
 CADDY_ATTACKED = "reverse_proxy /post 127.0.0.1:$origin"
 NGINX_ATTACKED = "; location /post { proxy_pass http://127.0.0.1:$origin; } client_max_body_size 0"
 DENIED = '[firewall]\ndeny = ["127.0.0.9"]\n'
@@ -288,9 +322,10 @@ CACHE_KINDS = (
     "cache-purge",
 )
 CACHE_ORIGIN = ("$python -m bench.cache_origin --port $origin", "")
-ORIGINS: dict[str, tuple[str, str]] = dict.fromkeys(CACHE_KINDS, CACHE_ORIGIN) | {
-    "proxy": ("nginx -p $scratch -e stderr -c $origin_config", NGINX_ORIGIN),
-    "attacked": ("nginx -p $scratch -e stderr -c $origin_config", NGINX_ORIGIN),
+FILES_ORIGIN = ("nginx -p $scratch -e stderr -c $origin_config", NGINX_ORIGIN)
+ORIGINS: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(CACHE_KINDS, CACHE_ORIGIN),
+    **dict.fromkeys(("proxy", "proxy-tls", "attacked"), FILES_ORIGIN),
     "storm": ("$python -m bench.flapping --port $origin", ""),
     "failures": (
         "uvicorn --host 127.0.0.1 --port $origin --no-access-log --log-level critical bench.apps.echo:app",
@@ -326,11 +361,13 @@ SERVERS = {
                 "denied",
                 "attacked",
                 "tls",
+                "handshake",
                 "asgi",
                 "wsgi",
                 "api",
                 "mixed",
                 "proxy",
+                "proxy-tls",
                 "isolated",
                 "isolated-mixed",
                 "burn",
@@ -343,13 +380,15 @@ SERVERS = {
             {
                 "files": ENFILADE_FILES % ("http", '"off"'),
                 "tls": ENFILADE_FILES % ("https", PEM),
+                "handshake": ENFILADE_FILES % ("https", PEM) + '"/ping" = { respond = { body = "OK" } }\n',
                 "denied": ENFILADE_FILES % ("http", '"off"') + DENIED,
                 "attacked": ENFILADE_ATTACKED % ("http", '"off"'),
             }
             | apps(ENFILADE_APP % INLINE, "asgi", "wsgi", "api", "mixed")
             | apps(ENFILADE_APP % "workers = 1", "isolated", "isolated-mixed")
-            | {"burn": ENFILADE_APP % "workers = 4", "proxy": ENFILADE_PROXY, "storm": ENFILADE_STORM}
-            | {"grpc": ENFILADE_GRPC, "websocket": ENFILADE_PROXY}
+            | {"burn": ENFILADE_APP % "workers = 4", "storm": ENFILADE_STORM, "grpc": ENFILADE_GRPC}
+            | apps(ENFILADE_PROXY % ("http", '"off"'), "proxy", "websocket")
+            | {"proxy-tls": ENFILADE_PROXY % ("https", PEM)}
             | {
                 "cache": ENFILADE_CACHE % ("http", 1, "", '"off"', "true", ""),
                 "cache-guarded": ENFILADE_CACHE % ("http", 1, "", '"off"', GUARDED, "") + BLOCKED,
@@ -377,7 +416,9 @@ SERVERS = {
                 "denied",
                 "attacked",
                 "tls",
+                "handshake",
                 "proxy",
+                "proxy-tls",
                 "grpc",
                 *CACHE_KINDS,
             ),
@@ -386,7 +427,9 @@ SERVERS = {
                 "denied": NGINX % "; deny 127.0.0.9",
                 "attacked": NGINX % NGINX_ATTACKED,
                 "tls": NGINX % NGINX_TLS,
-                "proxy": NGINX_PROXY % "127.0.0.1:$origin",
+                "handshake": NGINX % (NGINX_TLS + NGINX_PING),
+                "proxy": NGINX_PROXY % ("127.0.0.1:$origin", ""),
+                "proxy-tls": NGINX_PROXY % ("127.0.0.1:$origin", NGINX_TLS),
                 "grpc": NGINX_GRPC,
                 "cache-tls": NGINX_CACHE % (1, NGINX_ROOM, NGINX_TLS),
                 "cache-zipf": NGINX_CACHE % (1, NGINX_TIGHT, ""),
@@ -397,12 +440,22 @@ SERVERS = {
         Server(
             "caddy",
             "caddy version",
-            apps("caddy run --adapter caddyfile --config $config", "files", "attacked", "tls", "proxy"),
+            apps(
+                "caddy run --adapter caddyfile --config $config",
+                "files",
+                "attacked",
+                "tls",
+                "handshake",
+                "proxy",
+                "proxy-tls",
+            ),
             {
                 "files": CADDY % ("http", ""),
                 "attacked": CADDY % ("http", CADDY_ATTACKED),
-                "tls": CADDY % ("https", "tls $certificate $key"),
-                "proxy": CADDY_PROXY,
+                "tls": CADDY % ("https", CADDY_TLS),
+                "handshake": CADDY % ("https", f"{CADDY_TLS}\n    respond /ping OK"),
+                "proxy": CADDY_PROXY % ("http", ""),
+                "proxy-tls": CADDY_PROXY % ("https", CADDY_TLS),
             },
         ),
         Server(
@@ -412,7 +465,18 @@ SERVERS = {
             | {"cache-zipf": VARNISH % "10m"},
             apps(VARNISH_CACHE, *CACHE_KINDS),
         ),
-        Server("haproxy", "haproxy -v", {"proxy": "haproxy -db -f $config"}, {"proxy": HAPROXY}),
+        Server(
+            "haproxy",
+            "haproxy -v",
+            apps("haproxy -db -f $config", "proxy", "proxy-tls"),
+            {"proxy": HAPROXY % "", "proxy-tls": HAPROXY % "ssl crt $certificate alpn h2,http/1.1"},
+        ),
+        Server(
+            "traefik",
+            "traefik version",
+            apps("traefik --configFile=$config", "attacked", "handshake", "proxy", "proxy-tls"),
+            apps(TRAEFIK % "", "attacked", "proxy") | apps(TRAEFIK % TRAEFIK_TLS, "handshake", "proxy-tls"),
+        ),
         Server(
             "nginx+uvicorn",
             "uvicorn --version",
@@ -420,7 +484,7 @@ SERVERS = {
                 "isolated": "bash -c 'uvicorn --uds $scratch/app.sock --loop uvloop --http httptools --no-access-log "
                 "--log-level warning $target & exec nginx -p $scratch -e stderr -c $config'"
             },
-            {"isolated": NGINX_PROXY % "unix:$scratch/app.sock"},
+            {"isolated": NGINX_PROXY % ("unix:$scratch/app.sock", "")},
         ),
         Server(
             "granian",
