@@ -182,6 +182,28 @@ def test_a_failure_ends_the_wait_and_is_not_repeated_before_its_time(run: Run) -
     run(work)
 
 
+def test_one_that_takes_long_holds_up_no_other(run: Run) -> None:
+    async def work(world: World) -> None:
+        look_at, other = world.manager.look_at, "b.customers.test"
+        hanging = asyncio.Event()
+
+        async def slow(name: str) -> float:
+            if name == NAME:
+                hanging.set()
+                await asyncio.Event().wait()
+            return await look_at(name)
+
+        world.manager.look_at = slow  # type: ignore[method-assign]
+        for name in (NAME, other):
+            world.demand.want(name)
+        await world.settle()
+        await world.keep(1)
+        assert hanging.is_set() and world.demand.held(NAME) is None
+        assert world.demand.held(other) is not None
+
+    run(work)
+
+
 def test_old_failures_are_forgotten(run: Run) -> None:
     async def work(world: World) -> None:
         await world.storage.put("states", NAME, msgspec.json.encode(State(1, world.clock.now, "no")))

@@ -15,7 +15,7 @@ from tests.acme.authority import HOST, Clock, FakeAuthority
 from enfilade.acme.challenges import SETTLE, Http01
 from enfilade.acme.client import Terms
 from enfilade.acme.disk import Disk, prepare
-from enfilade.acme.manager import ELSEWHERE, Authority, Manager, Means
+from enfilade.acme.manager import AT_ONCE, ELSEWHERE, Authority, Manager, Means
 from enfilade.acme.schedule import DAY
 from enfilade.acme.state import Held
 from enfilade.acme.storage import locked
@@ -249,6 +249,105 @@ def test_a_storage_that_is_away_is_no_end(edge: Edge, tmp_path: Path, caplog: py
     (tmp_path / "away").rename(tmp_path / "storage")
     run(edge.manager.look_at(NAME))
     assert len(edge.presented) == 1
+
+
+# -- several names
+
+
+class Settling:
+    """A `sleep` in which orders stand still until `go_on` is set, so that it is seen how many are under way."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._sleep = edge.manager._means.sleep
+        edge.manager._means.sleep = self
+        self.go_on = asyncio.Event()
+        self.more = asyncio.Semaphore(0)
+        self.now = self.most = 0
+
+    async def __call__(self, seconds: float) -> None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.more.release()
+        await self.go_on.wait()
+        self.now -= 1
+        await self._sleep(seconds)
+
+    async def wait_for(self, count: int) -> None:
+        for _ in range(count):
+            await self.more.acquire()
+
+
+NAMES = [f"{i}.example.com" for i in range(AT_ONCE + 3)]
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Edge:
+    return Edge(tmp_path / "storage", Clock(), NAMES)
+
+
+def test_a_few_names_are_seen_to_at_once(many: Edge) -> None:
+    async def work() -> None:
+        settling = Settling(many)
+        looks = [asyncio.ensure_future(many.manager.look_at(name)) for name in NAMES]
+        await settling.wait_for(AT_ONCE)
+        settling.go_on.set()
+        await asyncio.gather(*looks)
+        assert settling.most == AT_ONCE
+
+    run(work())
+    assert sorted(name for name, _ in many.presented) == NAMES
+    assert len(many.ca.accounts) == 1 and many.ca.asked.count("/account") == 1
+    assert many.ca.asked.count("/nonce") <= AT_ONCE
+
+
+def test_one_that_takes_long_passes_its_turn_on(many: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enfilade.acme.manager.SLOW", 0.0)
+
+    async def work() -> None:
+        settling = Settling(many)
+        looks = [asyncio.ensure_future(many.manager.look_at(name)) for name in NAMES]
+        await settling.wait_for(len(NAMES))
+        settling.go_on.set()
+        await asyncio.gather(*looks)
+
+    run(work())
+    assert many.orders() == len(NAMES)
+    run(many.go_on(61 * DAY))
+    assert many.orders() == 2 * len(NAMES), "turns that were passed on are there again, and no more of them"
+    assert many.manager._turns._value == AT_ONCE
+
+
+def test_one_that_fails_fails_alone_and_it_is_said_how_many_are_left(
+    many: Edge, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, many.ca.validate = many.ca.validate, lambda name, token: None if name == NAMES[0] else good(name, token)
+
+    async def work() -> None:
+        with caplog.at_level(logging.INFO):
+            await asyncio.gather(*[many.manager.look_at(name) for name in NAMES])
+
+    run(work())
+    assert sorted(name for name, _ in many.presented) == NAMES[1:]
+    assert len(many.ca.accounts) == 1
+    assert "; 1 of 7 names have none yet" in caplog.text
+
+
+def test_the_loop_sees_to_all_of_them_until_it_is_cancelled(many: Edge) -> None:
+    async def work() -> None:
+        task = asyncio.ensure_future(many.manager.run())
+        sleep = many.manager._means.sleep
+
+        async def rest(seconds: float) -> None:
+            if len(many.presented) == len(NAMES):
+                task.cancel()
+            await sleep(seconds)
+
+        many.manager._means.sleep = rest
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(work())
+    assert sorted(name for name, _ in many.presented) == NAMES
 
 
 # -- when the authority says when (RFC 9773)

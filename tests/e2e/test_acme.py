@@ -267,6 +267,23 @@ def test_what_fails_on_one_port_is_tried_on_the_other(start: Start, ca: AcmeServ
         start(text).wait_for("certificate for j.example.com: from")
 
 
+def test_many_names_have_theirs_though_one_is_never_answered_for(start: Start, ca: AcmeServer) -> None:
+    names = [f"{i}.many.example.com" for i in range(12)]
+    silent = names[0]
+    with (
+        socket.create_server(("127.0.0.2", ca.http_port)),
+        socket.create_server(("127.0.0.2", ca.tls_port)),
+    ):  # says nothing
+        record = {"host": f"{silent}.", "addresses": ["127.0.0.2"]}
+        assert httpx.post(f"{ca.names}/add-a", json=record).status_code == 200
+        server = start(config(ca, *names))
+        server.wait_for("; 1 of 12 names have none yet")
+        for name in names[1:]:
+            eventually(lambda name=name: trusted(server, ca.trust(), name))  # type: ignore[misc]
+        assert issued(server) == len(names) - 1
+        assert not any(f"certificate for {silent}: from" in line for line in server.lines)
+
+
 HOOK = """
 import json, sys, urllib.request
 url, what, name, value = sys.argv[1:]

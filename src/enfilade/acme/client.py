@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +18,8 @@ from enfilade.http.dates import parse_date
 
 T = TypeVar("T")
 
+NONCES_KEPT = 10
+"""Nonces that are kept for later requests: about as many as are under way at once. They do not stay good for ever."""
 NONCES = 20
 """How often a request is signed anew because its nonce was not good (section 6.5)."""
 PATIENCE = 300.0
@@ -83,11 +86,13 @@ class Client:
         self._directory: Directory | None = None
         self._account: str | None = None
         self._nonces: list[str] = []
+        self._opening = asyncio.Lock()
 
     async def order(self, name: Identifier, profile: str | None, replaces: str = "") -> tuple[str, Order]:
         """A new order (section 7.4) and its URL. `replaces`: the id of the certificate that this one is to follow, if
         it was signed here."""
-        directory = await self._open_account()
+        async with self._opening:
+            directory = await self._open_account()
         wish: dict[str, object] = {"identifiers": [msgspec.structs.asdict(name)]}
         if profile is None and name.type == "ip" and SHORT_LIVED in directory.meta.profiles:
             profile = SHORT_LIVED
@@ -203,7 +208,8 @@ class Client:
             raise AcmeError(f"the authority cannot be reached: {error}") from None
         nonce = answer.fields.get(b"replay-nonce")
         if nonce:
-            self._nonces[:] = [nonce.decode("latin-1")]
+            self._nonces.append(nonce.decode("latin-1"))  # the newest are used first
+            del self._nonces[:-NONCES_KEPT]
         return answer
 
 

@@ -59,6 +59,7 @@ class Demand:
         self._recent = 0
         self._said = 0.0
         self._tasks: set[asyncio.Task[object]] = set()
+        self._orders: dict[str, asyncio.Task[object]] = {}
 
     def held(self, name: str) -> Held | None:
         """The certificate of `name`, if it may have one."""
@@ -117,16 +118,24 @@ class Demand:
     async def keep(self, manager: Manager, means: Means) -> None:
         """Order what is wanted, renew what is used, and let go of the rest, until it is cancelled: for one of the workers."""
         next_look = 0.0
-        while True:
-            for name in self._view.wanted.keys() - self._view.certificates.keys():
-                if self._possible(name):
-                    await manager.look_at(name)
-            if self._clock() >= next_look:
-                next_look = self._clock() + MINUTE
-                for name in list(self._view.wanted):
-                    await self._look_after(name, manager)
-                await self._forget_failures()
-            await means.sleep(LOOK)
+        try:
+            while True:
+                for name in self._view.wanted.keys() - self._view.certificates.keys():
+                    if self._possible(name):
+                        self._order(name, manager)
+                if self._clock() >= next_look:
+                    next_look = self._clock() + MINUTE
+                    for name in list(self._view.wanted):
+                        await self._look_after(name, manager)
+                    await self._forget_failures()
+                if self._orders:
+                    await asyncio.wait(self._orders.values(), timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+                await means.sleep(LOOK)
+        finally:
+            for task in self._orders.values():
+                task.cancel()
+            if self._orders:
+                await asyncio.wait(self._orders.values())
 
     async def close(self) -> None:
         for name in list(self._pending):
@@ -172,7 +181,13 @@ class Demand:
             log.info("the certificate for %s has ended: nobody has asked for it for so long", name)
             await self._forget(name, "wanted", "certificates", "states")
         elif used and manager.next(name) <= now and self._possible(name) and await self._permit(name):
-            await manager.look_at(name)
+            self._order(name, manager)
+
+    def _order(self, name: str, manager: Manager) -> None:
+        """Unless that is under way: one that takes long holds up no other."""
+        if name not in self._orders:
+            task = self._orders[name] = asyncio.get_running_loop().create_task(manager.look_at(name))
+            task.add_done_callback(lambda _: self._orders.pop(name))
 
     async def _forget_failures(self) -> None:
         view = self._view

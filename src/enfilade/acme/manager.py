@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
 
@@ -26,6 +27,10 @@ LOOK = 60.0
 """Seconds between two looks at all names, at most."""
 ELSEWHERE = 5.0
 """Seconds until a name is looked at again that somebody else is seeing to, or whose storage cannot be had."""
+AT_ONCE = 4
+"""Names that are seen to at once: an order is a dozen requests, and Let's Encrypt takes 20 a second."""
+SLOW = 15.0
+"""Seconds after which whoever is still seen to no longer counts: those who wait for it are not held up."""
 
 
 class Authority:
@@ -36,6 +41,7 @@ class Authority:
         self.terms = terms
         self.profile = profile
         self.client: Client | None = None
+        self.opening = asyncio.Lock()
 
     @property
     def account(self) -> str:
@@ -73,12 +79,17 @@ class Manager:
         self._authorities = authorities
         self._solvers = solvers
         self._means = means
-        self._alone = asyncio.Lock()
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Until it is cancelled. No name waits for another, but for its turn."""
+        async with asyncio.TaskGroup() as group:
+            for name in self._names:
+                group.create_task(self._keep(name))
+
+    async def _keep(self, name: str) -> None:
         while True:
-            await self._means.sleep(min([await self.look_at(name) for name in self._names], default=LOOK))
+            await self._means.sleep(await self.look_at(name))
 
     async def look_at(self, name: str) -> float:
         """Renew the certificate of `name` if it is time. Returns in how many seconds it wants to be looked at again."""
@@ -86,8 +97,7 @@ class Manager:
         if wait > 0:
             return min(wait, LOOK)
         try:
-            # One after the other: a client has one nonce, and the next one comes with the answer.
-            async with self._alone, locked(self._storage, name) as ours:
+            async with self._turn(), locked(self._storage, name) as ours:
                 if ours:
                     await self._view.look()  # somebody else may just have done it
                     now = self._means.clock()
@@ -99,6 +109,25 @@ class Manager:
         except StorageError as error:
             log.error("no certificate for %s can be had: %s", name, error)
         return ELSEWHERE
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of AT_ONCE, which the next one has after SLOW seconds."""
+        await self._turns.acquire()
+        passed = False
+
+        def pass_on() -> None:
+            nonlocal passed
+            if not passed:
+                passed = True
+                self._turns.release()
+
+        timer = asyncio.get_running_loop().call_later(SLOW, pass_on)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            pass_on()
 
     def next(self, name: str) -> float:
         """When there is something to do."""
@@ -143,12 +172,14 @@ class Manager:
         first = state.failures % len(self._solvers)
         solvers = [*self._solvers[first:], *self._solvers[:first]]
         for authority in self._authorities:
+            client = None
             try:
                 client = await self._client(authority)
                 replaces = held.chain.id if held is not None and state.authority == authority.url else ""
                 key, chain = await obtain(client, name, solvers, self._means.sleep, authority.profile, replaces)
             except AcmeError as error:
-                authority.client = None  # what it said of itself may be why
+                if authority.client is client:
+                    authority.client = None  # what it said of itself may be why
                 errors.append(f"{authority.url}: {error}")
                 asked = max(asked, error.retry_after)
             else:
@@ -157,13 +188,14 @@ class Manager:
         await self._failed(name, "; ".join(errors), asked)
 
     async def _client(self, authority: Authority) -> Client:
-        if authority.client is None:
-            means = self._means
-            key = await self._account_key(authority.account)
-            authority.client = Client(
-                means.fetch, authority.url, key, authority.terms, clock=means.clock, sleep=means.sleep
-            )
-        return authority.client
+        async with authority.opening:
+            if authority.client is None:
+                means = self._means
+                key = await self._account_key(authority.account)
+                authority.client = Client(
+                    means.fetch, authority.url, key, authority.terms, clock=means.clock, sleep=means.sleep
+                )
+            return authority.client
 
     async def _account_key(self, account: str) -> AccountKey:
         """One for all edges: whoever else makes it just now has it in a moment."""
@@ -183,7 +215,9 @@ class Manager:
         await self._remember(name, State(authority=authority.url))
         self._means.count(True)
         chain = held.chain
-        log.info("certificate for %s: from %s, good until %s", name, authority.url, _date(chain.not_after))
+        log.info(
+            "certificate for %s: from %s, good until %s%s", name, authority.url, _date(chain.not_after), self._missing()
+        )
 
     async def _failed(self, name: str, text: str, asked: float) -> None:
         means = self._means
@@ -197,6 +231,11 @@ class Manager:
     async def _remember(self, name: str, state: State) -> None:
         await self._storage.put("states", name, msgspec.json.encode(state))
         await self._view.look()
+
+    def _missing(self) -> str:
+        """How far it is, where several are ordered."""
+        count = sum(name not in self._view.certificates for name in self._names)
+        return f"; {count} of {len(self._names)} names have none yet" if count else ""
 
     def _left(self, name: str) -> str:
         held = self._view.certificates.get(name)
