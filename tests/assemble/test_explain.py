@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from tests.assemble.kit import config_of
+from tests.assemble.kit import config_of, write_pem
 
 from enfilade.assemble.explain import explain
+from enfilade.config.users import line_of
+from enfilade.filters import ORDER
 
 TEXT = """
 [server]
@@ -149,3 +153,43 @@ def test_behind_trusted_proxies_the_firewall_looks_at_requests_too() -> None:
     ):
         config = config_of(TEXT.replace("[server]", f"[server]\n{server}") + lines)
         assert ("Firewall" in [step.name for step in explain(config, "GET", "http://h/")]) is shown
+
+
+def test_every_filter_is_explained(tmp_path: Path) -> None:
+    """Whatever can stand in front of a route is shown where it stands, in the order of the chain, and with a reason."""
+    write_pem(tmp_path, "own", "h")
+    (tmp_path / "users").write_text(line_of("a", "password"))
+    (tmp_path / "secret").write_text("s" * 64)
+    text = """
+[server]
+trusted_proxies = ["::1"]
+[bans]
+on = { 404 = 1 }
+[sites."*"]
+tls = { certificate = "own.pem", key = "own.key", clients = { authority = "own.pem" } }
+timing = true
+request_id = true
+headers = { set = { x-a = "1" } }
+security_headers = true
+rules = true
+limit = ["9/s", { rate = "5/m", by = "user" }]
+concurrency = 9
+cors = { origins = ["https://a.example"] }
+csrf = true
+auth.basic.file = "users"
+auth.jwt = { secret = "secret", issuer = [], audience = [] }
+auth.forward = { to = "http://127.0.0.1:9", path = "/" }
+decompress = true
+cache = true
+compress = true
+"/" = { proxy = "http://127.0.0.1:9", body_limit = "1KB" }
+"""
+    steps = [step for step in explain(config_of(text, tmp_path), "GET", "https://h/") if step.room == "filter"]
+    assert tuple(step.name for step in steps) == ORDER
+    assert all(step.reason for step in steps)
+
+
+@pytest.mark.parametrize(("dry_run", "shown"), [("false", True), ("true", False)])
+def test_whom_a_trusted_proxy_brings_may_be_banned(dry_run: str, shown: bool) -> None:
+    text = TEXT.replace("[server]", '[server]\ntrusted_proxies = ["::1"]') + f"[bans]\ndry_run = {dry_run}\n"
+    assert ("Firewall" in [step.name for step in explain(config_of(text), "GET", "http://h/")]) is shown

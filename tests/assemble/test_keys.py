@@ -20,9 +20,10 @@ from enfilade.assemble.balance import check_of, make_upstream
 from enfilade.assemble.certificates import peer_context
 from enfilade.assemble.engines import engine_limits
 from enfilade.assemble.explain import explain
+from enfilade.assemble.filters import engine_body_limit
 from enfilade.assemble.guarding import prepare_guard
 from enfilade.assemble.plan import EdgePlan, listeners_of
-from enfilade.assemble.sites import Sites, engine_body_limit, user_files
+from enfilade.assemble.sites import Sites, user_files
 from enfilade.assemble.stores import disk_of, open_stores, share_cache
 from enfilade.assemble.trial import NoTimer
 from enfilade.assemble.upstreams import call_limits, equip, references

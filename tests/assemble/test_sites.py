@@ -9,7 +9,8 @@ from tests.assemble.kit import FakeParts, ask, config_of, write_pem
 
 from enfilade.assemble import sites as sites_module
 from enfilade.assemble.explain import explain
-from enfilade.assemble.sites import KNOWN_KEY, REJECTED, Sites, body_limit, engine_body_limit, filters_of, route_names
+from enfilade.assemble.filters import Place, body_limit, engine_body_limit, filters_of
+from enfilade.assemble.sites import KNOWN_KEY, REJECTED, Sites, route_names
 from enfilade.config import ConfigError
 from enfilade.config.users import line_of
 from enfilade.exchange.exchange import Match
@@ -63,13 +64,12 @@ def test_a_route_says_it_before_its_site_and_that_before_the_default() -> None:
     config = config_of(TEXT)
 
     def filters(site: str, pattern: str) -> list[str]:
-        route = config.sites[site].routes.get(pattern)
-        return [type(f).__name__ for f in filters_of(config, config.sites[site], route, FakeParts())]
+        return [standing.name for standing in filters_of(Place(config, site, pattern, FakeParts()))]
 
     assert filters("*", "/") == ["RequestId", "AccessLog"]
     assert filters("*", "GET /only") == []
     assert filters("a.example", "/") == ["Timing", "AccessLog"]
-    assert filters("a.example", "no route") == ["Timing", "AccessLog"], "what no route takes is logged as well"
+    assert filters("a.example", "") == ["Timing", "AccessLog"], "what no route takes is logged as well"
 
 
 def test_every_route_is_counted_under_its_name_and_has_a_row_on_the_board() -> None:

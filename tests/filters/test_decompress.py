@@ -12,7 +12,7 @@ from enfilade.exchange.bodies import Stream, empty_body
 from enfilade.exchange.chain import compile_chain
 from enfilade.exchange.exchange import Exchange
 from enfilade.exchange.response import Response
-from enfilade.filters import in_order
+from enfilade.filters import rank
 from enfilade.filters.body_limit import BodyLimit
 from enfilade.filters.coders import load
 from enfilade.filters.decompress import Decompress
@@ -48,7 +48,7 @@ async def post(
         return Response(200)
 
     filters = [Decompress(), *([BodyLimit(limit)] if limit else [])]
-    answer: Response | Awaitable[Response] = compile_chain(in_order(filters), handler)(
+    answer: Response | Awaitable[Response] = compile_chain(sorted(filters, key=rank), handler)(
         exchange(*fields, body=body, method="POST")
     )
     return (answer if isinstance(answer, Response) else await answer), read

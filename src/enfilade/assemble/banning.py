@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from functools import partial
 from typing import NamedTuple
 
@@ -62,6 +63,13 @@ def prepare_bans(table: BansTable, board: Board, workers: int) -> PreparedBans:
 def weights_of(table: BansTable) -> dict[Reason | int | None, int]:
     """What counts, and for how many offences."""
     return {int(what) if what.isdecimal() else REASONS[what]: weight for what, weight in table.on.items()}
+
+
+def no_offences() -> Offences:
+    """For chains that are compiled to be looked at."""
+    bans = Bans(memoryview(bytearray(SIZE)).cast("q"), nullcontext(), Terms(0.0, 1.0, 0.0))
+    windows = Windows(memoryview(bytearray(table_size(1, 1))).cast("q"), 1, 0)
+    return Offences({}, Window(1, 1), windows, bans, Networks(()), lambda ban: None)
 
 
 class Banning:

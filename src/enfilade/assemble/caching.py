@@ -27,3 +27,14 @@ def rules_of(site: Site, route: Route | None) -> CacheRules | None:
     if isinstance(said, CacheRules):
         return said
     return CacheRules() if said is True else CacheRules(ttl=said)
+
+
+def why_cached(site: Site, route: Route | None, rules: CacheRules) -> str:
+    """How long answers are fresh and what they are found by, and who says so."""
+    who = in_force(site, route, lambda table: table.cache).who
+    fresh = "as answers say" if rules.ttl is None else f"as answers say, or for {rules.ttl:g} s"
+    query = "the query" if rules.query is None else f"of the query {', '.join(rules.query) or 'nothing'}"
+    if rules.ignore_query:
+        query += f" without {', '.join(rules.ignore_query)}"
+    key = ", ".join(["scheme", "host", "path", query, *rules.key])
+    return f"{who}: fresh {fresh}; found by {key}"

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from enfilade.config.in_force import in_force
+from enfilade.config.in_force import in_force, who_says
 from enfilade.config.schema import Concurrency, Config, Route, Site
+from enfilade.config.units import texts
 from enfilade.exchange.exchange import Exchange
 from enfilade.limits.bulkhead import Bulkhead, Later, Whose
 from enfilade.limits.gradient import Gradient
@@ -25,6 +26,12 @@ class SaidConcurrency(NamedTuple):
     table: Concurrency
     own: bool
     level: int
+
+    def why(self) -> str:
+        """What it is, and who says so."""
+        table, by = self.table, " and ".join(texts(self.table.by))
+        said = f"{who_says(self.own)}: {table.limit} {'by ' + by if by else 'in all'}"
+        return f"{said}; {table.queue} may wait, this one as {LEVELS[self.level]}"
 
 
 def concurrency_of(site: Site, route: Route | None) -> SaidConcurrency | None:
@@ -68,7 +75,7 @@ def make_bulkhead(table: Concurrency, owner: tuple[str, str], sketch: Sketch, la
     def whose(number: int) -> Whose:
         return Whose(number, tuple(sketch.places(number)))
 
-    fair = [parse_key(word) for word in ([table.fair] if isinstance(table.fair, str) else table.fair)]
+    fair = [parse_key(word) for word in texts(table.fair)]
 
     def turn(x: Exchange) -> tuple[bytes, ...]:
         return tuple([part(x) for part in fair])

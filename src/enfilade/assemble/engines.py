@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from enfilade.assemble.sites import engine_body_limit
+from enfilade.assemble.filters import engine_body_limit
 from enfilade.config.schema import Config
 from enfilade.wire.codec import DateStamp, ServerCodec
 from enfilade.wire.http1.limits import Http1Limits

@@ -5,26 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from enfilade.assemble.authenticating import auth_of
-from enfilade.assemble.caching import rules_of
-from enfilade.assemble.concurrency import concurrency_of
-from enfilade.assemble.guarding import fetch_lists
-from enfilade.assemble.limiting import limits_of
-from enfilade.assemble.ruling import foretell, rules_in_force
-from enfilade.assemble.sites import body_limit, filters_of, policies_of, secure_address
+from enfilade.assemble.banning import no_offences
+from enfilade.assemble.filters import Place, filters_of
+from enfilade.assemble.guarding import fetch_lists, is_guarded
+from enfilade.assemble.sites import secure_address
 from enfilade.assemble.trial import NoWorker
-from enfilade.config.in_force import in_force
-from enfilade.config.limit_checks import counts_users
 from enfilade.config.networks import verdict
 from enfilade.config.schema import Config, Proxy, Route, Site
-from enfilade.filters import ASKING, ORDER
-from enfilade.filters.body_limit import BodyLimit
-from enfilade.filters.client_certificate import ClientCertificate
-from enfilade.filters.firewall import Firewall
+from enfilade.filters import ASKING
 from enfilade.http.fields import Fields
 from enfilade.http.request import Request
 from enfilade.http.uri import UriError, parse_authority, split_target
-from enfilade.limits.line import LEVELS
 from enfilade.net.firewall import Guard
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import Found, Refused, compile_routes
@@ -74,9 +65,9 @@ def _request(config: Config, method: str, url: str) -> list[Step]:
     steps = [Step("site", name, how)]
     if parts.scheme == "http" and site.redirects:
         redirect = Step("route", "308 Permanent Redirect", f"plain HTTP leads to {secure_address(config)}")
-        asked = (step for step in _filters(config, site, None, request) if step.name not in ASKING)
+        asked = (step for step in _filters(config, name, "", request) if step.name not in ASKING)
         return [*steps, redirect, *asked]
-    return steps + _route(config, site, request)
+    return steps + _route(config, name, request)
 
 
 def _site(config: Config, scheme: str, host: str) -> tuple[str, Site, str] | Step:
@@ -91,98 +82,36 @@ def _site(config: Config, scheme: str, host: str) -> tuple[str, Site, str] | Ste
     return name, site, "its name" if name == host else f"{host} is one of its names"
 
 
-def _route(config: Config, site: Site, request: Request) -> list[Step]:
+def _route(config: Config, name: str, request: Request) -> list[Step]:
+    site = config.sites[name]
     method, path = request.method, request.path
     if method == "TRACE":
         answers = "echoed, as trace is on" if config.server.trace else "405 Method Not Allowed, as trace is off"
-        return [Step("route", "TRACE", answers), *_filters(config, site, None, request)]
+        return [Step("route", "TRACE", answers), *_filters(config, name, "", request)]
     found = compile_routes([(pattern, pattern) for pattern in site.routes]).find(method, path)
     if isinstance(found, Refused):
         step = Step("route", "405 Method Not Allowed", f"{path} takes {', '.join(found.allow)}")
-        return [step, *_filters(config, site, None, request)]
+        return [step, *_filters(config, name, "", request)]
     if not isinstance(found, Found):
-        return [Step("route", "404 Not Found", f"no pattern takes {path}"), *_filters(config, site, None, request)]
+        return [Step("route", "404 Not Found", f"no pattern takes {path}"), *_filters(config, name, "", request)]
     route = site.routes[found.target]
     why = f"the most specific of {len(site.routes)} patterns" if len(site.routes) > 1 else "the only pattern"
     if found.params:
-        why += "; " + ", ".join(f"{name} = {value!r}" for name, value in found.params.items())
+        why += "; " + ", ".join(f"{param} = {value!r}" for param, value in found.params.items())
     return [
         Step("route", found.target, why),
-        *_filters(config, site, route, request),
+        *_filters(config, name, found.target, request),
         _handler(config, route, found.mount),
     ]
 
 
-def _filters(config: Config, site: Site, route: Route | None, request: Request) -> list[Step]:
-    why = {policy.filter.__name__: who for policy, _, who in policies_of(site, route)}
-    why["BasicAuth"] = why["Jwt"] = why["ForwardAuth"] = auth_of(site, route)[1]
-    why[BodyLimit.__name__] = f"bodies of at most {body_limit(config, site, route)} bytes"
-    why[Firewall.__name__] = "whom a trusted proxy names as the client is looked up, too"
-    why[ClientCertificate.__name__] = "tls.clients asks for certificates"
+def _filters(config: Config, site: str, pattern: str, request: Request) -> list[Step]:
+    """Those of the route `pattern`, or, for "", of the site's requests that no route takes."""
     parts = NoWorker()
-    parts.guard = None if config.firewall.is_open else Guard(None)
-    compiled = filters_of(config, site, route, parts)
-    steps = [
-        Step("filter", type(found).__name__, why[type(found).__name__])
-        for found in compiled
-        if type(found).__name__ in why
-    ]
-    steps += _limits(site, route) + _concurrency(site, route)
-    if config.bans is not None:
-        counted = ", ".join(config.bans.on)
-        steps.append(
-            Step("filter", "Offences", f"more than {config.bans.limit} of {counted} in {config.bans.window:g} s: a ban")
-        )
-    steps += _rules(config, site, route, request)
-    if route is not None:
-        steps += _cache(site, route)
-    return sorted(steps, key=lambda step: ORDER.index(step.name))
-
-
-def _rules(config: Config, site: Site, route: Route | None, request: Request) -> list[Step]:
-    """Without the header fields that a client would send."""
-    said = rules_in_force(site, route)
-    if said is None:
-        return []
-    who = in_force(site, route, lambda table: table.rules).who
-    return [Step("filter", "Rules", f"{who}: {foretell(config.rules, said, request)}")]
-
-
-def _limits(site: Site, route: Route | None) -> list[Step]:
-    limits, own = limits_of(site, route)
-    who = "the route says so" if own else "the site says so"
-    steps = []
-    for name, users in (("Limit", False), ("UserLimit", True)):
-        said = []
-        for limit in limits:
-            by = limit.by if isinstance(limit.by, str) else " and ".join(limit.by)
-            if counts_users(limit) is users:
-                said.append(f"{limit.rate} by {by}" if by else f"{limit.rate} in all")
-        steps += [Step("filter", name, f"{who}: {', '.join(said)}")] if said else []
-    return steps
-
-
-def _concurrency(site: Site, route: Route | None) -> list[Step]:
-    found = concurrency_of(site, route)
-    if found is None:
-        return []
-    table, own, level = found
-    by = table.by if isinstance(table.by, str) else " and ".join(table.by)
-    said = f"{'the route' if own else 'the site'} says so: {table.limit} {'by ' + by if by else 'in all'}"
-    return [Step("filter", "Concurrency", f"{said}; {table.queue} may wait, this one as {LEVELS[level]}")]
-
-
-def _cache(site: Site, route: Route) -> list[Step]:
-    rules = rules_of(site, route)
-    if rules is None:
-        return []
-    who = in_force(site, route, lambda table: table.cache).who
-    fresh = "as answers say" if rules.ttl is None else f"as answers say, or for {rules.ttl:g} s"
-    query = "the query" if rules.query is None else f"of the query {', '.join(rules.query) or 'nothing'}"
-    if rules.ignore_query:
-        query += f" without {', '.join(rules.ignore_query)}"
-    key = ", ".join(["scheme", "host", "path", query, *rules.key])
-    return [Step("filter", "Cache", f"{who}: fresh {fresh}; found by {key}")]
+    parts.guard = Guard(None) if is_guarded(config) else None
+    parts.offences = None if config.bans is None else no_offences()
+    standing = filters_of(Place(config, site, pattern, parts))
+    return [Step("filter", one.name, one.why(request)) for one in standing]
 
 
 def _handler(config: Config, route: Route, mount: str) -> Step:

@@ -89,7 +89,13 @@ def make_guard(
     """The guard of one worker; None: everybody comes in."""
     admitted = prepared.admitted
     arrivals = _arrivals(config, prepared, board, column, workers, slot) if config.firewall.counts else None
-    return None if admitted is None and arrivals is None and banned is None else Guard(admitted, arrivals, banned)
+    return Guard(admitted, arrivals, banned) if is_guarded(config) else None
+
+
+def is_guarded(config: Config) -> bool:
+    """Whether somebody may not come in."""
+    bans = config.bans is not None and not config.bans.dry_run
+    return bans or config.firewall.counts or not config.firewall.is_open
 
 
 def _arrivals(

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from enfilade.config.in_force import in_force
+from enfilade.config.in_force import in_force, who_says
 from enfilade.config.limit_checks import counts_users
 from enfilade.config.schema import Config, RateLimit, Route, SharedLimits, Site
-from enfilade.config.units import rate
+from enfilade.config.units import rate, texts
 from enfilade.exchange.exchange import Filter
 from enfilade.limits.bucket import Bucket
 from enfilade.limits.filter import Limit, Meter, Rule, UserLimit
@@ -31,6 +31,15 @@ class Said(NamedTuple):
 
     limits: list[RateLimit]
     own: bool
+
+    def why(self, *, users: bool) -> str:
+        """Of those that count by who a request comes from (`users`), or of the others: which they are, and who says so."""
+        listed = [
+            f"{limit.rate} by {by}" if (by := " and ".join(texts(limit.by))) else f"{limit.rate} in all"
+            for limit in self.limits
+            if counts_users(limit) is users
+        ]
+        return f"{who_says(self.own)}: {', '.join(listed)}"
 
 
 def limits_of(site: Site, route: Route | None) -> Said:

@@ -3,61 +3,32 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
 
-from enfilade.assemble.authenticating import auth_of, forward_filter
-from enfilade.assemble.caching import rules_of
-from enfilade.assemble.concurrency import SaidConcurrency, concurrency_of
-from enfilade.assemble.limiting import Said, limits_of
-from enfilade.assemble.ruling import rules_in_force
+from enfilade.assemble.filters import Place, access_log, filters_of
+from enfilade.assemble.parts import Parts
 from enfilade.cache.purge_request import METHOD as PURGE
 from enfilade.cache.purge_request import PurgeMethod
-from enfilade.config.in_force import in_force
 from enfilade.config.schema import (
     Auth,
-    CacheRules,
-    Compression,
     Config,
-    Cors,
-    Csrf,
     Fixed,
-    HeaderRules,
-    Jwt,
-    Log,
-    OwnRule,
     Redirect,
-    RequestRules,
     Route,
-    SecurityHeaders,
     Site,
 )
 from enfilade.config.schema import Proxy as ProxyTable
 from enfilade.config.units import address, texts
 from enfilade.exchange.chain import compile_chain, done_hooks
 from enfilade.exchange.errors import error_response
-from enfilade.exchange.exchange import Exchange, Filter, Handler, Match, Meter
+from enfilade.exchange.exchange import Exchange, Filter, Handler, Match
 from enfilade.exchange.exchange import Route as CompiledRoute
 from enfilade.exchange.key import parse_key
 from enfilade.exchange.response import Response
-from enfilade.filters import ASKING, in_order
-from enfilade.filters.access_log import AccessLog
-from enfilade.filters.basic_auth import BasicAuth as BasicAuthFilter
-from enfilade.filters.basic_auth import Users
-from enfilade.filters.body_limit import BodyLimit
-from enfilade.filters.client_certificate import ClientCertificate
-from enfilade.filters.compress import Compress
-from enfilade.filters.cors import Cors as CorsFilter
-from enfilade.filters.csrf import Csrf as CsrfFilter
-from enfilade.filters.decompress import Decompress
-from enfilade.filters.firewall import Firewall, Guard
-from enfilade.filters.headers import Headers
-from enfilade.filters.request_id import RequestId
-from enfilade.filters.security_headers import SecurityHeaders as SecurityHeadersFilter
-from enfilade.filters.timing import Timing
+from enfilade.filters import ASKING
 from enfilade.handlers.files import Files
 from enfilade.handlers.methods import answer_server_method, refuse_method
 from enfilade.handlers.proxy.announcing import AnnouncingProxy
@@ -67,19 +38,13 @@ from enfilade.handlers.proxy.split import Mirror, SplitHandler
 from enfilade.handlers.proxy.target import rewrite, strip
 from enfilade.handlers.redirect import Redirect as RedirectHandler
 from enfilade.handlers.respond import Respond
-from enfilade.http.codings import TYPES
 from enfilade.http.field_rules import FieldRules
 from enfilade.http.memory import remember
-from enfilade.http.origins import Origins
 from enfilade.http.reasons import reason
 from enfilade.http.request import Request
-from enfilade.http.security_fields import PRESETS
-from enfilade.limits.bulkhead import Bulkhead, Concurrency
-from enfilade.observe.log import LogSink
 from enfilade.route.hosts import compile_hosts
 from enfilade.route.patterns import Found, Refused, Table, compile_routes
 from enfilade.upstream.split import Branch, Split, sample
-from enfilade.upstream.upstream import Upstream
 
 if TYPE_CHECKING:
     from enfilade.cache.filter import Cache
@@ -91,28 +56,6 @@ REJECTED = ("", "")
 KNOWN_MATCHES = 4096
 KNOWN_KEY = 256
 """So many matches a site are remembered, by a method and a path of so many characters together."""
-
-
-class Parts(Protocol):
-    """What a compiled route needs of the worker that it runs in."""
-
-    def sink(self, to: str) -> LogSink: ...
-    def app(self, name: str) -> Handler: ...
-    def upstream(self, to: str | Sequence[str], balance: str | None) -> Upstream: ...
-    def meter(self, site: str, pattern: str) -> Meter | None: ...
-    def cache(self, rules: CacheRules, site: str, pattern: str) -> Cache: ...
-    def limits(self, said: Said, site: str, pattern: str) -> list[Filter]: ...
-    def bulkhead(self, said: SaidConcurrency, site: str, pattern: str) -> Bulkhead: ...
-    def rules(self, said: RequestRules, own: dict[str, OwnRule]) -> Filter: ...
-    def users(self, file: str) -> Users: ...
-    def jwt(self, table: Jwt) -> Filter: ...
-    def acme(self) -> Handler: ...
-    def tls(self, site: str) -> object | None: ...
-    @property
-    def guard(self) -> Guard | None: ...
-    @property
-    def offences(self) -> Filter | None:
-        """Counts what clients do that they should not, where they are banned for it."""
 
 
 class Target(NamedTuple):
@@ -132,7 +75,7 @@ class CompiledSite:
         self.tls = parts.tls(name)
         self.verifies = site.verifies
         self._parts = parts
-        self._filters = in_order([*filters_of(config, site, None, parts), *limit_filters(name, "", site, parts)])
+        self._filters = [standing.filter for standing in filters_of(Place(config, name, "", parts))]
         self.plain = None
         if site.redirects:
             open_to_all = [f for f in self._filters if type(f).__name__ not in ASKING]
@@ -198,7 +141,7 @@ class Sites:
         self.by_name = {name: CompiledSite(name, site, config, parts) for name, site in config.sites.items()}
         self.find: Callable[[str], CompiledSite | None] = compile_hosts(self.by_name).find
         log = _first_log(config)
-        filters = [] if log is False else [_access_log(log, None, parts)]
+        filters = [] if log is False else [access_log(log, None, parts)]
         if parts.offences is not None:
             filters.append(parts.offences)
         self._filters = filters
@@ -222,22 +165,23 @@ def secure_address(config: Config) -> str:
 def compile_route(site_name: str, pattern: str, config: Config, site: Site, parts: Parts) -> Target:
     """One line of a site."""
     route = site.routes[pattern]
-    filters = in_order([*filters_of(config, site, route, parts), *limit_filters(site_name, pattern, site, parts)])
+    filters = [standing.filter for standing in filters_of(Place(config, site_name, pattern, parts))]
     meter = parts.meter(site_name, pattern)
 
     def compiled(filters: list[Filter], handler: Handler) -> CompiledRoute:
         return CompiledRoute(site_name, pattern, compile_chain(filters, handler), done_hooks(filters), meter)
 
-    rules = rules_of(site, route)
-    purge = None
-    if rules is not None:
-        cache = parts.cache(rules, site_name, pattern)
-        token = config.cache.purge_token
-        if token is not None:
-            purge = compiled(filters, PurgeMethod(token, cache.keeper.purges, cache.keys))
-        filters = in_order([*filters, cache])
+    purge, token, cache = None, config.cache.purge_token, _cache_among(filters)
+    if cache is not None and token is not None:
+        others = [filter for filter in filters if filter is not cache]
+        purge = compiled(others, PurgeMethod(token, cache.keeper.purges, cache.keys))
     mount = None if route.mount is True else "" if route.mount is False else route.mount.rstrip("/")
     return Target(compiled(filters, handler_of(pattern, route, parts)), mount, purge)
+
+
+def _cache_among(filters: list[Filter]) -> Cache | None:
+    """Known by its name: its module is imported only where something is cached."""
+    return next((cast("Cache", filter) for filter in filters if type(filter).__name__ == "Cache"), None)
 
 
 def handler_of(pattern: str, route: Route, parts: Parts) -> Handler:
@@ -303,125 +247,6 @@ def params_of(pattern: str) -> list[str]:
     return [piece.partition("}")[0] for piece in pattern.split("{")[1:]]
 
 
-# -- filters: what a route says goes before what its site says
-
-
-def _access_log(value: object, route: Route | None, parts: Parts) -> Filter:
-    log = value if isinstance(value, Log) else Log()
-    return AccessLog(parts.sink(log.to), log.format)
-
-
-def _request_id(value: object, route: Route | None, parts: Parts) -> Filter:
-    field = "x-request-id" if value is True else str(value)
-    return RequestId(field, tell=route is not None and route.app is not None)
-
-
-def _timing(value: object, route: Route | None, parts: Parts) -> Filter:
-    return Timing()
-
-
-def _headers(value: object, route: Route | None, parts: Parts) -> Filter:
-    assert isinstance(value, HeaderRules)
-    return Headers(FieldRules(value.set, value.add, value.remove))
-
-
-def _security_headers(value: object, route: Route | None, parts: Parts) -> Filter:
-    table = (
-        value
-        if isinstance(value, SecurityHeaders)
-        else SecurityHeaders(preset="standard" if value is True else "strict")
-    )
-    left_out = {name.lower() for name in table.leave_out}
-    fields = {name: text for name, text in PRESETS[table.preset].items() if name not in left_out}
-    return SecurityHeadersFilter(fields | {name.lower(): text for name, text in table.set.items()})
-
-
-def _cors(value: object, route: Route | None, parts: Parts) -> Filter:
-    assert isinstance(value, Cors)
-    origins = None if value.origins == ["*"] else Origins(value.origins)
-    return CorsFilter(origins, value.methods, value.headers, value.expose, value.credentials, int(value.max_age))
-
-
-def _csrf(value: object, route: Route | None, parts: Parts) -> Filter:
-    return CsrfFilter(Origins(value.origins if isinstance(value, Csrf) else ()))
-
-
-def _compress(value: object, route: Route | None, parts: Parts) -> Filter:
-    said = value if isinstance(value, Compression) else Compression()
-    return Compress(said.codings, said.minimum, TYPES if said.types is None else said.types)
-
-
-def _decompress(value: object, route: Route | None, parts: Parts) -> Filter:
-    return Decompress()
-
-
-class Policy(NamedTuple):
-    """A key of sites and routes that puts a filter into their chains; `default` counts where neither says anything."""
-
-    key: str
-    filter: type[Filter]
-    make: Callable[[object, Route | None, Parts], Filter]
-    default: object = None
-
-
-POLICIES = (
-    Policy("request_id", RequestId, _request_id),
-    Policy("log", AccessLog, _access_log, True),
-    Policy("timing", Timing, _timing),
-    Policy("headers", Headers, _headers),
-    Policy("security_headers", SecurityHeadersFilter, _security_headers),
-    Policy("cors", CorsFilter, _cors),
-    Policy("csrf", CsrfFilter, _csrf),
-    Policy("decompress", Decompress, _decompress),
-    Policy("compress", Compress, _compress),
-)
-
-
-def filters_of(config: Config, site: Site, route: Route | None, parts: Parts) -> list[Filter]:
-    """The filters of a route, or of a site's requests that no route takes, in their fixed order."""
-    filters = [policy.make(value, route, parts) for policy, value, _ in policies_of(site, route)]
-    auth, _ = auth_of(site, route)
-    if auth is not None and auth.basic is not None:
-        filters.append(BasicAuthFilter(parts.users(auth.basic.file), auth.basic.realm))
-    if auth is not None and auth.jwt is not None:
-        filters.append(parts.jwt(auth.jwt))
-    if auth is not None and auth.forward is not None:
-        filters.append(forward_filter(auth.forward, parts.upstream(auth.forward.to, None)))
-    if site.verifies:
-        filters.append(ClientCertificate(required=route is not None and route.client_certificate))
-    if parts.guard is not None and config.server.trusted_proxies:
-        filters.append(Firewall(parts.guard))
-    if parts.offences is not None:
-        filters.append(parts.offences)
-    rules = rules_in_force(site, route)
-    if rules is not None:
-        filters.append(parts.rules(rules, config.rules))
-    limit = body_limit(config, site, route)
-    if limit:
-        filters.append(BodyLimit(limit))
-    return in_order(filters)
-
-
-def limit_filters(site_name: str, pattern: str, site: Site, parts: Parts) -> list[Filter]:
-    """The filters of what limits a route, or, for the pattern "", a site's requests that no route takes."""
-    route = site.routes.get(pattern)
-    said = limits_of(site, route)
-    filters = parts.limits(said, site_name, pattern) if said.limits else []
-    concurrency = concurrency_of(site, route)
-    if concurrency is None:
-        return filters
-    return [*filters, Concurrency(parts.bulkhead(concurrency, site_name, pattern), concurrency.level)]
-
-
-def policies_of(site: Site, route: Route | None) -> Iterator[tuple[Policy, object, str]]:
-    """The policies in force, each with its value and who says so."""
-    for policy in POLICIES:
-        said = in_force(site, route, attrgetter(policy.key))
-        value, who = (policy.default, "the default") if said.value is None else (said.value, said.who)
-        if value:
-            yield policy, value, who
-
-
 def user_files(config: Config) -> set[str]:
     """The files of users that some site or route names."""
     tables = [table for site in config.sites.values() for table in (site, *site.routes.values())]
@@ -433,20 +258,6 @@ def _first_log(config: Config) -> object:
     sites = config.sites
     first = sites.get("*") or next(iter(sites.values()), None)
     return None if first is None else first.log
-
-
-def engine_body_limit(config: Config) -> int:
-    """What the engines let through: the largest limit of all; 0: none. Routes with a smaller one have a filter for it."""
-    limits = [r.body_limit for s in config.sites.values() for r in s.routes.values() if r.body_limit is not None]
-    limits.append(config.server.limits.body)
-    return 0 if 0 in limits else max(limits)
-
-
-def body_limit(config: Config, site: Site, route: Route | None) -> int:
-    """The limit of `route` where it is below what the engines let through, or counts what they cannot; 0: none."""
-    own = config.server.limits.body if route is None or route.body_limit is None else route.body_limit
-    decoded = any(policy.filter is Decompress for policy, _, _ in policies_of(site, route))
-    return 0 if own == engine_body_limit(config) and not decoded else own
 
 
 def route_names(config: Config) -> list[tuple[str, str]]:

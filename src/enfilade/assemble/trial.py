@@ -15,9 +15,10 @@ from enfilade.assemble.balance import make_upstream
 from enfilade.assemble.caching import rules_of
 from enfilade.assemble.certificates import peer_context, read_context
 from enfilade.assemble.concurrency import SaidConcurrency, no_bulkheads
+from enfilade.assemble.filters import POLICIES
 from enfilade.assemble.limiting import Said, make_limits, no_tables
 from enfilade.assemble.ruling import Rulings
-from enfilade.assemble.sites import POLICIES, handler_of
+from enfilade.assemble.sites import handler_of
 from enfilade.cache.reasons import Kind
 from enfilade.config.errors import Path, dotted
 from enfilade.config.in_force import in_force

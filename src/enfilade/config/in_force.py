@@ -18,7 +18,11 @@ class InForce(NamedTuple, Generic[T]):
 
     @property
     def who(self) -> str:
-        return "the route says so" if self.own else "the site says so"
+        return who_says(self.own)
+
+
+def who_says(own: bool) -> str:
+    return "the route says so" if own else "the site says so"
 
 
 def in_force(site: Site, route: Route | None, key: Callable[[Policies], T]) -> InForce[T]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from enfilade.exchange.exchange import Filter
 
 ORDER = (
@@ -17,6 +15,6 @@ ASKING = frozenset(("BasicAuth", "Jwt", "ForwardAuth", "UserLimit"))
 """Those that ask who somebody is, or go by it: not where plain HTTP leads to HTTPS, or passwords would be sent in the clear."""
 
 
-def in_order(filters: Iterable[Filter]) -> list[Filter]:
-    """`filters` as they stand in a chain, whatever order the configuration named them in."""
-    return sorted(filters, key=lambda f: ORDER.index(type(f).__name__))
+def rank(filter: Filter) -> int:
+    """Its place in ORDER: what filters are sorted by, whatever order the configuration named them in."""
+    return ORDER.index(type(filter).__name__)
