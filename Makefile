@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 test: $(VENV)/test.stamp
 	@PATH="$$PATH:/usr/sbin" scripts/need curl=curl h2load=nghttp2-client haproxy=haproxy nginx=nginx-light openssl=openssl \
 		redis-server=redis-server memcached=memcached node=nodejs certutil=libnss3-tools \
-		lego=lego pebble=pebble pebble-challtestsrv=pebble knotd=knot testssl=testssl.sh slowhttptest=slowhttptest
+		lego=lego pebble=pebble pebble-challtestsrv=pebble knotd=knot testssl=testssl.sh slowhttptest=slowhttptest nft=nftables ip=iproute2
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --numprocesses=3 --dist=loadfile -rR  # half of the time they wait for processes and clocks
 

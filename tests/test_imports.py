@@ -45,10 +45,12 @@ LATE: dict[str, set[str]] = {
         "enfilade.assemble.acme_server.prepare_acme_server",
         "enfilade.assemble.acme.prepare_acme",  # JOSE and X.509: 150 ms
         "enfilade.assemble.banning.prepare_bans",  # where somebody may be banned: 20 ms
+        "enfilade.assemble.nftables.prepare_nftables",  # only where bans are handed to the kernel
         "enfilade.assemble.stores.share_cache",
     },
     "assemble/trial.py": {
         "enfilade.assemble.ban_file.read_bans",
+        "enfilade.assemble.nftables.try_nftables",
         "enfilade.assemble.internal.look_at_root",
         "enfilade.pki.acme.bound.read_bound",
         "enfilade.pki.acme.names.Names",

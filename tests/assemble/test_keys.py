@@ -701,6 +701,7 @@ ELSEWHERE = {
     "Bans.never": "assemble/test_banning.py::test_who_is_never_banned",
     "Bans.dry_run": "e2e/test_bans.py::test_in_a_dry_run_nobody_is_refused",
     "Bans.file": "e2e/test_bans.py::test_bans_outlive_a_reload_and_in_a_file_a_restart",
+    "Bans.nftables": "e2e/test_nftables.py::test_whoever_is_banned_meets_the_kernel_until_they_are_let_in_again",
     "Bans.redis": "e2e/test_bans.py::test_servers_have_them_in_common_over_redis_and_none_waits_for_it",
     "Firewall.outbound": "assemble/test_outbound.py::test_what_a_name_means_is_looked_at",
     "Outbound.allow": "assemble/test_outbound.py::test_what_a_name_means_is_looked_at",

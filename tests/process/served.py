@@ -41,6 +41,7 @@ class JsonPlan:
         self.start_timeout = self.json.get("start_timeout", 60.0)
         self.steps = self.json.get("steps", [])
         self.identity = find_identity(self.json.get("user"), None)
+        self.handover = None
         self.board = board
         self.apps = [self._app(name, app) for name, app in self.json.get("apps", {}).items()]
         self.answers = board.rows("enfilade_sent_bytes_total")

@@ -151,6 +151,24 @@ def test_a_port_of_somebody_elses_udp_is_not_shared(store: SocketStore) -> None:
             store.prepare([spec], 1)
 
 
+def test_where_they_are_bound_is_told_for_both_families(store: SocketStore, tmp_path: Path) -> None:
+    http, unix = ListenSpec("http", *address(":0")), ListenSpec("admin", *address(f"unix:{tmp_path}/s"))
+    store.prepare([http], 2)
+    port = store.of_slot([http], 0, 2)[http][0].getsockname()[1]
+    udp = ListenSpec("streams.dns", "udp", "127.0.0.1", port)
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as both:
+        inherited = ListenSpec("https", "fd", "", both.fileno())
+        store.prepare([http, unix, udp, inherited], 2)
+        theirs = both.getsockname()[1]
+        assert store.bound() == {
+            http: [("tcp", "0.0.0.0", port), ("tcp", "::", port)],
+            unix: [],
+            udp: [("udp", "127.0.0.1", port)],
+            inherited: [("tcp", "::", theirs), ("tcp", "0.0.0.0", theirs)],
+        }
+        closing(store)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from enfilade.assemble.acme import Ordering
     from enfilade.assemble.acme_server import PreparedAcme
     from enfilade.assemble.banning import PreparedBans
+    from enfilade.assemble.nftables import NftBans
     from enfilade.assemble.stores import SharedCache
 
 START_TIMEOUT = 5.0
@@ -71,6 +72,8 @@ class EdgePlan:
             for app in config.apps.values():
                 negotiator(app.websocket_message_limit)
         certificates = Certificates(config)
+        bans = self._prepare_bans(config, board)
+        self.handover = self._prepare_nftables(config, bans, board)
         streams = prepare_streams(config, board, certificates)
         self._prepared = Prepared(
             config=config,
@@ -91,7 +94,7 @@ class EdgePlan:
             in_flight=register_in_flight(config, board),
             rules=share_rules(config, board),
             guard=prepare_guard(config, board, self.workers, self.identity),
-            bans=self._prepare_bans(config, board),
+            bans=bans,
             users={file: Users(read_users(file)) for file in user_files(config)},
             tokens=TokenKeys(config),
             ordering=self._prepare_acme(config, board),
@@ -126,6 +129,13 @@ class EdgePlan:
         from enfilade.assemble.banning import prepare_bans  # noqa: PLC0415
 
         return prepare_bans(config.bans, board, self.workers)
+
+    def _prepare_nftables(self, config: Config, bans: PreparedBans | None, board: Board) -> NftBans | None:
+        if bans is None or not bans.table.nftables:
+            return None
+        from enfilade.assemble.nftables import prepare_nftables  # noqa: PLC0415
+
+        return prepare_nftables(config, bans.bans, board)
 
     def run(self, sockets: Sockets, column: Column, control: Control) -> None:
         """In the worker: serve until told to drain."""

@@ -131,6 +131,8 @@ def try_out(config: Config, report: Report) -> None:
     """Report what cannot be made of those parts of `config` that are good by themselves (config/checks.py)."""
     if config.bans is not None and config.bans.file is not None:
         _try(partial(_read_bans, config.bans.file), config.bans, ("bans",), "file", report)
+    if config.bans is not None and config.bans.nftables:
+        _try(partial(_try_nftables, config), config.bans, ("bans",), "nftables", report)
     lists = config.firewall.lists
     if lists is not None and lists.authority is not None:
         make = partial(ssl.create_default_context, cafile=lists.authority)
@@ -186,6 +188,12 @@ def _read_bans(file: str) -> None:
     from enfilade.assemble.ban_file import read_bans  # noqa: PLC0415
 
     read_bans(file)
+
+
+def _try_nftables(config: Config) -> None:
+    from enfilade.assemble.nftables import try_nftables  # noqa: PLC0415
+
+    try_nftables(config)
 
 
 def _later(seconds: float, what: Callable[[], None]) -> NoTimer:

@@ -352,6 +352,10 @@ FAMILIES = {
     ),
     "enfilade_bans": _Family("gauge", "Addresses that are banned now, or would be, were it not a dry run."),
     "enfilade_bans_total": _Family("counter", "Bans for offences, and by hand, of this server."),
+    "enfilade_bans_in_nftables": _Family("gauge", "Addresses that are banned in the kernel, too."),
+    "enfilade_nftables_failures_total": _Family(
+        "counter", "Texts that nft, which bans are handed to, did not carry out."
+    ),
     "enfilade_rule_hits_total": _Family("counter", "Requests that hit a rule, by the group of the rule."),
     "enfilade_rule_verdicts_total": _Family(
         "counter", "Requests that hit a rule, by what became of them; detect: what would have, had it been carried out."

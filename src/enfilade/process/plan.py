@@ -36,6 +36,7 @@ from typing import Protocol
 from enfilade.process.app_rows import AppRows
 from enfilade.process.board import Board, Column
 from enfilade.process.control import Control
+from enfilade.process.nft import Handover
 from enfilade.process.privileges import Identity
 from enfilade.process.shared import Shared
 from enfilade.process.sockets import ListenSpec
@@ -110,6 +111,10 @@ class Plan(Protocol):
     @property
     def steps(self) -> Sequence[str]:
         """What a worker starts, one after the other, and announces by `control.starts`: to tell people who wait."""
+
+    @property
+    def handover(self) -> Handover | None:
+        """What nftables is told: by the supervisor, which keeps the right to."""
 
     @property
     def identity(self) -> Identity | None:

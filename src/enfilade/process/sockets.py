@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Literal, NamedTuple
 
@@ -48,6 +48,10 @@ class ListenSpec(NamedTuple):
         if self.kind == "fd":
             return f"fd:{self.port}"
         return f"{self.kind}:{self.host}" if self.host else self.kind
+
+
+Bound = Mapping[ListenSpec, Sequence[tuple[str, str, int]]]
+"""Where listeners listen: "tcp" or "udp", address, port."""
 
 
 class _Listener:
@@ -145,6 +149,10 @@ class SocketStore:
     def addresses(self) -> dict[ListenSpec, list[str]]:
         """Where we really listen, as a user would type it."""
         return {x.spec: [_show(sock) for sock in x.slots[0]] for x in self._listeners.values()}
+
+    def bound(self) -> Bound:
+        """The same for machines; nowhere for Unix sockets."""
+        return {x.spec: [door for sock in x.slots[0] for door in _doors(sock)] for x in self._listeners.values()}
 
 
 def _key(spec: ListenSpec) -> tuple[object, ...]:
@@ -343,6 +351,17 @@ def _show(sock: socket.socket) -> str:
         path = address.decode() if isinstance(address, bytes) else address
         return "unix:" + path.replace("\0", "@", 1)
     return f"{_bracket(address[0])}:{address[1]}"
+
+
+def _doors(sock: socket.socket) -> Iterator[tuple[str, str, int]]:
+    if sock.family == socket.AF_UNIX:
+        return
+    protocol = "udp" if sock.type == socket.SOCK_DGRAM else "tcp"
+    host, port = sock.getsockname()[:2]
+    yield protocol, host.partition("%")[0], port
+    # An inherited one may be for both families.
+    if host == "::" and not sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+        yield protocol, "0.0.0.0", port
 
 
 def _close(slots: Iterable[Iterable[socket.socket]]) -> None:

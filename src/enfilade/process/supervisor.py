@@ -25,6 +25,7 @@ from enfilade.process.board import COLUMNS, Board, BoardFull
 from enfilade.process.control import Order, Wish
 from enfilade.process.generation import Generation, Slot
 from enfilade.process.lifecycle import SPEAK_AFTER, SPEAK_AGAIN, STOP_NOW_TIMEOUT, ending, restart_delay
+from enfilade.process.nft import Nft
 from enfilade.process.notify import Notifier
 from enfilade.process.pidfile import PidFileError, remove_pid, write_pid
 from enfilade.process.plan import MakePlan, Plan
@@ -80,6 +81,7 @@ class Supervisor:
         self._cells = board.supervisor.cells
         self._store = SocketStore(os.environ)
         self._notify = Notifier(os.environ)
+        self._nft = Nft()
         self._watcher = Watcher(watch) if watch else None
         self._next_look = time.monotonic() + INTERVAL
         self._next_alive = time.monotonic()
@@ -104,7 +106,7 @@ class Supervisor:
         self._rows.supervisor_born(self._board.supervisor)
         try:
             self._begin(plan)
-            while self._workers or self._apps.alive or not self._stopping:
+            while self._workers or self._apps.alive or self._nft.busy or not self._stopping:
                 self._turn()
         finally:
             for worker in self._workers.values():  # only if we fail ourselves: leave no orphans
@@ -128,7 +130,7 @@ class Supervisor:
     def _patience(self) -> float | None:
         """Seconds until something is due."""
         times = [when for worker in self._workers.values() for when in (worker.kill_at, worker.speak_at)]
-        times += self._apps.times()
+        times += [*self._apps.times(), self._nft.due]
         if self._current is not None and not self._stopping:
             times += [slot.due for slot in self._current.slots]
         times.append(self._next_look if self._watcher else None)
@@ -190,6 +192,7 @@ class Supervisor:
                 log.info("changed: %s", ", ".join(changed[:3]))
                 self._reload()
         self._apps.tick(now)
+        self._nft.tick(now)
 
     # -- generations
 
@@ -243,6 +246,7 @@ class Supervisor:
             for other in self._workers.values():
                 other.channel.close()
             self._apps.close_in_child()
+            self._nft.close_in_child()
 
         try:
             worker = fork_worker(
@@ -286,6 +290,7 @@ class Supervisor:
         old, self._current, self._incoming = self._current, incoming, None
         # Close our copies first: an old worker that empties the queue of a dismissed socket must be the last to close it.
         self._store.commit(incoming.plan.listeners)
+        self._nft.follow(incoming.plan.handover, self._store.bound(), time.monotonic())
         self._cells[self._rows.generation] = incoming.number
         if old is None:
             self._on_start(self._store.addresses())
@@ -347,6 +352,7 @@ class Supervisor:
             self._incoming = None
             self._notify.stopping()
             self._store.commit([])  # as in _take_over: before the workers close theirs
+            self._nft.follow(None, {}, time.monotonic())
         if order is Order.STOP_NOW and first:
             self._apps.stop(time.monotonic())
         else:  # who was stopping may still end its applications well, but waits for nobody any more
@@ -375,7 +381,7 @@ class Supervisor:
             worker = self._workers.pop(pid, None)
             if worker is not None:
                 self._bury(worker, status)
-            else:
+            elif not self._nft.bury(pid, status, time.monotonic()):
                 self._apps.bury(pid, status, time.monotonic())
 
     def _bury(self, worker: Worker, status: int) -> None:

@@ -36,6 +36,13 @@ class Bans(Table, frozen=True):
     ] = msgspec.field(default_factory=lambda: ["127.0.0.0/8", "::1"])
     dry_run: Annotated[bool, Text("Bans are listed, counted and logged, but nobody is refused.")] = False
     file: Annotated[FilePath | None, Text("Where bans are written, so that they survive a restart.")] = None
+    nftables: Annotated[
+        bool,
+        Text(
+            "The kernel refuses who is banned, too, before the server hears of them. Needs the program `nft`, and root: see "
+            "docs/firewall.md."
+        ),
+    ] = False
     redis: Annotated[
         RedisUrl | None,
         Text(
