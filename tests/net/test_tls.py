@@ -30,6 +30,7 @@ class Client:
         self.session: ssl.SSLSession | None = None
 
     def resumes(self, server: ssl.SSLContext, name: str | None = "localhost") -> bool:
+        """Also: `told` is what the server said behind the client's last word of the handshake."""
         to_us, to_them = ssl.MemoryBIO(), ssl.MemoryBIO()
         us = server.wrap_bio(to_us, to_them, server_side=True)
         them = self.context.wrap_bio(to_them, to_us, server_hostname=name, session=self.session)
@@ -38,6 +39,8 @@ class Client:
                 end.do_handshake()
             except ssl.SSLWantReadError:
                 pass
+        self.told = to_them.read()
+        to_them.write(self.told)
         us.write(b"x")
         assert them.read(1) == b"x", "and the tickets in front of it"
         assert us.context is SITE
@@ -54,6 +57,13 @@ def test_sessions_are_resumed_until_there_are_new_keys(version: ssl.TLSVersion, 
     assert [client.resumes(contexts.now(), name) for _ in range(2)] == [False, True]
     clock.now += DAY
     assert [client.resumes(contexts.now(), name) for _ in range(2)] == [False, True]
+
+
+def test_each_handshake_brings_one_ticket() -> None:
+    server, client = ListenerContexts(SITE).now(), Client(ssl.TLSVersion.TLSv1_3)
+    for resumed in (False, True, True):
+        assert client.resumes(server) is resumed
+        assert 5 + int.from_bytes(client.told[3:5]) == len(client.told), "one record (RFC 8446 section 5.1)"
 
 
 def test_workers_change_keys_at_the_same_time() -> None:

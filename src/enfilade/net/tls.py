@@ -131,6 +131,8 @@ def listener_context(
 
     context = bare_context()
     context.minimum_version = minimum
+    # Of two, as OpenSSL has it, one is hardly used: each connection that goes on with a session brings the next one.
+    context.num_tickets = 1
     context.sni_callback = choose
     return context
 
