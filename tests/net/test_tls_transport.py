@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -218,6 +220,23 @@ def test_the_end_of_the_socket_is_the_end() -> None:
     world = World().shake_hands()
     assert world.tls.eof_received() is True
     assert world.app.told == ["eof"] and world.socket.closed
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_nothing_stays_of_a_connection_that_is_lost(over: bool) -> None:
+    """OpenSSL's memory for it is there for the next one at once, not only when Python looks for cycles."""
+    world = World()
+    if over:
+        world.shake_hands()
+    ours = weakref.ref(world.tls._tls)
+    gc.disable()
+    try:
+        world.tls.eof_received()
+        world.tls.connection_lost(None)
+        del world.tls, world.app
+        assert ours() is None
+    finally:
+        gc.enable()
 
 
 def test_pressure_is_handed_on() -> None:

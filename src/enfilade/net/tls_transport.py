@@ -198,10 +198,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._waiting is not None:
             self._waiting.remove_done_callback(self._look_again)
-        if self._app is None:
+        # No cycle of the two: counting references frees them, and what OpenSSL has for them.
+        app, self._app = self._app, None
+        if app is None:
             self._service.connections.discard(self)
         else:
-            self._app.connection_lost(exc)
+            app.connection_lost(exc)
 
     def pause_writing(self) -> None:
         if self._app is not None:
