@@ -220,6 +220,17 @@ def test_the_end_of_the_socket_is_the_end() -> None:
     world = World().shake_hands()
     assert world.tls.eof_received() is True
     assert world.app.told == ["eof"] and world.socket.closed
+    assert not world.socket.pieces, "who is cut off is told nothing"
+
+
+def test_whoever_stays_behind_the_end_of_the_socket_says_when_it_leaves() -> None:
+    world = World().shake_hands()
+    world.app.keep = True
+    world.tls.eof_received()
+    assert not world.socket.closed
+    world.app.transport.close()
+    world.hears()
+    assert world.client.read(1) == b"", "close_notify"
 
 
 @pytest.mark.parametrize("over", [False, True])

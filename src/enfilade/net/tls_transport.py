@@ -38,6 +38,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     __slots__ = (
         "_app",
+        "_cut",
         "_draining",
         "_due",
         "_heard",
@@ -70,6 +71,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._app: Served | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._draining = False
+        self._cut = False
         self._due = 0.0
 
     def _begin(self, context: ssl.SSLContext) -> None:
@@ -113,7 +115,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         if self._outgoing.pending:  # the answer to a KeyUpdate
             self._flush()
         if ended:
-            self.eof_received()
+            self._end()
 
     def _shake_hands(self) -> Served | None:
         try:
@@ -191,9 +193,15 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._socket.write(data)
 
     def eof_received(self) -> bool:
+        """An end without close_notify: the connection is cut, and who leaves it at once says none either."""
+        self._cut = True
+        self._end()
+        self._cut = False
+        return True
+
+    def _end(self) -> None:
         if self._app is None or not self._app.eof_received():
             self.close()
-        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._waiting is not None:
@@ -234,13 +242,15 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self.write(b"".join(list_of_data))
 
     def close(self) -> None:
-        if not self._socket.is_closing():
+        if self._socket.is_closing():
+            return
+        if not self._cut:
             try:
                 self._tls.unwrap()  # close_notify; the client's own is not waited for
             except ssl.SSLError:
                 pass
             self._flush()
-            self._socket.close()
+        self._socket.close()
 
     def is_closing(self) -> bool:
         return self._socket.is_closing()
