@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from enfilade.config.in_force import in_force, who_says
 from enfilade.config.limit_checks import counts_users
@@ -16,7 +15,7 @@ from enfilade.limits.bucket import Bucket
 from enfilade.limits.filter import Limit, Meter, Rule, UserLimit
 from enfilade.limits.key import compile_key
 from enfilade.limits.sharing import Sharing, number_with
-from enfilade.limits.table import SETS, Buckets, Left, Spot, Table, Windows, table_size
+from enfilade.limits.table import SETS, Buckets, Table, Windows, table_size
 from enfilade.limits.window import Window
 from enfilade.net.redis.channel import RedisChannel
 from enfilade.observe.metrics import register_alone
@@ -133,15 +132,15 @@ def compile_limits(limits: Sequence[RateLimit], owner: tuple[str, str], tables: 
         # Of two with one rate, clients are told which is which, but not what they are counted by.
         same = sum(rule.name.partition(" ")[0] == limit.rate for rule in rules)
         name = f"{limit.rate} {same + 1}" if same else limit.rate
-        look: Callable[[Spot, int], Left]
+        table: Table[Any]
+        by: Window | Bucket
         if limit.algorithm == "sliding_window":
-            table: Table = tables.windows
-            look, size = partial(tables.windows.look, Window(count, length)), count
+            table, by, size = tables.windows, Window(count, length), count
         else:
-            table, bucket = tables.buckets, bucket_of(limit.rate, limit.burst)
-            look, size, length = partial(tables.buckets.look, bucket), bucket.size, bucket.size * bucket.interval
+            table, by = tables.buckets, bucket_of(limit.rate, limit.burst)
+            size, length = by.size, by.size * by.interval
         owned = tables.number((*owner, name, size, length, limit.algorithm, str(limit.by)))
         key = compile_key(owned, limit.by, table.spot, tables.number)
         took = table.count if tables.sharing is None else tables.sharing.counter(table)
-        rules.append(Rule(name, size, length, key, look, took, limit.fields and not limit.shadow, limit.shadow))
+        rules.append(Rule(name, size, length, key, table, by, took, limit.fields and not limit.shadow, limit.shadow))
     return rules

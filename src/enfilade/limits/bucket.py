@@ -6,10 +6,11 @@ the time after which it would be full again if nobody came. A request adds one `
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Bucket(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Bucket:
     """So many requests (`size`, at least 1) at once, and one more each `interval` (nanoseconds, at least 1)."""
 
     size: int
@@ -18,6 +19,7 @@ class Bucket(NamedTuple):
     def look(self, debt: int) -> tuple[int, int]:
         """At this `debt` (nanoseconds, 0 or more): how many requests would go through now, and the nanoseconds until one more
         would, or, of none, until one would."""
-        free, spare = divmod(self.size * self.interval - debt, self.interval)
+        interval = self.interval
+        free, spare = divmod(self.size * interval - debt, interval)
         # More than full is what several workers can make of it who let requests through in the same moment.
-        return (free, self.interval - spare) if free >= 0 else (0, (1 - free) * self.interval - spare)
+        return (free, interval - spare) if free >= 0 else (0, (1 - free) * interval - spare)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from enfilade.exchange.errors import error_response
 from enfilade.exchange.exchange import Exchange, Filter
@@ -13,7 +14,9 @@ from enfilade.exchange.response import Response
 from enfilade.filters.remade import Remade
 from enfilade.http.fields import Fields
 from enfilade.http.reasons import reason
-from enfilade.limits.table import Left, Spot
+from enfilade.limits.bucket import Bucket
+from enfilade.limits.table import Spot, Table
+from enfilade.limits.window import Window
 
 RATE_LIMITED = reason("rate_limited")
 LOG_EVERY = 1_000_000_000
@@ -27,16 +30,18 @@ class Meter(Protocol):
         """A request was refused; `shadow`: it would have been."""
 
 
-class Rule(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rule:
     """One limit. `name`: what clients and the log call it; `size` requests in `length` nanoseconds. `key`: who is counted by it
-    (limits/key.py). `look`: how many more may come of whom, and when; `took`: one of them did. `told`: clients are told of it.
-    `shadow`: it refuses nothing."""
+    (limits/key.py). `table` says how many more `by` lets come of whom, and when; `took`: one of them did. `told`: clients are
+    told of it. `shadow`: it refuses nothing."""
 
     name: str
     size: int
     length: int
     key: Callable[[Exchange], Spot]
-    look: Callable[[Spot, int], Left]
+    table: Table[Any]
+    by: Bucket | Window
     took: Callable[[int], None]
     told: bool
     shadow: bool
@@ -66,7 +71,7 @@ class Limit(Filter):
         if self._alone is None:
             return self._ask_all(x, now)
         rule = self._alone
-        place, free, more = rule.look(rule.key(x), now)
+        place, free, more = rule.table.look(rule.by, rule.key(x), now)
         if not free:
             return self._refuse(x, [0, -(-more // _SECOND)], more)
         rule.took(place)
@@ -79,7 +84,7 @@ class Limit(Filter):
         taken: list[tuple[Rule, int]] = []
         told: list[int] = []
         for rule in self._rules:
-            place, free, more = rule.look(rule.key(x), now)
+            place, free, more = rule.table.look(rule.by, rule.key(x), now)
             if rule.told:
                 told += free, _seconds(more)
             if free:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from struct import Struct
-from typing import Protocol
+from typing import Any, Protocol
 
 from enfilade.limits.bucket import Bucket
 from enfilade.limits.table import Buckets, Table, Windows
@@ -84,7 +84,7 @@ class Sharing:
         # What nobody has been told: by whose it is and its pace, less than 0 for a window.
         self._news: dict[tuple[int, int], int] = {}
 
-    def counter(self, table: Table) -> Callable[[int], None]:
+    def counter(self, table: Table[Any]) -> Callable[[int], None]:
         """What counts a request at its place in `table`."""
         sign = -1 if table is self._windows else 1
 
@@ -150,7 +150,7 @@ class Sharing:
         now = self._clock()
         for whose, pace, count in unpack(message):
             if pace > 0:
-                table: Table = self._buckets
+                table: Table[Any] = self._buckets
                 place, _, _ = self._buckets.look(Bucket(1, pace), table.spot(whose), now)
             else:
                 table = self._windows

@@ -10,6 +10,7 @@ many addresses can fill the table and make it forget those who hardly ever come.
 from __future__ import annotations
 
 from struct import Struct
+from typing import Generic, TypeVar
 
 from enfilade.limits.bucket import Bucket
 from enfilade.limits.window import Window
@@ -33,9 +34,10 @@ Spot = tuple[int, int]
 """Whom it is about (a hash of 64 bits that strangers cannot choose; not 0), and the first place where that can be."""
 Left = tuple[int, int, int]
 """Where a request is counted, how many more may come now, and the nanoseconds until one more may."""
+By = TypeVar("By", Bucket, Window)
 
 
-class Table:
+class Table(Generic[By]):
     """Over `cells`, `table_size(workers)` bytes that all workers share; this is the one with the number `me`, from 0 on. For the
     moment of a reload two processes have one number: what they count in the same microsecond may count once.
 
@@ -52,6 +54,9 @@ class Table:
 
     def spot(self, whose: int) -> Spot:
         return whose, whose % self._sets * self._set
+
+    def look(self, by: By, spot: Spot, now: int) -> Left:
+        raise NotImplementedError
 
     def count(self, place: int, number: int = 1) -> None:
         """A request was let through, which counts as so many."""
@@ -86,7 +91,7 @@ class Table:
         raise NotImplementedError
 
 
-class Buckets(Table):
+class Buckets(Table[Bucket]):
     """The debt of a bucket (limits/bucket.py) is made of the sum: it had none at _SINCE, when the sum was _BASE, so it owes
     `(sum - base) * pace` less the time that has passed.
 
@@ -94,33 +99,34 @@ class Buckets(Table):
     do it at once write the same, and one who comes late with it takes nothing away. What remains: workers that look in the same
     moment all see the last free place, so of W workers, W - 1 requests too many may go through."""
 
-    def look(self, bucket: Bucket, spot: Spot, now: int) -> Left:
+    def look(self, by: Bucket, spot: Spot, now: int) -> Left:
         place, cells = spot[1], self._cells
         row = self._read(cells, place * 8)
         if row[_WHOSE] != spot[0]:
-            place, row = self._find(spot, bucket.interval, now)
+            place, row = self._find(spot, by.interval, now)
         total = sum(row[_COUNTS:])
         debt = row[_SINCE] + (total - row[_BASE]) * row[_PACE] - now
         if debt > 0:
-            return place, *bucket.look(debt)
+            free, more = by.look(debt)
+            return place, free, more
         # In this order: who looks in between sees a bucket that owes less, not one that owes what it never did.
         cells[place + _BASE] = total
         cells[place + _SINCE] = now
-        return place, *bucket
+        return place, by.size, by.interval
 
     def _owed(self, row: Row) -> int:
         return row[_SINCE] + (sum(row[_COUNTS:]) - row[_BASE]) * row[_PACE]
 
 
-class Windows(Table):
+class Windows(Table[Window]):
     """Of a window (limits/window.py), _SINCE is when the present one began, _BASE the sum at that moment, and _BEFORE that when
     the last one did.
 
     Whoever comes first into a new one moves them on; what others count in the moment in which two do it is taken for the last
     window's."""
 
-    def look(self, window: Window, spot: Spot, now: int) -> Left:
-        length = window.length
+    def look(self, by: Window, spot: Spot, now: int) -> Left:
+        length = by.length
         start = now - now % length
         place, row = self._find(spot, length, start)
         total = sum(row[_COUNTS:])
@@ -133,7 +139,7 @@ class Windows(Table):
             cells[place + _SINCE] = start
             cells[place + _BEFORE] = before
             cells[place + _BASE] = base
-        free, more = window.look(total - base, base - before, now - start)
+        free, more = by.look(total - base, base - before, now - start)
         return place, free, more
 
     def _owed(self, row: Row) -> int:

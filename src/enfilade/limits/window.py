@@ -6,10 +6,11 @@ with it, as if its requests had come evenly.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Window(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Window:
     """So many requests (`size`, at least 1) in any `length` (nanoseconds, at least 1)."""
 
     size: int
@@ -18,7 +19,7 @@ class Window(NamedTuple):
     def look(self, current: int, last: int, elapsed: int) -> tuple[int, int]:
         """With so many counted in this window, `elapsed` nanoseconds ago begun, and in the last: how many more may come now, and
         the nanoseconds until one more may."""
-        size, length = self
+        size, length = self.size, self.length
         left = length - elapsed
         free = max(0, (size * length - current * length - last * left) // length)
         # What must be forgotten: first of the last window, and when that is over, of this one.
