@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, Union
+from typing import Any, Protocol, Union
 
 from enfilade.exchange.bodies import Stream
 from enfilade.http.fields import NO_FIELDS, Fields
@@ -58,15 +58,17 @@ class Response:
     """`status`, `fields` (Content-Length only where the handler must say it; Date and framing are the engine's) and `body`,
     a closed union: the connection picks the verb. `reason`: why it is an error, for log and metrics; None if it is none.
     A handler may return the same Response many times if its body is bytes: what the engine encoded is remembered.
+    `remade` belongs to filters/remade.py, which remembers there what a filter made of it.
     """
 
-    __slots__ = ("body", "fields", "reason", "status")
+    __slots__ = ("body", "fields", "reason", "remade", "status")
 
     def __init__(self, status: int, fields: Fields = NO_FIELDS, body: Body = b"", reason: Reason | None = None) -> None:
         self.status = status
         self.fields = fields
         self.body = body
         self.reason = reason
+        self.remade: Any = None
 
     def with_fields(self, fields: Fields) -> Response:
         """The same answer with other fields."""

@@ -1,10 +1,11 @@
-"""What filters make of the Fields of answers, which handlers mostly give as the same objects again."""
+"""What filters make of answers, which handlers mostly give as the same objects again, or with the same Fields."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from enfilade.exchange.response import Response
 from enfilade.http.fields import Fields
 from enfilade.http.memory import remember
 
@@ -15,7 +16,8 @@ MEMORY = 1024
 
 
 class Remade(Generic[By]):
-    """`make`, a function of Fields and of something `By` which it also goes, remembered."""
+    """Answers with the Fields that `make` gives: a function of theirs and of something `By` which it also goes. On each answer
+    the last that was made of it is remembered."""
 
     __slots__ = ("_make", "memory")
 
@@ -24,11 +26,17 @@ class Remade(Generic[By]):
         # By identity, as an equal Fields costs its length to find; the first of the two keeps its id from being used again.
         self.memory: dict[tuple[int, By], tuple[Fields, Fields]] = {}
 
-    def __call__(self, fields: Fields, by: By) -> Fields:
+    def __call__(self, r: Response, by: By) -> Response:
+        last = r.remade
+        if last is not None and last[0] is self and last[1] == by:
+            again: Response = last[2]
+            return again
+        fields = r.fields
         key = id(fields), by
         known = self.memory.get(key)
-        if known is not None:
-            return known[1]
-        made = self._make(fields, by)
-        remember(self.memory, key, (fields, made), MEMORY)
+        if known is None:
+            known = fields, self._make(fields, by)
+            remember(self.memory, key, known, MEMORY)
+        made = r.with_fields(known[1])
+        r.remade = self, by, made
         return made
