@@ -67,14 +67,14 @@ class Limit(Filter):
         )
 
     def on_request(self, x: Exchange) -> Response | None:
-        now = self._clock()
-        if self._alone is None:
-            return self._ask_all(x, now)
-        rule = self._alone
-        place, free, more = rule.table.look(rule.by, rule.key(x), now)
+        rule, clock = self._alone, self._clock
+        if rule is None:
+            return self._ask_all(x, clock())
+        key, took = rule.key, rule.took  # what is no method costs less to call by a name of its own
+        place, free, more = rule.table.look(rule.by, key(x), clock())
         if not free:
             return self._refuse(x, [0, -(-more // _SECOND)], more)
-        rule.took(place)
+        took(place)
         if self._tells:
             x.keep(type(self), (free - 1, -(-more // _SECOND)))
         return None

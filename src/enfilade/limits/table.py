@@ -100,9 +100,10 @@ class Buckets(Table[Bucket]):
     moment all see the last free place, so of W workers, W - 1 requests too many may go through."""
 
     def look(self, by: Bucket, spot: Spot, now: int) -> Left:
-        place, cells = spot[1], self._cells
-        row = self._read(cells, place * 8)
-        if row[_WHOSE] != spot[0]:
+        whose, place = spot
+        cells, read = self._cells, self._read
+        row = read(cells, place * 8)
+        if row[_WHOSE] != whose:
             place, row = self._find(spot, by.interval, now)
         total = sum(row[_COUNTS:])
         debt = row[_SINCE] + (total - row[_BASE]) * row[_PACE] - now
