@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import shlex
@@ -68,6 +69,8 @@ class Ground:
         (self._scratch / "blocked.txt").write_text(
             "".join(f"11.{i >> 8 & 255}.{i & 255}.{i >> 16 << 7}/25\n" for i in range(100_000))
         )
+        ban = {"address": "127.0.0.9", "until": int(time.time()) + 86400, "strikes": 1, "cause": "by hand"}
+        (self._scratch / "bans").write_text(json.dumps(ban) + "\n")
         for i in range(256):
             (self._files / "varied" / f"{i:03}.html").write_bytes(b"%03d " % i * 256)
 

@@ -307,6 +307,7 @@ NGINX_PING = "; location = /ping { return 200 OK; } default_type text/plain"
 CADDY_ATTACKED = "reverse_proxy /post 127.0.0.1:$origin"
 NGINX_ATTACKED = "; location /post { proxy_pass http://127.0.0.1:$origin; } client_max_body_size 0"
 DENIED = '[firewall]\ndeny = ["127.0.0.9"]\n'
+BANNED = '[bans]\nfile = "$scratch/bans"\nnever = []\nnftables = true\n'
 BLOCKED = '[firewall]\ndeny = ["file:$scratch/blocked.txt"]\n'
 """100,000 networks."""
 GUARDED = 'true, limit = "1000000/s", rules = true'
@@ -359,6 +360,7 @@ SERVERS = {
                 "$python -m enfilade up -c $config",
                 "files",
                 "denied",
+                "banned",
                 "attacked",
                 "tls",
                 "handshake",
@@ -382,6 +384,7 @@ SERVERS = {
                 "tls": ENFILADE_FILES % ("https", PEM),
                 "handshake": ENFILADE_FILES % ("https", PEM) + '"/ping" = { respond = { body = "OK" } }\n',
                 "denied": ENFILADE_FILES % ("http", '"off"') + DENIED,
+                "banned": ENFILADE_FILES % ("http", '"off"') + BANNED,
                 "attacked": ENFILADE_ATTACKED % ("http", '"off"'),
             }
             | apps(ENFILADE_APP % INLINE, "asgi", "wsgi", "api", "mixed")
@@ -414,6 +417,7 @@ SERVERS = {
                 "nginx -p $scratch -e stderr -c $config",
                 "files",
                 "denied",
+                "banned",
                 "attacked",
                 "tls",
                 "handshake",
@@ -425,6 +429,7 @@ SERVERS = {
             {
                 "files": NGINX % "",
                 "denied": NGINX % "; deny 127.0.0.9",
+                "banned": NGINX % "; deny 127.0.0.9",
                 "attacked": NGINX % NGINX_ATTACKED,
                 "tls": NGINX % NGINX_TLS,
                 "handshake": NGINX % (NGINX_TLS + NGINX_PING),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import resource
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -28,24 +29,33 @@ SLOW = {
 """What is asked for slowly, and the options of slowhttptest: heads, bodies, readers; every five seconds another few bytes."""
 
 
-def for_each(generator: Callable[[Running, float], Load]) -> Callable[[Work, Ground, Server, float], Sample]:
-    """How many for each second of the server's processor time, however fast the generator was."""
+def for_each(
+    generator: Callable[[Running, float], Load], both: bool = False
+) -> Callable[[Work, Ground, Server, float], Sample]:
+    """How many for each second of the server's processor time, however fast the generator was. `both`: and of the generator's,
+    which pays for what the kernel does in its stead."""
 
     def measure(work: Work, ground: Ground, server: Server, seconds: float) -> Sample:
         with ground.started(server, work.kind, work.path, work.body) as running:
             generator(running, WARM_UP)
-            before = processes.cpu_seconds(running.process.pid)
+            before, theirs = processes.cpu_seconds(running.process.pid), _generators()
             load = generator(running, seconds)
-            cpu = processes.cpu_seconds(running.process.pid) - before
+            cpu, theirs = processes.cpu_seconds(running.process.pid) - before, _generators() - theirs
         wrong = f"{load.errors} errors beside {load.requests}" if load.errors or not load.requests else None
         return Sample(
-            load.requests / max(cpu, processes.TICK),
+            load.requests / max(cpu + (theirs if both else 0.0), processes.TICK),
             cpu_us=cpu / max(1, load.requests) * 1e6,
             beside={"were made a second": by_rate(load)},
             problem=wrong,
         )
 
     return measure
+
+
+def _generators() -> float:
+    """Processor time of those that have ended. Servers do so outside of what is measured."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def refused(running: Running, seconds: float) -> Load:

@@ -97,6 +97,8 @@ WORKS = {
              path="/1k.html", body=1024),
         Work("refused", "connections that the firewall refuses, against 403 by nginx's deny", "denied",
              trust.for_each(trust.refused), "/CPU s", ("nginx",), {"nginx": 2.0}, path="/1k.html", body=1024),
+        Work("refused-nftables", "the same by nftables, for each second of server and client together", "banned",
+             trust.for_each(trust.refused, both=True), "/CPU s", ("nginx",), {"nginx": 2.0}, path="/1k.html", body=1024),
         Work("handshake", "full TLS 1.3 handshakes, ECDSA P-256", "handshake", trust.for_each(trust.handshakes("-new")),
              "/CPU s", ("nginx", "caddy", "traefik"), {"nginx": 0.9}, path="/ping", body=2),
         Work("handshake-resumed", "resumed TLS 1.3 handshakes, with one request each", "handshake",
