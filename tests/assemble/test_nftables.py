@@ -55,6 +55,8 @@ def test_first_the_whole_table_then_what_changes(world: World, caplog: pytest.Lo
     assert world.told() == ""
     world.bans.ban("2001:db8::1", "404")
     assert world.told().endswith("banned6 { 2001:db8:: timeout 30s }\n") and world.figures == (2, 0)
+    world.bans.ban("192.0.2.1", "by hand", 90)
+    assert world.told().endswith("banned4 { 192.0.2.1 timeout 90s }\n") and world.figures == (2, 0)
     world.bans.lift("192.0.2.1")
     assert world.told().startswith("delete element") and world.figures == (1, 0)
     assert len(caplog.messages) == 1

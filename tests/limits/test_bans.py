@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from enfilade.limits.bans import BY_HAND, SIZE, WAYS, Ban, Bans, Terms, parse_banned
+from enfilade.limits.bans import BY_HAND, SIZE, WAYS, Ban, Bans, Terms, banned_name, parse_banned
 
 ADDRESS = "192.0.2.1"
 TERMS = Terms(600, 2, 86400)
@@ -37,6 +37,27 @@ def test_all_workers_know_of_a_ban_until_it_ends() -> None:
     assert world.other.find(ADDRESS) == Ban(ADDRESS, 1600, 1, "password_wanted")
     world.now = 1600
     assert ADDRESS not in world.other and world.other.find(ADDRESS) is None
+
+
+def test_the_ends_are_those_of_the_list() -> None:
+    world = World()
+    for address in (ADDRESS, "2001:db8:ffff:1::2", "255.255.255.255", "fe80::1"):
+        world.bans.ban(address, "404", 60)
+    world.bans.ban("192.0.2.2", "404", 1)
+    world.now += 1
+    ends = world.other.ends()
+    assert {banned_name(key): until for key, until in ends.items()} == {
+        ban.address: ban.until for ban in world.bans.listed()
+    }
+    assert len(ends) == 4
+
+
+@pytest.mark.parametrize("high", [0, -1, 1, -(1 << 63), (1 << 63) - 1])
+@pytest.mark.parametrize("low", [0, -1, 0xFFFF << 32, -(1 << 63), (1 << 63) - 1])
+def test_whatever_a_place_holds_has_the_name_of_an_address(high: int, low: int) -> None:
+    """Who reads while it is written sees halves of two."""
+    name = banned_name((high, low))
+    assert parse_banned(name) == name
 
 
 def test_each_is_longer_than_the_one_before_and_none_longer_than_the_longest() -> None:

@@ -47,10 +47,9 @@ def test_where_nobody_is_excepted_there_is_no_rule_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "bans", "told"),
+    ("old", "new", "told"),
     [
         ({}, {}, ""),
-        ({"192.0.2.9": 1100}, {"192.0.2.9": 1100}, ""),
         ({}, {"192.0.2.9": 1100}, f"add element inet {NAME} banned4 {{ 192.0.2.9 timeout 100s }}\n"),
         ({"192.0.2.9": 1100}, {}, f"delete element inet {NAME} banned4 {{ 192.0.2.9 }}\n"),
         # Old kernels leave the time-out of what is there as it is, so it is removed first.
@@ -71,9 +70,9 @@ def test_where_nobody_is_excepted_there_is_no_rule_for_it() -> None:
     ],
 )
 def test_a_change_tells_what_is_new_and_what_is_not_any_more(
-    known: dict[str, int], bans: dict[str, int], told: str
+    old: dict[str, int], new: dict[str, int], told: str
 ) -> None:
-    assert TABLE.change(known, bans, 1000.0) == told
+    assert TABLE.change(old, new, 1000.0) == told
 
 
 def test_thousands_are_one_line() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from enfilade.assemble.find_nft import find_nft, try_nft
 from enfilade.config.schema import Config
 from enfilade.http.addresses import Network, network
-from enfilade.limits.bans import Bans
+from enfilade.limits.bans import Bans, Key, banned_name
 from enfilade.limits.nftables import BanTable, Door
 from enfilade.process.board import Board
 from enfilade.process.sockets import Bound
@@ -41,9 +42,10 @@ class NftBans:
         self._failures = board.rows("enfilade_nftables_failures_total")
         self._table: BanTable | None = None
         self._version = 0
-        self._known: dict[str, int] | None = None
-        self._telling: dict[str, int] = {}
+        self._known: dict[Key, int] | None = None
+        self._telling: dict[Key, int] = {}
         self._told = 0.0
+        self._first_end = 0.0
 
     def begin(self, bound: Bound) -> None:
         """At the admin listener nobody is refused."""
@@ -56,40 +58,47 @@ class NftBans:
         now, known = self._clock(), self._known
         version, before = self._bans.version, self._version
         self._version = version
-        if known is None or version != before:
-            self._telling = {ban.address: ban.until for ban in self._bans.listed()}
-            text = (
-                self._table.whole(self._telling, now)
-                if known is None
-                else self._table.change(known, self._telling, now)
-            )
+        if known is None:
+            bans = self._telling = self._bans.ends()
+            return self._table.whole(_named(bans.items()), now)
+        if version == before and now < self._first_end:
+            bans, text = known, ""
         else:
-            self._telling = {address: until for address, until in known.items() if until > now}
-            text = self._table.look if now >= self._told + STILL_THERE else ""
-        if not text:
-            self._known = self._telling
-            self._count(len(self._telling))
+            bans = self._bans.ends()
+            old, new = known.items() - bans.items(), bans.items() - known.items()
+            text = self._table.change(_named(old), _named(new), now)
+        if not text and now >= self._told + STILL_THERE:
+            text = self._table.look
+        self._telling = bans
+        if not text and bans is not known:
+            self._know(bans)
         return text
 
     def told(self, worked: bool) -> None:
         """Whatever went wrong, the next text is the whole table."""
-        began = worked and self._known is None
-        self._known = self._telling if worked else None
+        began = self._known is None
         self._told = self._clock()
-        if worked:
-            self._count(len(self._telling))
-        else:
+        if not worked:
+            self._known = None
             self._cells[self._failures] += 1
+            return
+        self._know(self._telling)
         if began:
             assert self._table is not None, "there was a text"
             log.info("bans are handed to nftables, table inet %s", self._table.name)
 
     def end(self) -> str:
-        self._count(0)
+        self._cells[self._number] = 0
         return "" if self._table is None else self._table.removal
 
-    def _count(self, number: int) -> None:
-        self._cells[self._number] = number
+    def _know(self, bans: dict[Key, int]) -> None:
+        self._known = bans
+        self._first_end = min(bans.values(), default=math.inf)
+        self._cells[self._number] = len(bans)
+
+
+def _named(bans: Iterable[tuple[Key, int]]) -> dict[str, int]:
+    return {banned_name(key): until for key, until in bans}
 
 
 def prepare_nftables(config: Config, bans: Bans, board: Board) -> NftBans | None:

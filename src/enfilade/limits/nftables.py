@@ -71,11 +71,10 @@ class BanTable(NamedTuple):
         ]
         return self.removal + "\n".join(lines) + "\n" + self._add(bans, now)
 
-    def change(self, known: Mapping[str, int], bans: Mapping[str, int], now: float) -> str:
-        """From what the kernel knows to what it is to know; "" where that is the same."""
-        new = {address: until for address, until in bans.items() if known.get(address) != until}
-        old = [a for a, until in known.items() if until > now + SETTLED and (a in new or a not in bans)]
-        return self._elements("delete", dict.fromkeys(old, "")) + self._add(new, now)
+    def change(self, old: Mapping[str, int], new: Mapping[str, int], now: float) -> str:
+        """Without `old`, which the kernel has, and with `new`; an address may be in both. "": nothing is to be done."""
+        still = [address for address, until in old.items() if until > now + SETTLED]
+        return self._elements("delete", dict.fromkeys(still, "")) + self._add(new, now)
 
     def _add(self, bans: Mapping[str, int], now: float) -> str:
         lasts = {address: min(math.ceil(until - now), LONGEST) for address, until in bans.items() if until > now}
