@@ -11,7 +11,8 @@ SRC = Path(__file__).parent.parent / "src"
 PURE = {"http", "wire", "route", "upstream"}
 NOT_PURE = {"asyncio", "socket", "ssl", "time", "random", "logging", "uvloop", "threading", "os"}
 MAY_IMPORT = {
-    "acme": {"http", "exchange"},
+    "acme": {"atomic", "http", "exchange"},
+    "atomic": set(),
     "http": set(),
     "wire": {"http"},
     "route": {"http"},
@@ -25,8 +26,8 @@ MAY_IMPORT = {
     "observe": {"http", "exchange"},
     "identity": {"http", "exchange"},
     "config": {"http", "identity", "route", "rules", "upstream"},
-    "pki": {"exchange"},
-    "net": {"acme", "cache", "http", "wire", "exchange", "limits", "observe", "upstream"},
+    "pki": {"atomic", "exchange"},
+    "net": {"acme", "atomic", "cache", "http", "wire", "exchange", "limits", "observe", "upstream"},
     "app": {"cache", "handlers"},
     "appworker": {"app", "cache", "exchange", "handlers", "http", "net", "observe", "process", "wire"},
     "stream": {"http", "wire", "route", "exchange", "observe", "upstream", "net"},

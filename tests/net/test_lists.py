@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import time
@@ -164,17 +165,20 @@ def test_a_copy_that_is_broken_is_none(copy: bytes, tmp_path: Path, caplog: pyte
 
 
 def test_what_cannot_be_written_is_said_and_asked_for_again_in_full(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     origin = Origin()
     made = loaded(origin, tmp_path)
     origin.at[URL] = "192.0.2.2\n"
-    new = Path(f"{made.files[0]}.new")
-    new.mkdir()
-    follow(made, 1)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("enfilade.net.lists.replace_file", full)
+        follow(made, 1)
     assert caplog.records[-1].message.startswith("a list of the firewall stays as it was: ")
     assert made.texts() == {URL: "192.0.2.1\n"}
-    new.rmdir()
     follow(made, 1)
     assert origin.asked[-1] == [] and made.texts() == {URL: "192.0.2.2\n"}
 

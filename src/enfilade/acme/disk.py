@@ -15,11 +15,12 @@ from typing import ParamSpec, TypeVar
 from urllib.parse import quote, unquote
 
 from enfilade.acme.storage import KINDS, Kind, StorageError
+from enfilade.atomic import replace_file
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DIRECTORY_MODE, FILE_MODE = 0o700, 0o600
+DIRECTORY_MODE = 0o700
 _LOCKS = "locks"
 _VERSION = "version"
 _SAFE = "*:"
@@ -103,7 +104,7 @@ class Disk:
 
     def _put(self, file: str, value: bytes) -> None:
         with _failures():
-            _replace(file, value)
+            replace_file(file, value)
             self._changed()
 
     def _delete(self, file: str) -> None:
@@ -113,7 +114,7 @@ class Disk:
             self._changed()
 
     def _changed(self) -> None:
-        _replace(self._file(_VERSION), os.urandom(16).hex().encode())
+        replace_file(self._file(_VERSION), os.urandom(16).hex().encode())
 
     def _lock(self, file: str, owner: str, seconds: float) -> bool:
         with _failures(), self._alone():
@@ -121,7 +122,7 @@ class Disk:
             now = self._clock()
             if holder not in ("", owner) and now < until:
                 return False
-            _replace(file, json.dumps([owner, now + seconds]).encode())
+            replace_file(file, json.dumps([owner, now + seconds]).encode())
             return True
 
     def _unlock(self, file: str, owner: str) -> None:
@@ -139,7 +140,7 @@ class Disk:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Whoever looks at locks does so alone."""
-        guard = os.open(os.path.join(self._path, _LOCKS, ".guard"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        guard = os.open(os.path.join(self._path, _LOCKS, ".guard"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(guard, fcntl.LOCK_EX)
             yield
@@ -151,23 +152,6 @@ def _safe(name: str) -> str:
     """`name` as that of a file; files whose names begin with a dot are ours."""
     text = quote(name, safe=_SAFE)
     return f"%2E{text[1:]}" if text.startswith(".") else text
-
-
-def _replace(file: str, value: bytes) -> None:
-    """Write beside it, then take its name."""
-    folder, name = os.path.split(file)
-    beside = os.path.join(folder, f".{name[:200]}.{os.urandom(8).hex()}")
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    try:
-        with open(fd, "wb") as out:
-            out.write(value)
-            out.flush()
-            os.fsync(fd)
-        os.replace(beside, file)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(beside)
-        raise
 
 
 @contextmanager

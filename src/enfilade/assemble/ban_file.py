@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 
+from enfilade.atomic import replace_file
 from enfilade.limits.bans import Ban, parse_banned
 
 
@@ -30,9 +30,4 @@ def read_bans(file: str) -> list[Ban]:
 
 def write_bans(file: str, bans: Sequence[Ban]) -> None:
     """In place of what is there, whole or not at all. Raises OSError."""
-    new = f"{file}.new"
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as written:
-        written.writelines(json.dumps(ban._asdict()) + "\n" for ban in bans)
-        written.flush()
-        os.fsync(written.fileno())
-    os.replace(new, file)
+    replace_file(file, "".join([json.dumps(ban._asdict()) + "\n" for ban in bans]).encode())

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
 
+from enfilade.atomic import replace_file
 from enfilade.exchange.fetch import Fetch, FetchError
 from enfilade.http.fields import Pair
 
@@ -52,10 +53,7 @@ class FetchedLists:
         fetched, self._fetched = self._fetched, {}
         os.makedirs(self._keep, 0o700, exist_ok=True)
         for url, text in fetched.items():
-            path = self._path(url)
-            with open(f"{path}.new", "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-            os.replace(f"{path}.new", path)
+            replace_file(self._path(url), text.encode())
 
     def texts(self) -> dict[str, str]:
         """What they say, by URL. Raises ValueError."""

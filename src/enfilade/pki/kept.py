@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from enfilade.atomic import replace_file
 from enfilade.pki.authority import Authority, constraints_of, key_pem, new_root, pem
 
 ROOT, INTERMEDIATE = "root", "intermediate"
@@ -164,17 +165,5 @@ def _locked(directory: str) -> Iterator[None]:
 
 def _write_both(directory: str, name: str, authority: Authority) -> None:
     """The key first: a certificate without its key would be of no use."""
-    _write(directory, f"{name}.key", key_pem(authority.key), 0o600)
-    _write(directory, f"{name}.pem", pem(authority.certificate), 0o644)
-
-
-def _write(directory: str, name: str, text: bytes, mode: int) -> None:
-    """All of it or nothing."""
-    path = os.path.join(directory, name)
-    new = f"{path}.new"
-    with open(new, "wb", opener=lambda file, flags: os.open(file, flags | os.O_NOFOLLOW, mode)) as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
+    replace_file(os.path.join(directory, f"{name}.key"), key_pem(authority.key))
+    replace_file(os.path.join(directory, f"{name}.pem"), pem(authority.certificate), 0o644)
