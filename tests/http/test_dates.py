@@ -1,12 +1,15 @@
-"""HTTP dates (RFC 9110 section 5.6.7)."""
+"""HTTP dates (RFC 9110 section 5.6.7), and moments as people read them."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enfilade.http.dates import format_date, parse_date
+from enfilade.http.dates import format_date, local_time, parse_date
 
 
 @pytest.mark.parametrize(
@@ -50,3 +53,22 @@ def test_two_digit_years_and_leap_seconds() -> None:
 )
 def test_anything_else_is_no_date(value: bytes) -> None:
     assert parse_date(value) is None
+
+
+@pytest.fixture
+def _berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as context:
+        context.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_berlin")
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(784111777, "1994-11-06 09:49:37"), (772543777.9, "1994-06-25 13:29:37"), (2**62, "9999-01-01 01:00:00")],
+)
+def test_people_read_a_moment_by_their_own_clock(seconds: float, text: str) -> None:
+    """A ban may be meant for ever, and is told of nevertheless."""
+    assert local_time(seconds) == text

@@ -11,10 +11,11 @@ import click
 from enfilade.cli.cache import server_of
 from enfilade.cli.common import config_file, config_option, fail, load_or_fail
 from enfilade.cli.control import Unanswered, ask_admin, try_admin
-from enfilade.cli.status import local_time, table
+from enfilade.cli.status import table
 from enfilade.config import Config, Server
 from enfilade.config.units import duration
 from enfilade.http.addresses import subscriber
+from enfilade.http.dates import local_time
 
 _COLUMNS = {"address": "address", "until": "until", "bans": "strikes", "for": "cause"}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from enfilade.http.dates import local_time
 
 Facts = Mapping[str, Any]
 
@@ -61,7 +62,3 @@ def _cell(key: str, value: Any) -> str:
     if key in ("until", "again"):
         return local_time(value) if value else "-"
     return f"{value >> 20} MB" if key == "memory" else str(value)
-
-
-def local_time(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

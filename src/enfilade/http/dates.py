@@ -1,4 +1,4 @@
-"""HTTP dates (RFC 9110 section 5.6.7): one form is written, three are read."""
+"""HTTP dates (RFC 9110 section 5.6.7): one form is written, three are read. And moments, as people read them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _FORMS = tuple(
         rf"(?:{_DAY}) (?P<m>{_MONTH}) (?P<d>[0-9 ][0-9]) {_TIME} (?P<y>[0-9]{{4}})",  # asctime()
     )
 )
+_LATEST = 253_370_764_800
+"""The beginning of the last year that a date can be in."""
 
 
 def format_date(seconds: float) -> bytes:
@@ -28,6 +30,11 @@ def format_date(seconds: float) -> bytes:
     return b"%s, %02d %s %04d %02d:%02d:%02d GMT" % (
         _DAYS[t.weekday()].encode(), t.day, _MONTHS[t.month - 1].encode(), t.year, t.hour, t.minute, t.second,
     )  # fmt: skip
+
+
+def local_time(seconds: float) -> str:
+    """A Unix time as people read it where we run: `1994-11-06 09:49:37`; later than the year 9998, the beginning of the next."""
+    return datetime.fromtimestamp(min(seconds, _LATEST)).strftime("%Y-%m-%d %H:%M:%S")
 
 
 @lru_cache(maxsize=1024)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from enfilade.exchange.exchange import Exchange, Filter, Outcome
 from enfilade.http.addresses import Networks, subscriber
+from enfilade.http.dates import local_time
 from enfilade.http.reasons import Reason, reason
 from enfilade.limits.bans import Ban, Bans
 from enfilade.limits.table import Windows
@@ -61,7 +62,6 @@ class Offences(Filter):
             return
         ban = self._bans.ban(client, cause)
         if ban is not None:
-            until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ban.until))
-            would = "would be" if self._dry_run else "is"
+            would, until = "would be" if self._dry_run else "is", local_time(ban.until)
             log.warning("%s %s banned until %s: %s, ban %d", ban.address, would, until, cause, ban.strikes)
             self._on_ban(ban)
