@@ -54,6 +54,16 @@ def test_an_id_from_a_stranger_is_replaced() -> None:
     assert r.fields.get(b"seen") == r.fields.get(NAME)
 
 
+@pytest.mark.parametrize("claims", [(b"connection", b"close, X-Request-Id"), (b"x_request_id", b"theirs")])
+def test_a_stranger_neither_takes_it_away_nor_puts_another_beside_it(claims: tuple[bytes, bytes]) -> None:
+    """What Connection names is taken off by a proxy (FAILURES 17), and many applications take `_` for `-` (14)."""
+    x = exchange(claims)
+    r = run(RequestId(), x)
+    assert r.fields.get(b"seen") == str(x.id).encode()
+    assert x.request.fields.get(b"x_request_id") is None
+    assert (x.request.fields.get(b"connection") or b"close") == b"close"
+
+
 def test_an_id_from_a_trusted_proxy_is_kept() -> None:
     x = exchange((NAME, b"abc-123"))
     assert run(RequestId(trust=True), x).fields.get(NAME) == b"abc-123"

@@ -8,8 +8,8 @@ import re
 
 from enfilade.exchange.exchange import Exchange, Filter
 from enfilade.exchange.response import Response
+from enfilade.exchange.told import Told
 from enfilade.http.field_texts import field_name
-from enfilade.http.fields import Fields
 
 TRUSTED_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
 """What an id from outside may look like: no quotes, spaces or controls, and not longer than a log line wants."""
@@ -47,6 +47,7 @@ class RequestId(Filter):
         self._field = field_name(field)
         self._trust = trust
         self._tell = tell
+        self._told = Told((self._field,))
 
     def on_request(self, x: Exchange) -> None:
         given = x.request.fields.get(self._field)
@@ -55,11 +56,11 @@ class RequestId(Filter):
             return
         x.id = _new_id()
         if self._tell:
-            x.request = x.request.with_fields(self._put(x.request.fields, x.id))
+            fields = self._told.clear(x.request.fields)
+            x.request = x.request.with_fields(fields.adding((self._field, x.id.encode())))
 
     def on_response(self, x: Exchange, r: Response) -> Response:
-        return r if x.id is None else r.with_fields(self._put(r.fields, x.id))
-
-    def _put(self, fields: Fields, value: str) -> Fields:
-        pair = (self._field, value.encode())
-        return fields.setting(pair) if self._field in fields else fields.adding(pair)
+        if x.id is None:
+            return r
+        fields, pair = r.fields, (self._field, x.id.encode())
+        return r.with_fields(fields.setting(pair) if self._field in fields else fields.adding(pair))
