@@ -49,6 +49,7 @@ auth = {{ jwt = {{ JWT }} }}
 "/cached" = {{ app = "app", cache = "1h", auth = {{ jwt = {{ JWT, token = "header X-Token" }} }} }}
 "/admin" = {{ respond = "admin", auth = {{ jwt = {{ JWT, claims = {{ role = ["admin"] }} }} }} }}
 "/private" = {{ respond = "never", auth = {{ jwt = {{ issuer = [], audience = [], jwks = "https://localhost:{port}/keys" }} }} }}
+"/counted" = {{ respond = "counted", limit = {{ rate = "1/d", by = "user" }} }}
 "/open" = {{ respond = "open", auth = false }}
 [apps.app]
 target = "app:app"
@@ -151,6 +152,16 @@ def test_what_is_cached_is_for_one_client(server: Server) -> None:
             status, body, fields = curl(server, "/cached", "-H", f"X-Token: {token(sub=user)}")
             assert (status, body) == (200, user) and "hit" not in fields["cache-status"][0]
     assert curl(server, "/cached")[0] == 401
+
+
+def test_who_is_named_by_no_token_is_counted_by_address(server: Server) -> None:
+    """FAILURES 30: together they could use up each other's limit."""
+
+    def ask(address: str, **claims: str | None) -> int:
+        return curl(server, "/counted", "--interface", address, *bearing(token(**claims)))[0]
+
+    assert [ask(f"127.0.0.{i}", sub=None) for i in (1, 1, 2)] == [200, 429, 200]
+    assert [ask(f"127.0.0.{i}") for i in (1, 2)] == [200, 429], "ada is one, wherever she is"
 
 
 def test_websockets(server: Server) -> None:

@@ -24,11 +24,11 @@ def tables(workers: int, sets: int = 16) -> list[Tables]:
 
 
 class Named(Filter):
-    """Believes what the fields X-User and X-Plan say."""
+    """Believes what the fields X-User and X-Plan say. Who is `nobody` has no name."""
 
     def on_request(self, x: Exchange) -> None:
         name, plan = [(x.request.fields.get(field) or b"none").decode() for field in (b"x-user", b"x-plan")]
-        x.keep(Identity, Identity(name, {"plan": plan}))
+        x.keep(Identity, Identity("" if name == "nobody" else name, {"plan": plan}))
 
 
 class Limited:

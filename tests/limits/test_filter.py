@@ -9,7 +9,10 @@ import pytest
 from tests.limits.kit import Limited, tables
 
 from enfilade.config.schema import RateLimit
+from enfilade.exchange.identity import Identity
 from enfilade.http.structured import parse_list
+from enfilade.limits.key import parse_key
+from enfilade.testing.exchange import make_exchange
 
 
 def limit(rate: str, **more: Any) -> RateLimit:
@@ -130,6 +133,24 @@ def test_everything_together() -> None:
 def test_who_says_nothing_is_counted_with_all_who_say_nothing() -> None:
     route = Limited(limit("1/m", by="header X-Key"))
     assert [route.status(client=ip) for ip in ("192.0.2.1", "192.0.2.2")] == [200, 429]
+
+
+def test_users_without_a_name_are_counted_by_their_addresses() -> None:
+    """Not together, or one of them could use up the limit of all; nor with a user who is called as an address is."""
+    route = Limited(limit("1/m", by="user"))
+
+    def ask(name: bytes, client: str) -> int:
+        return route.status(fields=[(b"x-user", name)], client=client)
+
+    asked = [(b"nobody", "192.0.2.1"), (b"nobody", "192.0.2.1"), (b"nobody", "192.0.2.2"), (b"192.0.2.1", "192.0.2.3")]
+    assert [ask(*one) for one in asked] == [200, 429, 200, 200]
+
+
+def test_a_name_that_cannot_be_encoded_is_counted() -> None:
+    """JSON can say half of a surrogate pair."""
+    x = make_exchange()
+    x.keep(Identity, Identity("\ud800"))
+    assert parse_key("user")(x) == b"name ?"
 
 
 def test_clients_are_told_of_users_limits_beside_the_others() -> None:

@@ -19,8 +19,15 @@ _PARTS = ("header", "cookie", "query")
 
 
 def _user(x: Exchange) -> bytes:
+    """A name; where nobody is named, as by a token without a subject, the address: they would use up each other's limit."""
     who: Identity | None = x.kept(Identity)
-    return b"" if who is None else who.name.encode()
+    if who is None or not who.name:
+        return b"address " + _address(x)
+    return b"name " + who.name.encode("utf-8", "replace")
+
+
+def _address(x: Exchange) -> bytes:
+    return subscriber(x.ends.client_ip).encode()
 
 
 def _claim(name: str) -> Key:
@@ -33,7 +40,7 @@ def _claim(name: str) -> Key:
 
 
 _WORDS: Mapping[str, Key] = {
-    "address": lambda x: subscriber(x.ends.client_ip).encode(),
+    "address": _address,
     "route": lambda x: x.match.route.pattern.encode(),
     "user": _user,
 }
