@@ -672,6 +672,7 @@ ELSEWHERE = {
     "Acme.account_hmac": "e2e/test_acme.py::test_an_account_made_elsewhere",
     "Server.tls_minimum": "assemble/test_certificates.py::test_the_oldest_version_holds_for_sites_and_streams",
     "RateLimit.algorithm": "limits/test_filter.py::test_a_sliding_window_gives_nothing_between_the_windows",
+    "Server.tls_ciphers": "assemble/test_certificates.py::test_the_suites_hold_for_sites_and_streams",
     "Server.h2c": "e2e/test_slow_clients.py::test_http2_bodies_blocks_and_handlers",
     "Server.admin_token": "e2e/test_admin.py::test_the_token_is_asked_for_whatever_else_is_right",
     "Server.pid_file": "e2e/test_processes.py::test_the_pid_file_finds_the_server",

@@ -9,10 +9,11 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.e2e import http2_frames as kit
-from tests.e2e.conftest import Server, Start
+from tests.e2e.conftest import ROOT, Server, Start
 from tests.e2e.http2_frames import Client, head, headers
 from tests.e2e.kit import admin_address, descriptors, eventually, last_words, parse, rejects, workers
 
@@ -49,6 +50,41 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             cwd=directory, check=True, capture_output=True,
         )  # fmt: skip
     return {path.name: path.read_text() for path in directory.iterdir()}
+
+
+def shaken(server: Server, *options: str) -> str:
+    """What `openssl s_client` says of a handshake."""
+    host, port = server.address("https")
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"{host}:{port}", "-servername", "a.test", *options],
+        input="", capture_output=True, text=True, timeout=20, check=False,
+    )  # fmt: skip
+    return done.stdout
+
+
+NO_SUITE = "New, (NONE), Cipher is (NONE)"
+
+
+def test_the_suites_of_tls_1_2_may_be_narrowed(start: Start, certificates: dict[str, str]) -> None:
+    narrow = 'tls_ciphers = ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"]\n[sites."a'
+    server = start(CONFIG.replace("limits =", "# limits =").replace('[sites."a', narrow, 1), files=certificates)
+    assert "Cipher is ECDHE-ECDSA-AES128-GCM-SHA256" in shaken(server, "-tls1_2")
+    assert NO_SUITE in shaken(server, "-tls1_2", "-cipher", "ECDHE+CHACHA20")
+    assert "TLSv1.3, Cipher is" in shaken(server)
+
+
+def test_what_the_page_on_security_writes_for_openssl_narrows_groups_and_suites(
+    start: Start, certificates: dict[str, str], tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    written = page.partition("```ini\n")[2].partition("```")[0]
+    path = tmp_path / "openssl.cnf"
+    path.write_text(written)
+    server = start(CONFIG, files=certificates, environ={"OPENSSL_CONF": str(path)})
+    assert NO_SUITE in shaken(server, "-groups", "X25519")
+    assert "TLSv1.3, Cipher is TLS_AES_256_GCM_SHA384" in shaken(server, "-groups", "P-384")
+    assert NO_SUITE in shaken(server, "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256")
+    assert "TLSv1.3, Cipher is TLS_AES_128_GCM_SHA256" in shaken(server, "-ciphersuites", "TLS_AES_128_GCM_SHA256")
 
 
 @pytest.fixture(scope="module")

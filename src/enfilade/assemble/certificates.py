@@ -10,7 +10,7 @@ from enfilade.config.acme_checks import on_demand
 from enfilade.config.pki_checks import serves_acme
 from enfilade.config.schema import Config, PeerTls, Tls
 from enfilade.net.dialer import client_tls
-from enfilade.net.tls import ALPN, Certificate, Clients, ListenerContexts, bare_context, context_for
+from enfilade.net.tls import ALPN, Certificate, Clients, ListenerContexts, bare_context, context_for, restrict
 from enfilade.route.hosts import compile_hosts
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Certificates:
 
     def __init__(self, config: Config) -> None:
         self.internal = internal_certificates(config)
+        self._suites = config.server.tls_ciphers
         self._shared: dict[object, ssl.SSLContext] = {}
         self._by_site = {name: self._context(site.tls) for name, site in config.sites.items() if site.over_tls}
         self._minimum = tls_minimum(config)
@@ -41,15 +42,15 @@ class Certificates:
         if tls is None:
             return None
         context = read_context(tls, ()) if isinstance(tls, Tls) else self._internal().context(alpn=())
-        return ListenerContexts(context, minimum=self._minimum)
+        return ListenerContexts(restrict(context, self._suites), minimum=self._minimum)
 
     def _context(self, tls: object) -> ssl.SSLContext:
         if tls == "acme":
-            return bare_context()
+            return restrict(bare_context(), self._suites)
         context = self._shared.get(tls)
         if context is None:
             context = read_context(tls) if isinstance(tls, Tls) else self._internal().context()
-            self._shared[tls] = context
+            self._shared[tls] = restrict(context, self._suites)
         return context
 
     def _on_demand(self, config: Config) -> DemandContexts | None:
@@ -60,7 +61,7 @@ class Certificates:
         # Fetching URLs is the matter only of those who ask.
         from enfilade.assemble.demand import DemandContexts  # noqa: PLC0415
 
-        return DemandContexts(self._find, [self._by_site[name] for name in wide])
+        return DemandContexts(self._find, [self._by_site[name] for name in wide], self._suites)
 
     def _internal(self) -> InternalCertificates:
         assert self.internal is not None, "something is internal"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from enfilade.config.schema import Acme
@@ -12,7 +12,7 @@ from enfilade.exchange.fetch import Fetch, FetchError
 from enfilade.http.addresses import ANYWHERE, Networks
 from enfilade.http.public_names import is_public
 from enfilade.net.fetch import Fetcher
-from enfilade.net.tls import Certificate, NoContext, context_for
+from enfilade.net.tls import Certificate, NoContext, context_for, restrict
 from enfilade.route.hosts import compile_hosts
 
 if TYPE_CHECKING:
@@ -27,11 +27,17 @@ TIMEOUT = 5.0
 
 
 class DemandContexts:
-    """The contexts of the names that belong to `sites`, each of which `stands_for` its site's; of others, what `find` says. Each
-    worker has its `demand`."""
+    """The contexts of the names that belong to `sites`, each of which `stands_for` its site's, restricted to `suites`; of others,
+    what `find` says. Each worker has its `demand`."""
 
-    def __init__(self, find: Callable[[str], ssl.SSLContext | None], sites: Collection[ssl.SSLContext]) -> None:
+    def __init__(
+        self,
+        find: Callable[[str], ssl.SSLContext | None],
+        sites: Collection[ssl.SSLContext],
+        suites: Sequence[str] = (),
+    ) -> None:
         self._find = find
+        self._suites = suites
         self._sites = frozenset(sites)
         self._contexts: dict[str, ssl.SSLContext] = {}
         self.demand: Demand | None = None
@@ -46,7 +52,8 @@ class DemandContexts:
             held = self.demand.held(host)
             if held is None:
                 raise NoContext(self.demand.want(host))
-            context = context_for(Certificate(f"the stored certificate of {host}", held.chain.pem, held.key))
+            certificate = Certificate(f"the stored certificate of {host}", held.chain.pem, held.key)
+            context = restrict(context_for(certificate), self._suites)
             context.stands_for = found  # type: ignore[attr-defined]
             if len(self._contexts) >= CONTEXTS:
                 del self._contexts[next(iter(self._contexts))]

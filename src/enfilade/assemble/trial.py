@@ -23,7 +23,7 @@ from enfilade.cache.reasons import Kind
 from enfilade.config.errors import Path, dotted
 from enfilade.config.in_force import in_force
 from enfilade.config.limit_checks import limits_in
-from enfilade.config.report import Report
+from enfilade.config.report import Report, check_text
 from enfilade.config.schema import (
     Auth,
     CacheRules,
@@ -47,6 +47,7 @@ from enfilade.filters.firewall import Guard
 from enfilade.handlers.respond import Respond
 from enfilade.limits.bulkhead import Bulkhead
 from enfilade.limits.key import compile_key
+from enfilade.net.tls import check_suite
 from enfilade.observe.log import LogSink
 from enfilade.upstream.upstream import Upstream
 
@@ -133,6 +134,8 @@ def try_out(config: Config, report: Report) -> None:
         _try(partial(_read_bans, config.bans.file), config.bans, ("bans",), "file", report)
     if config.bans is not None and config.bans.nftables:
         _try(partial(_try_nftables, config), config.bans, ("bans",), "nftables", report)
+    for i, name in enumerate(config.server.tls_ciphers):
+        check_text(check_suite, name, ("server", "tls_ciphers", i), report)
     lists = config.firewall.lists
     if lists is not None and lists.authority is not None:
         make = partial(ssl.create_default_context, cafile=lists.authority)

@@ -125,6 +125,8 @@ def _check_server(config: Config, report: Report) -> None:
     for key in ("proxy_protocol", "trusted_proxies"):
         for i, text in enumerate(getattr(server, key)):
             check_text(lambda text: Networks([text]), text, ("server", key, i), report)
+    if server.tls_ciphers and server.tls_minimum == "1.3":
+        report(("server", "tls_ciphers"), True, "server.tls_ciphers is for TLS 1.2, which tls_minimum rules out")
     with_tls = [name for name, site in config.sites.items() if site.over_tls]
     if server.https and config.sites and not with_tls and _know_sites(config, report):
         report(

@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 # TLS 1.2 suites with forward secrecy and AEAD only (Mozilla's "intermediate", less DHE); TLS 1.3 chooses its own.
-CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+SUITES = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+)
 ALPN = ["h2", "http/1.1"]
 TICKET_KEYS = 32
 TICKET_KEYS_LAST = 86400.0
@@ -68,10 +75,27 @@ def bare_context(alpn: Sequence[str] = ALPN) -> ssl.SSLContext:
     """One that has no certificate yet: no handshake succeeds with it before `present`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(CIPHERS)
+    context.set_ciphers(":".join(SUITES))
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     if alpn:
         context.set_alpn_protocols(alpn)
+    return context
+
+
+def check_suite(name: str) -> None:
+    """Raises ValueError where no context can be restricted to the suite called `name`."""
+    if name not in SUITES:
+        raise ValueError(f'"{name}" is none of the suites that are spoken: {", ".join(SUITES)}')
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(name)
+    except ssl.SSLError:
+        raise ValueError(f"OpenSSL, as it is configured on this machine, does not speak {name}") from None
+
+
+def restrict(context: ssl.SSLContext, suites: Sequence[str]) -> ssl.SSLContext:
+    """`context`, which of TLS 1.2 speaks `suites` alone, the first the best; none: all of SUITES."""
+    if suites:
+        context.set_ciphers(":".join(suites))
     return context
 
 

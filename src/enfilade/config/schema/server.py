@@ -94,6 +94,12 @@ class Server(Table, frozen=True):
     tls_minimum: Annotated[
         Literal["1.2", "1.3"], Text("The oldest version of TLS that is spoken, by streams with `tls` too.")
     ] = "1.2"
+    tls_ciphers: Annotated[
+        list[str],
+        Text(
+            "The cipher suites of TLS 1.2 that are spoken, the best first, by streams with `tls` too: some of the default ones."
+        ),
+    ] = []
     h2c: Annotated[bool, Text("HTTP/2 by prior knowledge on `http` addresses.")] = False
     proxy_protocol: Annotated[
         list[str],
