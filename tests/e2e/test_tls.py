@@ -55,11 +55,12 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def shaken(server: Server, *options: str) -> str:
     """What `openssl s_client` says of a handshake."""
     host, port = server.address("https")
+    named = [] if "-noservername" in options else ["-servername", "a.test"]
     done = subprocess.run(
-        ["openssl", "s_client", "-connect", f"{host}:{port}", "-servername", "a.test", *options],
+        ["openssl", "s_client", "-connect", f"{host}:{port}", *named, *options],
         input="", capture_output=True, text=True, timeout=20, check=False,
     )  # fmt: skip
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 NO_SUITE = "New, (NONE), Cipher is (NONE)"
@@ -168,8 +169,8 @@ def test_weak_suites_are_refused(server: Server, certificates: dict[str, str]) -
         (("h2", "http/1.1"), "h2"),
         (("http/1.1", "h2"), "h2"),
         (("http/1.1",), "http/1.1"),
+        (("spdy/3", "http/1.1"), "http/1.1"),
         ((), None),
-        (("spdy/3",), None),
     ],
 )
 def test_the_protocol_is_agreed_on_in_the_handshake(
@@ -185,6 +186,14 @@ def test_the_protocol_is_agreed_on_in_the_handshake(
         lines = [(name, "https" if name == ":scheme" else value) for name, value in head("/", host="a.test")]
         client.send(headers(1, lines))
         assert (client.status(1), client.body(1)) == (200, b"from a")
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_who_offers_only_other_protocols_is_told_so(server: Server, version: str) -> None:
+    before = rejects(server)
+    assert "no application protocol" in shaken(server, version, "-alpn", "spdy/3,imap").lower()
+    assert "no application protocol" in shaken(server, version, "-alpn", "imap", "-noservername").lower()
+    assert rejects(server)["tls_error"] == before.get("tls_error", 0) + 2
 
 
 @pytest.mark.parametrize("name", ["a.test", "b.test"])

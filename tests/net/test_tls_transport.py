@@ -257,6 +257,32 @@ def test_pressure_is_handed_on() -> None:
     assert world.app.told == ["pause_writing", "resume_writing"]
 
 
+# -- protocols
+
+
+@pytest.mark.parametrize("cut", [0, 1])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_who_offers_only_other_protocols_gets_an_alert_and_is_counted(version: ssl.TLSVersion, cut: int) -> None:
+    world = World(version, listener_context(CONTEXT, lambda host: None), offers=("imap", "h3"))
+    with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
+        world.shake_hands(cut)
+    assert world.socket.closed and world.reasons == ["tls_error"] and not world.app.told
+
+
+@pytest.mark.parametrize("offers", [("imap", "h2"), ("http/1.1",), ()])
+def test_who_offers_one_of_ours_or_none_comes_in(offers: Sequence[str]) -> None:
+    world = World(ours=listener_context(CONTEXT, lambda host: None), offers=offers).shake_hands()
+    assert world.client.selected_alpn_protocol() == (offers[-1] if offers else None)
+    world.says(b"hello")
+    assert world.app.got == [b"hello"]
+
+
+def test_where_no_protocol_is_ours_any_is_offered_in_vain() -> None:
+    plain = context_for(CERTIFICATE, ())
+    world = World(ours=listener_context(plain, lambda host: None, alpn=()), offers=("imap",))
+    assert world.shake_hands().client.selected_alpn_protocol() is None
+
+
 # -- what is no TLS
 
 

@@ -42,7 +42,7 @@ class Certificates:
         if tls is None:
             return None
         context = read_context(tls, ()) if isinstance(tls, Tls) else self._internal().context(alpn=())
-        return ListenerContexts(restrict(context, self._suites), minimum=self._minimum)
+        return ListenerContexts(restrict(context, self._suites), minimum=self._minimum, alpn=())
 
     def _context(self, tls: object) -> ssl.SSLContext:
         if tls == "acme":

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from enfilade.wire.client_hello import NotTls, parse
+
 # TLS 1.2 suites with forward secrecy and AEAD only (Mozilla's "intermediate", less DHE); TLS 1.3 chooses its own.
 SUITES = (
     "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -20,6 +22,8 @@ SUITES = (
     "ECDHE-RSA-CHACHA20-POLY1305",
 )
 ALPN = ["h2", "http/1.1"]
+NO_APPLICATION_PROTOCOL = 120
+"""The alert, which Python has no name for."""
 TICKET_KEYS = 32
 TICKET_KEYS_LAST = 86400.0
 """Seconds that tickets are given out with the same keys. All TICKET_KEYS are made before the fork; the last of them stay."""
@@ -127,10 +131,14 @@ def listener_context(
     default: ssl.SSLContext,
     by_host: Callable[[str], ssl.SSLContext | None],
     minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+    alpn: Sequence[str] = ALPN,
 ) -> ssl.SSLContext:
     """With which handshakes begin: it has no certificate, but answers each with the context of the name that the client asks for
     (RFC 6066 section 3), `default` where that is nobody's. `minimum`: the oldest version that is spoken. `by_host` may raise
     NoContext: the handshake is called off, and its SSLObject says why by `no_context`.
+
+    Who offers protocols (ALPN), and none of `alpn`, is told so and gets no further (RFC 7301 section 3.2): OpenSSL would go on
+    without one. What the client has said is looked at, which its SSLObject has as `heard`. Without `alpn` anything goes.
 
     The name is kept on the connection's SSLObject as `sni`, for the check of Host against it.
 
@@ -139,9 +147,13 @@ def listener_context(
     `begin_again` with which context.
     """
 
+    known = [bytes((len(name),)) + name.encode() for name in alpn]
+
     def choose(tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
         host = (name or "").lower()
         tls.sni = host  # type: ignore[attr-defined]
+        if known and _offers_others(getattr(tls, "heard", b""), known):
+            return NO_APPLICATION_PROTOCOL
         try:
             chosen = by_host(host) or default
         except NoContext as why:
@@ -161,6 +173,18 @@ def listener_context(
     return context
 
 
+def _offers_others(heard: bytes, known: Sequence[bytes]) -> bool:
+    """Whether a ClientHello offers protocols, and none of those that are `known`, each behind its length. Those who offer one are
+    not looked at any closer."""
+    if any(name in heard for name in known):
+        return False
+    try:
+        hello = parse(bytes(heard))
+    except NotTls:
+        return False  # OpenSSL will say so
+    return hello is not None and bool(hello.alpn)
+
+
 class ListenerContexts:
     """`now()`: the context with which a handshake begins (see `listener_context`), another one each TICKET_KEYS_LAST seconds, in
     all workers at the same time. Each has keys of its own for tickets; with a ticket of an older one the handshake is a full one
@@ -172,8 +196,9 @@ class ListenerContexts:
         by_host: Callable[[str], ssl.SSLContext | None] = lambda _: None,
         minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
         clock: Callable[[], float] = time.monotonic,
+        alpn: Sequence[str] = ALPN,
     ) -> None:
-        self._contexts = [listener_context(default, by_host, minimum) for _ in range(TICKET_KEYS)]
+        self._contexts = [listener_context(default, by_host, minimum, alpn) for _ in range(TICKET_KEYS)]
         self.validations: Mapping[str, ssl.SSLContext] = {}
         self._clock = clock
         self._until = clock() + TICKET_KEYS_LAST

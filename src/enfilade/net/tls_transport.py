@@ -77,6 +77,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def _begin(self, context: ssl.SSLContext) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._tls.heard = self._heard  # type: ignore[attr-defined]
 
     # -- what the socket's transport calls
 
