@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Containers often have it. Without compiled files each of a thousand processes compiles what it imports, which takes as long as
+# all tests; so do our children's processes, which inherit the environment.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    sys.dont_write_bytecode = False
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("enfilade", deadline=None)
