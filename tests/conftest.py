@@ -24,7 +24,11 @@ REAL = [Path(__file__).parent / name for name in ("cli", "e2e", "process")]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A machine that stalls for a second must not fail a change: such a test gets a second run, which the report shows (R).
-    One that needs it again and again is wrong, and is to be mended."""
+    One that needs it again and again is wrong, and is to be mended.
+
+    They come first: a file of them takes up to a minute, and at the end would leave the other processors without work."""
+    real = {path for path in {item.path for item in items} if any(path.is_relative_to(folder) for folder in REAL)}
+    items.sort(key=lambda item: item.path not in real)
     for item in items:
-        if any(item.path.is_relative_to(folder) for folder in REAL):
+        if item.path in real:
             item.add_marker(pytest.mark.flaky(reruns=1))

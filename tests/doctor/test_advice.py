@@ -10,7 +10,6 @@ from tests.cli.kit import enfilade
 
 from enfilade.assemble.trial import try_out
 from enfilade.config import load
-from enfilade.config.users import line_of
 from enfilade.doctor.located import Located, advise_in
 from enfilade.net.selfsigned import self_signed
 
@@ -40,6 +39,7 @@ limit = "100/m"
 [upstreams.up]
 peers = ["https://10.0.0.1"]
 """
+USERS = f"ada:$scrypt$ln=14,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA${'A' * 43}\n"
 PLAIN = """\
 [sites."plain.example.com"]
 security_headers = true
@@ -51,7 +51,7 @@ security_headers = true
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = self_signed(["shop.example.com"])
-    for name, text in (("site.pem", made.chain), ("site.key", made.key), ("users", line_of("ada", "secret").encode())):
+    for name, text in (("site.pem", made.chain), ("site.key", made.key), ("users", USERS.encode())):
         (tmp_path / name).write_bytes(text)
         (tmp_path / name).chmod(0o600)
     (tmp_path / "web").mkdir()

@@ -265,7 +265,7 @@ def test_the_adaptive_one_begins_lower_and_measures_from_when_it_was_let_in() ->
     assert gradient is not None
     for one in asked:
         one.done()
-    for _ in range(200):
+    for _ in range(50):
         for one in [workers.ask() for _ in range(int(gradient.limit))]:
             one.done()
     assert int(gradient.limit) == 100
