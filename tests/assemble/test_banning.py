@@ -16,6 +16,7 @@ from enfilade.assemble.ban_file import read_bans, write_bans
 from enfilade.assemble.banning import Banning, prepare_bans
 from enfilade.exchange.exchange import Outcome
 from enfilade.limits.bans import Ban
+from enfilade.limits.window import Window
 from enfilade.process.board import Board
 from enfilade.testing.exchange import make_exchange
 
@@ -47,7 +48,7 @@ def misses(made: Banning, number: int, client: str = "192.0.2.1") -> None:
 
 def test_the_table_says_when_it_is_enough_and_for_how_long(loop: asyncio.AbstractEventLoop) -> None:
     made = banning(loop, 'limit = 3\nwindow = "100s"\nduration = "10s"\ngrow = 3\nlongest = "50s"')
-    assert made.offences._window == (3, 100_000_000_000)
+    assert made.offences._window == Window(3, 100_000_000_000)
     assert made.bans._terms == (10.0, 3.0, 50.0)
     misses(made, 3)
     assert made.bans.count == 0
