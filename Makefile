@@ -28,7 +28,7 @@ demo: $(VENV)/demo.stamp
 # `make bench BENCH="asgi wsgi"` measures two of the works.
 bench: $(VENV)/bench.stamp
 	@scripts/need wrk=wrk h2load=nghttp2-client openssl=openssl slowhttptest=slowhttptest
-	@PATH="$$PATH:/usr/sbin" scripts/need nginx=nginx-light caddy=caddy haproxy=haproxy varnishd=varnish nft=nftables || true
+	@PATH="$$PATH:/usr/sbin" scripts/need nginx=nginx-light haproxy=haproxy varnishd=varnish nft=nftables || true
 	$(BIN)/python -m bench $(BENCH)
 
 # The pages that are drawn from the code.

