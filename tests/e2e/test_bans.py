@@ -73,7 +73,7 @@ def test_wrong_passwords_end_in_a_ban_and_a_ban_is_lifted(start: Start) -> None:
     assert metric(server, "enfilade_bans") == metric(server, "enfilade_bans_total") == 1
     assert metric(server, 'enfilade_rejects_total{reason="banned",source="client"}') == 7
     explained = command(server, "explain", "GET", "http://a/", "--client", DENIED).stdout
-    assert re.match(r"firewall +banned +until .*, for 401", explained)
+    assert re.match(r"firewall +banned +until .*: 401", explained)
     assert command(server, "bans", "lift", DENIED).stdout == f"{DENIED} is let in again\n"
     assert code(server, "", DENIED) == "200" and listed(server) == []
     again = command(server, "bans", "lift", DENIED)
@@ -111,6 +111,10 @@ def test_what_is_open_is_cut_of_streams_too_and_a_ban_by_hand_ends(start: Start)
             connect(server, "db") as stream,
         ):
             assert line(stream) == b"a\n"
+            command(server, "bans", "add", "192.0.2.1")
+            explained = command(server, "explain", "GET", "http://a/", "--client", "192.0.2.1").stdout
+            assert re.match(r"firewall +banned +until .*: by hand\n", explained)
+            command(server, "bans", "lift", "192.0.2.1")
             answer = command(server, "bans", "add", DENIED, "--for", "2s").stdout
             assert answer.startswith(f"{DENIED} is banned until ")
             while not ends(idle):

@@ -94,7 +94,7 @@ def ban_of(config: Config, client: str) -> str | None:
     except Unanswered:
         return None
     mine = next((ban for ban in facts["bans"] if ban["address"] in (client, subscriber(client))), None)
-    return None if mine is None else f"until {local_time(mine['until'])}, for {mine['cause']}"
+    return None if mine is None else f"until {local_time(mine['until'])}: {mine['cause']}"
 
 
 def show_bans(facts: Mapping[str, Any]) -> Iterator[str]:
