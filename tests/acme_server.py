@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
-from enfilade.net.selfsigned import self_signed
+from tests.certificates import self_signed
 
 START = 20.0
 HOST = "127.0.0.1"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from tests.certificates import self_signed
 
 from enfilade.assemble.sites import Sites
 from enfilade.assemble.stores import cache_filter, nowhere
@@ -23,7 +24,6 @@ from enfilade.exchange.dispatch import Dispatcher
 from enfilade.exchange.exchange import Exchange, Handler
 from enfilade.exchange.response import Response
 from enfilade.http.fields import NO_FIELDS, Fields
-from enfilade.net.selfsigned import self_signed
 from enfilade.net.tls import Certificate
 from enfilade.observe.log import LogSink
 from enfilade.testing.exchange import make_exchange

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.assemble.kit import config_of, presented
+from tests.certificates import self_signed
 
 from enfilade.acme.disk import Disk
 from enfilade.acme.dns import Dns01
@@ -17,7 +18,6 @@ from enfilade.assemble.certificates import Certificates
 from enfilade.assemble.sites import secure_address
 from enfilade.config import Config, ConfigError
 from enfilade.config.acme_checks import answerable
-from enfilade.net.selfsigned import self_signed
 from enfilade.observe.metrics import CertificateMeter, CertificateRows
 from enfilade.process.board import Board
 

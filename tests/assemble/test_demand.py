@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from tests.assemble.kit import config_of
 from tests.assemble.test_acme import prepared
+from tests.certificates import self_signed
 
 from enfilade.acme.disk import Disk
 from enfilade.acme.state import Held, Wanted
@@ -21,7 +22,6 @@ from enfilade.assemble.demand import DemandContexts, asking, possible
 from enfilade.config import ConfigError
 from enfilade.exchange.fetch import Fetched, FetchError
 from enfilade.http.fields import NO_FIELDS, Pair
-from enfilade.net.selfsigned import self_signed
 from enfilade.net.tls import NoContext, bare_context
 
 CONFIG = """

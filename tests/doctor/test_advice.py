@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.certificates import self_signed
 from tests.cli.kit import enfilade
 
 from enfilade.assemble.trial import try_out
 from enfilade.config import load
 from enfilade.doctor.located import Located, advise_in
-from enfilade.net.selfsigned import self_signed
 
 RIGHT = """\
 [server]

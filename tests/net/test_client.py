@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.certificates import self_signed
 from tests.handlers.proxy.conftest import scene  # noqa: F401
 from tests.handlers.proxy.kit import GET, OK, Scene
 from tests.net.kit import Meter
@@ -25,7 +26,6 @@ from enfilade.http.reasons import Reason
 from enfilade.net.client import CallLimits, ClientContext, Engine
 from enfilade.net.context import ConnectionLimits, Tracked
 from enfilade.net.dialer import Dialer, client_tls
-from enfilade.net.selfsigned import self_signed
 from enfilade.wire.http1.client import Http1Client
 from enfilade.wire.http1.limits import Http1Limits
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.certificates import self_signed
 from tests.net.test_resolver import Script, a
 
 from enfilade.exchange.fetch import Fetched, FetchError
 from enfilade.http.addresses import Networks
 from enfilade.net.fetch import ADDRESSES, Fetcher
 from enfilade.net.resolver import Reply, ResolveError, Resolver
-from enfilade.net.selfsigned import self_signed
 
 HERE = Networks(["127.0.0.1"])
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"

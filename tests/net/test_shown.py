@@ -6,11 +6,11 @@ import asyncio
 import ssl
 
 import pytest
+from tests.certificates import self_signed
 
 from enfilade.exchange.fetch import FetchError
 from enfilade.http.addresses import Networks
 from enfilade.net.fetch import Fetcher
-from enfilade.net.selfsigned import self_signed
 from enfilade.net.shown import shown_certificate
 from enfilade.net.tls import context_for
 

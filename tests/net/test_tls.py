@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 
 import pytest
+from tests.certificates import self_signed
 
-from enfilade.net.selfsigned import self_signed
 from enfilade.net.tls import TICKET_KEYS, TICKET_KEYS_LAST, ListenerContexts, context_for
 
 SITE = context_for(self_signed(["localhost"]))

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from tests.certificates import self_signed
 from tests.net.kit import Meter, Transport
 
 from enfilade.net.context import ConnectionLimits
-from enfilade.net.selfsigned import self_signed
 from enfilade.net.tls import Clients, NoContext, context_for, listener_context
 from enfilade.net.tls_transport import FLUSH, NOTHING_ASKED, RECORD, TlsTransport
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import IPv4Address
 
 import pytest
 from cryptography import x509
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.pki.kit import DAY, NOW, leaf_of, refusal
 
-from enfilade.pki.authority import INTERMEDIATE_LIFETIME, Authority, new_root
+from enfilade.pki.authority import BACKDATED, INTERMEDIATE_LIFETIME, Authority, new_root, self_signed
 
 ROOT = new_root("here", NOW)
 
@@ -80,3 +81,14 @@ def test_a_long_name_is_cut_in_the_subject_alone() -> None:
     name = f"{'a' * 60}.{'b' * 60}.example"
     leaf = ROOT.intermediate(["example"], NOW).leaf([name], NOW, DAY)
     assert refusal(ROOT.certificate, leaf, name) == ""
+
+
+def test_what_nobody_vouches_for_vouches_for_itself() -> None:
+    made = self_signed(["a.internal", "127.0.0.1"], NOW, timedelta(days=9))
+    certificate = x509.load_pem_x509_certificate(made.chain)
+    certificate.verify_directly_issued_by(certificate)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [name.value for name in names] == ["a.internal", IPv4Address("127.0.0.1")]
+    assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    assert certificate.not_valid_before_utc == (NOW - BACKDATED).replace(microsecond=0)
+    assert certificate.not_valid_after_utc == (NOW + timedelta(days=9)).replace(microsecond=0)

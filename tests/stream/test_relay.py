@@ -10,11 +10,11 @@ from functools import partial
 from typing import Any
 
 import pytest
+from tests.certificates import self_signed
 from tests.net.kit import Transport
 from tests.stream.kit import HERE, World, echo, nobody, peer, run
 
 from enfilade.http.ends import Ends
-from enfilade.net.selfsigned import self_signed
 from enfilade.net.tls import context_for
 from enfilade.stream.relay import HIGH_WATER, FarEnd, Relay
 from enfilade.wire.proxy_protocol import parse

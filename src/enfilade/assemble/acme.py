@@ -8,6 +8,7 @@ import random
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypedDict
 
 from enfilade.acme.challenges import HTTP_PATH, Http01, TlsAlpn01
@@ -38,10 +39,10 @@ from enfilade.http.reasons import reason
 from enfilade.http.request import Request
 from enfilade.net.fetch import Fetcher
 from enfilade.net.redis.storage import RedisStorage
-from enfilade.net.selfsigned import self_signed
 from enfilade.net.tls import Certificate, context_for, present
 from enfilade.net.tls_transport import ACME
 from enfilade.observe.metrics import CertificateMeter, CertificateRows, Sample, bound_label, register_certificates
+from enfilade.pki.authority import self_signed
 from enfilade.process.board import Board
 from enfilade.process.privileges import Identity, acting_as
 
@@ -49,6 +50,8 @@ log = logging.getLogger("enfilade.acme")
 
 Find = Callable[[Request, Ends], Match]
 NO_ROUTE = reason("no_route")
+PLACEHOLDER = timedelta(days=90)
+"""For so long is that good which stands in for a first certificate."""
 FAREWELL = 5.0
 """Seconds in which an order that is broken off may take back what it has shown."""
 _TEXT = Fields([(b"content-type", b"application/octet-stream")])
@@ -154,7 +157,10 @@ class AcmeWorker:
         """Before anybody is listened to. Who has no certificate yet gets one that nobody trusts."""
         await self._view.look()
         for name in self._contexts.keys() - self._view.certificates.keys():
-            present(self._contexts[name], self_signed([name]))
+            made = self_signed([name], datetime.now(UTC), PLACEHOLDER)
+            present(
+                self._contexts[name], Certificate(f"what stands in for the certificate of {name}", made.chain, made.key)
+            )
 
     def look(self, now: float) -> None:
         """Once a second."""

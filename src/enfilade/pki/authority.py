@@ -52,12 +52,7 @@ class Authority(NamedTuple):
         if isinstance(key, rsa.RSAPublicKey):  # for TLS 1.2 without (EC)DHE, which others may speak
             uses.append("key_encipherment")
         until = min(now + lifetime, self.certificate.not_valid_after_utc)
-        # An address as the common name is one that constraints on host names forbid, to OpenSSL.
-        made = _builder(next((name for name in names if not is_ip(name)), "an address"), key, now, until)
-        made = made.add_extension(x509.SubjectAlternativeName([_general_name(n) for n in names]), critical=False)
-        made = made.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        made = made.add_extension(_usage(*uses), critical=True)
-        made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        made = _server(key, names, now, until).add_extension(_usage(*uses), critical=True)
         for extension in extensions:
             made = made.add_extension(extension, critical=False)
         return self._signed(made)
@@ -105,6 +100,13 @@ def new_root(owner: str, now: datetime) -> Authority:
     return Authority(signed, key, signed)
 
 
+def self_signed(names: Sequence[str], now: datetime, lifetime: timedelta) -> Leaf:
+    """A server's certificate that nobody vouches for. What its key may do is not said: it may sign this, too."""
+    key = ec.generate_private_key(CURVE)
+    made = _server(key.public_key(), names, now, now + lifetime).issuer_name(_subject(_called(names)))
+    return Leaf(pem(made.sign(key, _HASH)), key_pem(key))
+
+
 def constraints_of(names: Sequence[str]) -> x509.NameConstraints:
     """What an authority for `names` may sign (RFC 5280 section 4.2.1.10): these, what is beneath them, and what this machine
     calls itself. There are a name and an address in it always: what has none of one kind limits none."""
@@ -140,6 +142,20 @@ def _builder(name: str, key: CertificatePublicKeyTypes, now: datetime, until: da
         .not_valid_after(until)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
+
+
+def _server(
+    key: CertificatePublicKeyTypes, names: Sequence[str], now: datetime, until: datetime
+) -> x509.CertificateBuilder:
+    made = _builder(_called(names), key, now, until)
+    made = made.add_extension(x509.SubjectAlternativeName([_general_name(n) for n in names]), critical=False)
+    made = made.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    return made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+
+
+def _called(names: Sequence[str]) -> str:
+    """The common name: an address would be one that constraints on host names forbid, to OpenSSL."""
+    return next((name for name in names if not is_ip(name)), "an address")
 
 
 def _subject(name: str) -> x509.Name:
