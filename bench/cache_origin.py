@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from email.utils import formatdate
 from typing import cast
 
-import uvloop
+from bench.serving import serve_at_port
 
 ETAG = '"bench"'
 THOUGHT = 0.5
@@ -67,11 +66,5 @@ async def serve(port: int) -> None:
     await server.serve_forever()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    uvloop.run(serve(parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    serve_at_port(__doc__, serve)

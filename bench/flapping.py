@@ -5,12 +5,11 @@ When it goes, what it has is cut, answers that it owes included, and new connect
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 from typing import cast
 
-import uvloop
+from bench.serving import serve_at_port
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!"
 AWAY = 0.2
@@ -51,11 +50,5 @@ async def serve(port: int) -> None:
         await asyncio.sleep(AWAY * (0.5 + random.random()))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    uvloop.run(serve(parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    serve_at_port(__doc__, serve)

@@ -5,12 +5,11 @@ HTTP/2 without TLS (RFC 9113). Its answer, a message of 13 bytes, is made before
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from struct import pack, unpack_from
 from typing import cast
 
-import uvloop
+from bench.serving import serve_at_port
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 4, 6, 8
@@ -79,11 +78,5 @@ async def serve(port: int) -> None:
     await server.serve_forever()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    uvloop.run(serve(parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    serve_at_port(__doc__, serve)
