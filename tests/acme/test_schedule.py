@@ -8,7 +8,8 @@ from enfilade.acme.schedule import DAY, renewal_time, retry_delay
 
 
 @pytest.mark.parametrize(
-    ("lifetime", "after"), [(90 * DAY, 60 * DAY), (45 * DAY, 30 * DAY), (6 * DAY, 3 * DAY), (3600.0, 1800.0)]
+    ("lifetime", "after"),
+    [(90 * DAY, 60 * DAY), (45 * DAY, 30 * DAY), (12 * DAY, 8 * DAY), (6 * DAY, 3 * DAY), (3600.0, 1800.0)],
 )
 def test_a_certificate_is_renewed_while_there_is_time_left(lifetime: float, after: float) -> None:
     assert renewal_time(1000.0, 1000.0 + lifetime) == 1000.0 + after

@@ -57,6 +57,14 @@ def test_the_intermediate_signs_no_authority() -> None:
     assert "path length" in refusal(ROOT.certificate, leaf, "a.example")
 
 
+def test_the_limits_of_an_intermediate_are_in_its_certificate_and_hold_for_who_does_not_know_them() -> None:
+    """Critical: RFC 5280 section 4.2.1.10. Beneath it there is no other authority: section 4.2.1.9."""
+    made = new_root("test", NOW).intermediate(["a.example"], NOW).certificate.extensions
+    constraints, basic = (made.get_extension_for_class(one) for one in (x509.NameConstraints, x509.BasicConstraints))
+    assert constraints.critical and basic.critical
+    assert basic.value == x509.BasicConstraints(ca=True, path_length=0)
+
+
 def test_nothing_outlives_who_signed_it() -> None:
     late = NOW + INTERMEDIATE_LIFETIME - DAY
     signer = ROOT.intermediate(["example"], NOW)

@@ -124,6 +124,15 @@ def test_a_proof_that_was_tampered_with_is_none(proof: str) -> None:
         assert Ruled(CHALLENGE).ask("GET", "/dear", ("cookie", f"{name}={text}")).status == 403, text
 
 
+def test_a_number_longer_than_any_browser_finds_is_not_looked_at(proof: str) -> None:
+    """It would be hashed, however long it is."""
+    start, seal, _ = proof.rsplit(".", 2)
+    nonce = next(
+        n for n in range(10**10, 10**10 + 10_000_000) if sha256(f"{seal}.{n}".encode()).digest()[:2] == b"\0\0"
+    )
+    assert Ruled(CHALLENGE).ask("GET", "/dear", ("cookie", f"{start}.{seal}.{nonce}")).status == 403
+
+
 def test_with_detect_nobody_is_asked_to_work() -> None:
     route = Ruled(CHALLENGE, detect=True)
     assert route.ask("GET", "/dear", *BROWSER).status == 200

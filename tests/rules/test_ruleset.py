@@ -102,6 +102,12 @@ def test_arguments_that_are_passed_over() -> None:
     assert hit([everywhere, named], get("/?x=evil"), ["text", "other"]) == ["a"]
 
 
+def test_only_arguments_are_passed_over() -> None:
+    elsewhere = rule(at("field *", "cookie *", finds="evil"))
+    assert hit([elsewhere], get("/", ("text", "evil")), ["text"])
+    assert hit([elsewhere], get("/", ("cookie", "text=evil")), ["text"])
+
+
 def test_what_is_clean_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
     made = Ruleset([rule(at("path", "argument *", "field *", finds="evil"))])
