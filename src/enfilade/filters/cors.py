@@ -52,7 +52,7 @@ class Cors(Filter):
         return self._preflight if self._reader(x) is not None else error_response(_REFUSED, x)
 
     def on_response(self, x: Exchange, r: Response) -> Response:
-        return self._remade(r, self._reader(x))
+        return self._remade.of(r, self._reader(x))
 
     def _reader(self, x: Exchange) -> bytes | None:
         """Who may read the answer: `*`, or the origin that asks; None: nobody of another origin."""

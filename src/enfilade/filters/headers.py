@@ -15,4 +15,4 @@ class Headers(Filter):
         self._remade: Remade[None] = Remade(lambda fields, _: rules.apply(fields))
 
     def on_response(self, x: Exchange, r: Response) -> Response:
-        return self._remade(r, None)
+        return self._remade.of(r, None)

@@ -26,7 +26,8 @@ class Remade(Generic[By]):
         # By identity, as an equal Fields costs its length to find; the first of the two keeps its id from being used again.
         self.memory: dict[tuple[int, By], tuple[Fields, Fields]] = {}
 
-    def __call__(self, r: Response, by: By) -> Response:
+    def of(self, r: Response, by: By) -> Response:
+        """What is made of `r` by `by`."""
         last = r.remade
         if last is not None and last[0] is self and last[1] == by:
             again: Response = last[2]

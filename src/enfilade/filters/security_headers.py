@@ -24,7 +24,7 @@ class SecurityHeaders(Filter):
         self._remade: Remade[bool] = Remade(lambda fields, tls: _with_defaults(fields, pairs if tls else plain))
 
     def on_response(self, x: Exchange, r: Response) -> Response:
-        return self._remade(r, x.request.scheme == "https")
+        return self._remade.of(r, x.request.scheme == "https")
 
 
 def _with_defaults(fields: Fields, pairs: tuple[Pair, ...]) -> Fields:

@@ -103,7 +103,7 @@ class Limit(Filter):
         return None
 
     def on_response(self, x: Exchange, r: Response) -> Response:
-        return self._remade(r, x.kept(type(self))) if self._tells else r
+        return self._remade.of(r, x.kept(type(self))) if self._tells else r
 
     def _refuse(self, x: Exchange, told: list[int], wait: int) -> Response:
         x.keep(type(self), tuple(told))
