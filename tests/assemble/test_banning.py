@@ -149,6 +149,8 @@ def test_a_line_that_is_no_ban_is_an_error_with_its_number(tmp_path: Path, line:
         ({"address": "192.0.2.1"}, 200),
         ({"address": "192.0.2.0/24"}, 400),
         ({"address": "192.0.2.1", "seconds": "1h"}, 400),
+        ({"address": "192.0.2.1", "seconds": 0}, 400),
+        ({"address": "192.0.2.1", "seconds": 1e300}, 400),
         ({"who": "192.0.2.1"}, 400),
         ([], 400),
     ],

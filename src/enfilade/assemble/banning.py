@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from functools import partial
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -195,8 +195,12 @@ class Banning:
         return 200, {"lifted": address}
 
 
+FOREVER = 1e9
+"""Seconds that a ban by hand lasts at most: thirty years."""
+
+
 class Wish(msgspec.Struct, forbid_unknown_fields=True):
     """Whom to ban, for how long (None: as long as a first ban lasts), or whose ban to lift."""
 
     address: str
-    seconds: float | None = None
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=FOREVER)] | None = None
