@@ -93,7 +93,7 @@ def test_whoever_brings_the_connections_of_many_others_is_not_counted() -> None:
 
 def test_there_is_a_guard_where_there_is_something_to_guard() -> None:
     assert guard("") is None
-    found = guard("", {"192.0.2.1"})
+    found = guard("[bans]\n", {"192.0.2.1"})
     assert found is not None
     assert [found.enter("192.0.2.1"), found.enter("192.0.2.2")] == [BANNED, None]
 
