@@ -15,9 +15,9 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from tests.certificates import self_signed
+from tests.ports import HOST, free_ports
 
 START = 20.0
-HOST = "127.0.0.1"
 
 
 class AcmeServer:
@@ -93,12 +93,3 @@ def acme_server(folder: Path, **how: object) -> Iterator[AcmeServer]:
         yield server
     finally:
         server.stop()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody has just now."""
-    held = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports

@@ -12,7 +12,7 @@ from pathlib import Path
 import dns.exception
 import dns.query
 import dns.resolver
-from tests.acme_server import HOST, free_ports
+from tests.ports import HOST, free_port
 
 KEY = "acme-key"
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA=="
@@ -52,7 +52,7 @@ class Knot:
     def __init__(self, folder: Path) -> None:
         program = shutil.which("knotd") or shutil.which("knotd", path="/usr/sbin")
         assert program is not None, "missing: knotd. On Debian: apt-get install knot"
-        self.port = free_ports(1)[0]
+        self.port = free_port()
         self.address = f"{HOST}:{self.port}"
         (folder / "knot.conf").write_text(
             _CONFIG.format(folder=folder, host=HOST, port=self.port, key=KEY, secret=SECRET)

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 from tests.e2e.apps.origin import PIECE, piece
 from tests.e2e.conftest import PATIENCE, Server
-from tests.e2e.peers import Process, free_port
+from tests.e2e.peers import Process
+from tests.ports import free_port
 
 APPS = Path(__file__).parent / "apps"
 _names = map("name{}".format, itertools.count())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.assemble.kit import write_pem
+from tests.ports import free_port
 
 NGINX = """
 daemon off;
@@ -133,14 +134,6 @@ def app(environ, start_response):
     start_response("201 Created", [("Content-Length", str(len(body))), ("X-Method", environ["REQUEST_METHOD"])])
     return [body]
 """
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class Process:

@@ -16,10 +16,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.acme_server import HOST, AcmeServer, acme_server, free_ports
+from tests.acme_server import AcmeServer, acme_server
 from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import admin_address, eventually, get, parse
 from tests.knot import KEY, SECRET, knot
+from tests.ports import HOST, free_port
 from tests.redis_server import redis_server
 
 HMAC = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
@@ -76,7 +77,7 @@ def ask(tls: ssl.SSLSocket, host: str) -> tuple[int, bytes]:
 
 
 def metrics(server: Server) -> str:
-    return httpx.get("http://{}:{}/metrics".format(*admin_address(server))).text
+    return httpx.get("http://{}:{}/metrics".format(*admin_address(server)), timeout=PATIENCE).text
 
 
 def trusted(server: Server, trust: ssl.SSLContext, name: str) -> bool:
@@ -180,7 +181,7 @@ def test_a_renewal_harms_nobody(start: Start, tmp_path: Path) -> None:
 
 def test_what_fails_says_what_to_do(start: Start, tmp_path: Path) -> None:
     with acme_server(tmp_path / "ca") as ca:
-        ca.http_port = free_ports(1)[0]  # the authority asks where nobody listens
+        ca.http_port = free_port()  # the authority asks where nobody listens
         server = start(config(ca, "a.example.com"))
         line = server.wait_for(": no certificate for a.example.com: ")
     assert "(connection)" in line and "its port open to everybody" in line and "next try at" in line
@@ -203,7 +204,7 @@ def test_an_account_made_elsewhere(start: Start, tmp_path: Path) -> None:
 
 
 def test_where_the_first_authority_is_away_the_next_one_signs(start: Start, ca: AcmeServer) -> None:
-    away = f"https://{HOST}:{free_ports(1)[0]}/dir"
+    away = f"https://{HOST}:{free_port()}/dir"
     text = config(ca, "g.example.com").replace(
         f'directory = "{ca.directory}"', f'directory = ["{away}", "{ca.directory}"]'
     )
@@ -237,7 +238,9 @@ def test_two_edges_with_one_redis_order_once_and_wait_for_it_where_it_is_away(
 
 
 def edge_status(server: Server) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = httpx.get("http://{}:{}/status".format(*admin_address(server))).json()["certificates"]
+    found: list[dict[str, Any]] = httpx.get(
+        "http://{}:{}/status".format(*admin_address(server)), timeout=PATIENCE
+    ).json()["certificates"]
     return found
 
 

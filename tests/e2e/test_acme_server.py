@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from pathlib import Path
 from signal import SIGHUP
@@ -11,6 +10,7 @@ from signal import SIGHUP
 import pytest
 from cryptography import x509
 from tests.e2e.conftest import ROOT, Server, Start
+from tests.ports import free_port
 
 CONFIG = """
 [server]
@@ -29,11 +29,6 @@ PORTS = "import enfilade.pki.acme.validation as v\nv.HTTP_PORT, v.TLS_PORT = {},
 PATIENCE = 60
 FIRST = "lego/certificates/one.localhost.crt"
 REFUSED = {"example.com": "certificates for example.com are not given here", "one.localhost": "is not a public address"}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 class Lego:

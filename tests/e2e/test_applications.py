@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.e2e.conftest import ROOT, Server, Start
+from tests.e2e.conftest import PATIENCE, ROOT, Server, Start
 
 APPS = Path(__file__).parent / "apps"
 FRAMEWORKS = {
@@ -171,11 +171,11 @@ def test_run_behind_a_proxy_that_takes_a_prefix_off(start: Start, target: str) -
     directory = str(APPS)
     server = start("", "run", target, "--http", "127.0.0.1:0", "--app-dir", directory, "--root-path", "/shop")
     for path in ("/items/7", "/shop/items/7"):  # and one that leaves it
-        assert httpx.get(server.url() + path).json()["url"] == f"{server.url()}/shop/items/7"
+        assert httpx.get(server.url() + path, timeout=PATIENCE).json()["url"] == f"{server.url()}/shop/items/7"
 
 
 def test_wsgi_calls_run_in_so_many_threads_and_the_others_wait(start: Start) -> None:
     server = start(config({"plain": "plain_wsgi:app"}, routes='"/meets" = { app = "plain" }', app="threads = 2\n"))
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: httpx.get(f"{server.url()}/meets").text, range(8)))
+        answers = list(pool.map(lambda _: httpx.get(f"{server.url()}/meets", timeout=PATIENCE).text, range(8)))
     assert answers == ["2"] * 8

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.e2e.conftest import Server, Start
+from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.test_tls import ask, connect
 
 CONFIG = """
@@ -140,10 +140,12 @@ def test_neither_a_host_nor_a_session_of_another_site_leads_around_it(server: Se
 
 def test_plain_http_leads_to_https_and_a_proxy_before_us_can_vouch_for_nobody(server: Server) -> None:
     asked = {"Host": "closed.test", "Client-Cert": ":Zm9yZ2Vk:"}
-    plain = httpx.get(f"{server.url('http')}/a%2Fb?x=1", headers=asked)
+    plain = httpx.get(f"{server.url('http')}/a%2Fb?x=1", headers=asked, timeout=PATIENCE)
     assert (plain.status_code, plain.headers["location"]) == (308, "https://closed.test/a%2Fb?x=1")
     told = httpx.get(
-        server.url("http"), headers={**asked, "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
+        server.url("http"),
+        headers={**asked, "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"},
+        timeout=PATIENCE,
     )
     assert told.status_code == 421
 

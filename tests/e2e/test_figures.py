@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from tests.e2e.conftest import Server, Start
-from tests.e2e.peers import Process, free_port, uvicorn
+from tests.e2e.peers import Process, uvicorn
 from tests.e2e.processes import APP, command, get, metrics, status, until, write
+from tests.ports import free_port
 
 CONFIG = """
 [server]

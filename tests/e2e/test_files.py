@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from tests.e2e.conftest import Server, Start
+from tests.e2e.conftest import PATIENCE, Server, Start
 
 TEXT = b"0123456789" * 10
 BIG = 200 * 1024 * 1024
@@ -399,8 +399,8 @@ def test_what_may_not_be_read_is_not_there(files: Files, start: Start, tmp_path:
         parent.chmod(parent.stat().st_mode | 0o055)
     config = f'[server]\nhttp = "localhost:0"\nuser = "nobody"\nworkers = 1\n[sites."*"]\n"/*" = {{ files = "{files.root}" }}'
     server = start(config)
-    assert httpx.get(server.url() + "/a.txt").content == TEXT
-    assert httpx.get(server.url() + "/closed.txt").status_code == 404
+    assert httpx.get(server.url() + "/a.txt", timeout=PATIENCE).content == TEXT
+    assert httpx.get(server.url() + "/closed.txt", timeout=PATIENCE).status_code == 404
 
 
 # -- the memory of small files

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.e2e.conftest import Server, Start
+from tests.e2e.conftest import PATIENCE, Server, Start
 
 APP = """
 import asyncio
@@ -173,7 +173,8 @@ def test_who_leaves_is_logged(server: Server, path: str, status: int, sent: int)
             if sent:
                 assert sock.recv(1000)
             else:
-                assert httpx.get(server.url("http") + "/").text == "x"  # ours was read before this one
+                answer = httpx.get(server.url("http") + "/", timeout=PATIENCE)
+                assert answer.text == "x"  # ours was read before this one
             if how == "reset":
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         row = row_of(server, f"{path}?{how}")

@@ -11,9 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.acme_server import HOST, AcmeServer, acme_server
+from tests.acme_server import AcmeServer, acme_server
 from tests.e2e.conftest import Server, Start
 from tests.e2e.test_acme import issued, metrics, serial
+from tests.ports import HOST
 
 CONFIG = """
 [server]

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.e2e.conftest import Server, Start
+from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import rejects
 from tests.e2e.processes import APP, ask, command, get, metrics, status, until, write
 
@@ -150,7 +150,7 @@ def test_nobody_waits_behind_a_worker_that_computes_while_another_is_free(start:
 def test_a_head_that_is_larger_than_a_link_takes_is_431(start: Start) -> None:
     server = launch(start, CONFIG.replace("workers = 2", 'workers = 1\nlimits = { head = "1MB" }'))
     pid = get(server)[2]
-    assert httpx.get(server.url(), headers={"x": "y" * 300_000}).status_code == 431
+    assert httpx.get(server.url(), headers={"x": "y" * 300_000}, timeout=PATIENCE).status_code == 431
     assert get(server)[2] == pid
     assert "cannot be sent" not in server.output
 

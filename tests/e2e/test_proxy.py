@@ -17,7 +17,7 @@ import httpx
 import pytest
 from tests.assemble.kit import write_pem
 from tests.e2e import http2
-from tests.e2e.conftest import Server, Start
+from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import eventually
 from tests.e2e.peers import Nginx, Process, gunicorn, uvicorn
 from tests.e2e.test_websocket import Tunnel, opened
@@ -260,7 +260,9 @@ def test_our_own_certificate(any_client: httpx.Client) -> None:
 
 
 def test_what_an_application_sees(server: Server) -> None:
-    response = httpx.get(server.url() + "/asgi/fields", headers={"x-forwarded-for": "10.0.0.1", "host": "shop.example"})
+    response = httpx.get(
+        server.url() + "/asgi/fields", headers={"x-forwarded-for": "10.0.0.1", "host": "shop.example"}, timeout=PATIENCE
+    )
     fields = dict(line.split(": ", 1) for line in response.text.splitlines())
     assert fields["host"] == fields["x-forwarded-host"] == "shop.example" and fields["via"] == "1.1 enfilade"
     assert fields["x-forwarded-for"] == "127.0.0.1" and fields["x-forwarded-proto"] == "http"
@@ -293,7 +295,7 @@ def test_events_come_as_they_are_sent_f24(any_client: httpx.Client) -> None:
 
 def test_a_client_that_goes_cancels_the_request(server: Server) -> None:
     def running() -> int:
-        return int(httpx.get(server.url() + "/asgi/endless/count").text)
+        return int(httpx.get(server.url() + "/asgi/endless/count", timeout=PATIENCE).text)
 
     with ExitStack() as stack:
         for _ in range(5):
@@ -424,11 +426,11 @@ def test_a_peer_that_is_killed(server: Server, folder: Path, mortal: Process) ->
             while piece := _read(sock):
                 answer += piece
             assert not answer.endswith(b"0\r\n\r\n"), "the client can tell that it was cut"
-    assert httpx.get(server.url() + "/mortal/pid").status_code == 502
-    assert httpx.get(server.url() + "/nginx/connection").status_code == 200
+    assert httpx.get(server.url() + "/mortal/pid", timeout=PATIENCE).status_code == 502
+    assert httpx.get(server.url() + "/nginx/connection", timeout=PATIENCE).status_code == 200
     again = uvicorn(folder, mortal.port)
     try:
-        assert httpx.get(server.url() + "/mortal/pid").text == str(again.process.pid)
+        assert httpx.get(server.url() + "/mortal/pid", timeout=PATIENCE).text == str(again.process.pid)
     finally:
         again.stop()
 
@@ -445,6 +447,6 @@ def test_a_stop_waits_for_no_idle_connection(start: Start, nginx: Nginx) -> None
     server = start(
         f'[server]\nhttp = "127.0.0.1:0"\nworkers = 1\n[sites."*"]\n"/*" = {{ proxy = "http://127.0.0.1:{nginx.port}" }}\n'
     )
-    assert httpx.get(server.url() + "/connection").status_code == 200
+    assert httpx.get(server.url() + "/connection", timeout=PATIENCE).status_code == 200
     assert server.stop() == 0
     assert "Traceback" not in server.output

@@ -14,8 +14,9 @@ import pytest
 from tests.assemble.kit import write_pem
 from tests.e2e.conftest import Server, Start
 from tests.e2e.kit import eventually
-from tests.e2e.peers import Process, free_port
+from tests.e2e.peers import Process
 from tests.e2e.test_streams import tcp_peer
+from tests.ports import free_port
 from websockets.sync.client import connect
 
 HERE = "127.0.0.1"

@@ -7,12 +7,12 @@ import contextlib
 import json
 import os
 import signal
-import socket
 from collections.abc import Callable
 
 from tests.e2e.conftest import Server, Start
 from tests.e2e.kit import eventually
 from tests.e2e.processes import status
+from tests.ports import free_port
 
 RELOADS = 4
 KILLS = 3
@@ -50,8 +50,7 @@ class Peer:
     """A server that answers each request with ANSWER, when it is up; what it has is cut when it goes down."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.e2e import http2
-from tests.e2e.conftest import Server, Start
+from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import workers
 
 from enfilade.wire.http2 import Http2Limits
@@ -62,9 +62,9 @@ def client(server: Server, request: pytest.FixtureRequest) -> Iterator[httpx.Cli
 @pytest.fixture
 def alive(server: Server) -> Iterator[None]:
     """Whatever a test does, the next client is answered by the same worker."""
-    before = httpx.get(server.url() + "/asgi/pid").text
+    before = httpx.get(server.url() + "/asgi/pid", timeout=PATIENCE).text
     yield
-    assert httpx.get(server.url() + "/asgi/pid").text == before
+    assert httpx.get(server.url() + "/asgi/pid", timeout=PATIENCE).text == before
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_background_tasks_go_on_when_the_client_has_left(client: httpx.Client, s
 
 def test_background_tasks_are_waited_for_at_a_stop(start: Start) -> None:
     server = start(CONFIG)
-    assert httpx.get(server.url() + "/asgi/background?at-stop").text == "answered"
+    assert httpx.get(server.url() + "/asgi/background?at-stop", timeout=PATIENCE).text == "answered"
     server.wait_for("background task begins")
     assert server.stop() == 0
     assert 0 < server.output.index("background task is done at-stop") < server.output.index("plain has shut down")
@@ -337,7 +337,7 @@ def assert_logged_once(server: Server, name: str, why: str | None) -> None:
 
 def test_an_application_that_blocks_delays_but_breaks_nothing(server: Server) -> None:
     answers: list[str] = []
-    threads = [threading.Thread(target=lambda: answers.append(httpx.get(server.url() + "/asgi/blocks").text))
+    threads = [threading.Thread(target=lambda: answers.append(httpx.get(server.url() + "/asgi/blocks", timeout=PATIENCE).text))
                for _ in range(3)]  # fmt: skip
     for thread in threads:
         thread.start()

@@ -22,6 +22,7 @@ import pytest
 from tests.assemble.kit import write_pem
 from tests.e2e.conftest import ROOT, Server, Start
 from tests.e2e.kit import admin_address, eventually
+from tests.ports import free_port
 from tests.redis_server import redis_server
 
 HERE = "127.0.0.1"
@@ -341,9 +342,7 @@ workers = 1
 def haproxy(directory: Path, port: int, options: str, bind: str = "") -> Iterator[int]:
     """The port of a HAProxy in front of `port`; `options` of what it makes, and `bind` of what it takes."""
     assert HAPROXY is not None, "haproxy is needed: apt-get install haproxy"
-    with socket.socket() as free:
-        free.bind((HERE, 0))
-        mine = free.getsockname()[1]
+    mine = free_port()
     config = directory / "haproxy.cfg"
     config.write_text(
         "defaults\n mode tcp\n timeout connect 5s\n timeout client 20s\n timeout server 20s\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from tests.e2e.conftest import Start
+from tests.e2e.conftest import PATIENCE, Start
 
 APPS = """
 async def asgi(scope, receive, send):
@@ -36,7 +36,7 @@ inline = {inline}
 """
     for proxies, told in (("", ""), ('trusted_proxies = ["127.0.0.1"]', "192.0.2.66,https")):
         server = start(config.replace("PROXIES", proxies), files={"apps.py": APPS})
-        assert [httpx.get(server.url(), headers=CLAIMS).text for _ in range(2)] == [told, told]
+        assert [httpx.get(server.url(), headers=CLAIMS, timeout=PATIENCE).text for _ in range(2)] == [told, told]
         server.stop()
 
 
