@@ -169,6 +169,7 @@ def test_weak_suites_are_refused(server: Server, certificates: dict[str, str]) -
         (("h2", "http/1.1"), "h2"),
         (("http/1.1", "h2"), "h2"),
         (("http/1.1",), "http/1.1"),
+        (("http/1.0",), "http/1.0"),
         (("spdy/3", "http/1.1"), "http/1.1"),
         ((), None),
     ],

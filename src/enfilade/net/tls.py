@@ -21,7 +21,7 @@ SUITES = (
     "ECDHE-ECDSA-CHACHA20-POLY1305",
     "ECDHE-RSA-CHACHA20-POLY1305",
 )
-ALPN = ["h2", "http/1.1"]
+ALPN = ["h2", "http/1.1", "http/1.0"]
 NO_APPLICATION_PROTOCOL = 120
 """The alert, which Python has no name for."""
 TICKET_KEYS = 32
