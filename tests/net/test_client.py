@@ -20,6 +20,7 @@ from tests.handlers.proxy.conftest import scene  # noqa: F401
 from tests.handlers.proxy.kit import GET, OK, Scene
 from tests.net.kit import Meter
 
+from enfilade.config.schema import Upstream
 from enfilade.exchange.call import Channel
 from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason
@@ -55,6 +56,20 @@ def test_an_idle_connection_is_closed_after_a_while(scene: Make, http2: bool) ->
     assert s.far[0].closed
     client.says(GET)
     assert len(s.far) == 2
+
+
+def test_one_idle_connection_more_than_is_kept_goes_after_a_while(scene: Make) -> None:  # noqa: F811
+    s = scene(table=Upstream(keep=1, eject=False))
+    clients = [s.client(), s.client()]
+    for client, far in zip(clients, (0, 1), strict=True):
+        client.says(GET)
+        assert len(s.far) == far + 1
+    for far in s.far:
+        far.says(OK)
+    s.wait(0.9)
+    assert [far.closed for far in s.far] == [False, False]
+    s.wait(0.1)
+    assert sum(far.closed for far in s.far) == 1
 
 
 def test_a_busy_connection_is_not_idle(scene: Make) -> None:  # noqa: F811
@@ -143,6 +158,8 @@ def test_what_an_engine_cannot_send_costs_no_connection(scene: Make, caplog: pyt
 
 
 class Home:
+    crowded = False
+
     def __init__(self) -> None:
         self.channel: Any = None
         self.why: Reason | None = None

@@ -173,13 +173,25 @@ def test_an_idle_connection_that_is_lost_is_not_used() -> None:
     assert b.open().calls == [call]
 
 
-def test_no_more_idle_connections_than_are_kept() -> None:
+def test_more_idle_connections_than_are_kept_are_too_many() -> None:
+    """They are let go when nothing has come for them for a while: requests that come in bursts must not dial each time."""
     b = Bench(keep=1)
     b.call(), b.call()
     one, two = b.open(), b.open()
     one.finish()
+    assert not b.pool.crowded
     two.finish()
-    assert not one.retired and two.retired and b.pool.idle
+    assert b.pool.crowded and not one.retired and not two.retired
+    one.lose()
+    assert not b.pool.crowded
+
+
+def test_who_keeps_none_closes_each_after_its_call() -> None:
+    b = Bench(keep=0)
+    b.call()
+    one = b.open()
+    one.finish()
+    assert one.retired and b.pool.idle
 
 
 def test_a_refused_connection_fails_one_call_as_long_as_there_are_others() -> None:

@@ -74,7 +74,10 @@ class Channel(Protocol):
 
 
 class Home(Protocol):
-    """The pool that channels of one peer belong to."""
+    """The pool that channels of one peer belong to. `crowded`: more of them have nothing to do than are to be kept."""
+
+    @property
+    def crowded(self) -> bool: ...
 
     def opened(self, channel: Channel) -> None:
         """It is connected and takes calls."""

@@ -66,6 +66,8 @@ _MEANING = {
 
 _NOBODY = empty_body()
 
+SURPLUS = 1.0
+"""Seconds without a call after which a connection goes that is one more than its pool keeps: bursts must not dial each time."""
 EXPECT_PATIENCE = 1.0
 """Seconds that the peer is waited for with 100 (Continue), before the body is sent anyway (RFC 9110 section 10.1.1; as curl)."""
 
@@ -471,8 +473,10 @@ class ClientConnection(Connection):
             why = self._overdue(call, limits, now)
             if why is not None:
                 self.cancel(call, why)
-        if not self.open and 0 < limits.keep_alive <= now - self._idle_since:
-            self.retire()
+        if not self.open:
+            idle = now - self._idle_since
+            if 0 < limits.keep_alive <= idle or (idle >= SURPLUS and self._home.crowded):
+                self.retire()
 
     def _overdue(self, call: Call, limits: CallLimits, now: float) -> Reason | None:
         flow = self._flows.get(call.stream)

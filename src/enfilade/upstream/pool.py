@@ -17,8 +17,8 @@ class Pool:
     """The `Home` of a peer's channels. `dial(home)` asks for one more, and is answered by `opened` or `refused`.
 
     `most`: connections at once; 0: any number. Where no further one may be had, `length` calls wait for one that has room,
-    each for `patience` seconds. `keep`: of the connections that have nothing to do. `shared`: each carries many calls at once,
-    so that one is dialed for all that wait; what is not known before is learnt from the first one.
+    each for `patience` seconds. `keep`: of the connections that have nothing to do; who has more is `crowded`. `shared`: each
+    carries many calls at once, so that one is dialed for all that wait; what is not known before is learnt from the first one.
     """
 
     __slots__ = (
@@ -114,6 +114,10 @@ class Pool:
 
     # -- Home
 
+    @property
+    def crowded(self) -> bool:
+        return len(self._free) > self._keep
+
     def opened(self, channel: Channel) -> None:
         self._dialing -= 1
         self._channels.add(channel)
@@ -135,7 +139,7 @@ class Pool:
             if not channel.room:
                 return
         self._free[channel] = None
-        if len(self._free) > self._keep and channel.idle:
+        if not self._keep and channel.idle:
             channel.retire()
 
     def lost(self, channel: Channel) -> None:

@@ -162,7 +162,7 @@ class Upstream(Table, frozen=True):
     )
     queue_timeout: Annotated[Duration, Text("How long they wait; beyond: 503.")] = 10.0
     connections: Annotated[Count, Text("Connections of a worker to each server; 0: as many as it takes.")] = 0
-    keep: Annotated[Count, Text("Of these, idle ones that are kept.")] = 64
+    keep: Annotated[Count, Text("Of these, idle ones that are kept; more than these go after a second.")] = 64
     connect_timeout: Annotated[Duration, Text("To connect, TLS included; beyond: 504.")] = 5.0
     answer_timeout: Annotated[Duration, Text("From the request to the head of its answer; beyond: 504; 0: none.")] = (
         60.0
