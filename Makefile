@@ -10,7 +10,7 @@ test: $(VENV)/test.stamp
 		redis-server=redis-server memcached=memcached node=nodejs certutil=libnss3-tools \
 		lego=lego pebble=pebble pebble-challtestsrv=pebble knotd=knot testssl=testssl.sh slowhttptest=slowhttptest nft=nftables ip=iproute2
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder -rR  # half of the time they wait for processes and clocks
+	$(BIN)/pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -rR  # half of the time they wait for processes and clocks
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

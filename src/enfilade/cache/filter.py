@@ -21,5 +21,4 @@ class Cache(Filter):
 
     def around(self, handler: Handler) -> Handler:
         """See `Filter.around`."""
-        # Its method, as an object that is called costs more.
-        return Front(handler, self.keeper, self.keys, self._meter, self._claims).__call__
+        return Front(handler, self.keeper, self.keys, self._meter, self._claims)

@@ -9,6 +9,7 @@ A handler that raises is answered for here, so that its filters see the error an
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from types import FunctionType, MethodType
 from typing import Optional, Union
 
 from enfilade.exchange.errors import failure_response
@@ -31,6 +32,9 @@ def compile_chain(filters: Sequence[Filter], handler: Handler) -> Handler:
     """
     for f in reversed(filters):
         handler = f.around(handler)
+    # Its method, where it is an object: to call that itself costs more, with each request.
+    if not isinstance(handler, (FunctionType, MethodType)):
+        handler = handler.__call__  # type: ignore[operator]  # mypy knows no callable that is neither
     steps: list[_Step] = []
     back: _Back = ()
     for f in filters:
