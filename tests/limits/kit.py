@@ -41,7 +41,7 @@ class Limited:
         self.counted = [0, 0]
         said = Said([*limits], own=True)
         filters = make_limits(said, *owner, table or tables(1)[0], self, lambda: int(self.time * SECOND))
-        named = [*filters[:-1], Named(), *filters[-1:]] if any(map(counts_users, limits)) else filters
+        named = [*filters[:-1], Named(), *filters[-1:]] if any(counts_users(limit.by) for limit in limits) else filters
         self.chain = compile_chain(named, lambda x: Response(200, Fields([(b"a", b"b")]), b"x"))
 
     def count(self, shadow: bool) -> None:

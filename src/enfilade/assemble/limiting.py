@@ -36,7 +36,7 @@ class Said(NamedTuple):
         listed = [
             f"{limit.rate} by {by}" if (by := " and ".join(texts(limit.by))) else f"{limit.rate} in all"
             for limit in self.limits
-            if counts_users(limit) is users
+            if counts_users(limit.by) is users
         ]
         return f"{who_says(self.own)}: {', '.join(listed)}"
 
@@ -117,7 +117,7 @@ def make_limits(
     """The filters of what limits the route `pattern` of `site`. What several routes have of their site is one limit. ValueError
     for something to count by that there is not."""
     rules = compile_limits(said.limits, (site, pattern if said.own else ""), tables)
-    by_user = [rule for limit, rule in zip(said.limits, rules, strict=True) if counts_users(limit)]
+    by_user = [rule for limit, rule in zip(said.limits, rules, strict=True) if counts_users(limit.by)]
     others = [rule for rule in rules if rule not in by_user]
     made: list[Filter] = [Limit(others, meter, clock)] if others else []
     return [*made, UserLimit(by_user, meter, clock)] if by_user else made

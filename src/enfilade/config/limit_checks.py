@@ -30,7 +30,7 @@ def check_limits(table: Policies, path: Path, report: Report) -> None:
 
 def _check_concurrency(table: Concurrency, path: Path, report: Report) -> None:
     for key, words in (("by", table.by), ("fair", table.fair)):
-        if _names_users(words) or _names_claims(words):
+        if counts_users(words):
             text = f"{dotted((*path, key))}: requests are counted before anybody is asked for who they are"
             report((*path, key), False, text, "count by something else")
 
@@ -45,17 +45,17 @@ def check_priorities(site: Site, path: Path, report: Report) -> None:
             report(where, False, text, "give the site concurrency = { limit = 100, queue = 100 }")
 
 
-def counts_users(limit: RateLimit) -> bool:
-    """Whether it counts by who a request comes from, so that it can only stand behind what finds that out."""
-    return _names_users(limit.by) or _names_claims(limit.by)
+def counts_users(by: str | list[str]) -> bool:
+    """Whether that is who a request comes from, so that what counts by it can only stand behind what finds that out."""
+    return _names_users(by) or _names_claims(by)
 
 
 def _names_users(by: str | list[str]) -> bool:
-    return "user" in ([by] if isinstance(by, str) else by)
+    return "user" in units.texts(by)
 
 
 def _names_claims(by: str | list[str]) -> bool:
-    return any(word.startswith("claim ") for word in ([by] if isinstance(by, str) else by))
+    return any(word.startswith("claim ") for word in units.texts(by))
 
 
 def check_users(site: Site, path: Path, report: Report) -> None:

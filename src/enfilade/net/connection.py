@@ -232,9 +232,13 @@ class Connection(asyncio.Protocol):
 
     def abort(self, why: Reason) -> None:
         """Drop the connection, whatever is in flight."""
+        self.end(why)
+        self.transport.abort()
+
+    def end(self, why: Reason) -> None:
+        """Nothing stays in flight, and `why` is counted: for what was, or else once."""
         if not self.end_all(why):
             self.service.meter.rejected(why)
-        self.transport.abort()
 
     def close(self) -> None:
         """Close when what was written has been sent."""

@@ -373,9 +373,10 @@ class HttpConnection(Connection):
             self.service.meter.rejected(event.reason)
 
     def _connection_closed(self, event: ConnectionClosed) -> None:
-        counted = self.end_all(event.reason or CLIENT_GONE)
-        if event.reason is not None and not counted:
-            self.service.meter.rejected(event.reason)
+        if event.reason is None:
+            self.end_all(CLIENT_GONE)
+        else:
+            self.end(event.reason)
 
     def _window_opened(self, event: WindowOpened) -> None:
         if event.stream == 0:
