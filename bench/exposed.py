@@ -177,6 +177,16 @@ allowEncodedNullCharacter = false  # 7
 readTimeout = "60s"  # 11
 writeTimeout = "60s"  # 11
 """
+TRAEFIK_ROUTER = """\
+[http.routers.{name}]
+entryPoints = ["{name}"]
+rule = '''
+    Host(`$host`) && PathPrefix(`/`) && !Method(`TRACE`) &&
+    (!Header(`Upgrade`, `websocket`) || !HeaderRegexp(`Origin`, `.`) || HeaderRegexp(`Origin`, `^https?://$host(:[0-9]+)?$$`))
+'''  # 7, 8, 15, 33
+middlewares = ["fields", "body"]
+service = "app"
+"""
 TRAEFIK = (
     """
 [global]
@@ -188,22 +198,10 @@ sendAnonymousUsage = false
     + """
 [providers.file]
 filename = "$config"
-[http.routers.plain]
-entryPoints = ["plain"]
-rule = '''
-    Host(`$host`) && PathPrefix(`/`) && !Method(`TRACE`) &&
-    (!Header(`Upgrade`, `websocket`) || !HeaderRegexp(`Origin`, `.`) || HeaderRegexp(`Origin`, `^https?://$host(:[0-9]+)?$$`))
-'''  # 7, 8, 15, 33
-middlewares = ["fields", "body"]
-service = "app"
-[http.routers.tls]
-entryPoints = ["tls"]
-rule = '''
-    Host(`$host`) && PathPrefix(`/`) && !Method(`TRACE`) &&
-    (!Header(`Upgrade`, `websocket`) || !HeaderRegexp(`Origin`, `.`) || HeaderRegexp(`Origin`, `^https?://$host(:[0-9]+)?$$`))
-'''  # 7, 8, 15, 33
-middlewares = ["fields", "body"]
-service = "app"
+"""
+    + TRAEFIK_ROUTER.format(name="plain")
+    + TRAEFIK_ROUTER.format(name="tls")
+    + """\
 tls = {}
 [http.middlewares.body.buffering]
 maxRequestBodyBytes = 16777216  # 12
