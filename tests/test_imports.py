@@ -18,7 +18,10 @@ MAY_IMPORT = {
     "route": {"http"},
     "exchange": {"http", "route"},
     "filters": {"http", "exchange", "observe", "cache"},
-    "handlers": {"http", "exchange", "upstream", "pki"},
+    "targets": set(),
+    "framing": set(),
+    "models": {"framing", "http", "net", "targets"},
+    "handlers": {"http", "exchange", "targets", "upstream", "pki"},
     "upstream": {"http", "exchange"},
     "cache": {"http", "exchange"},
     "limits": {"http", "exchange", "filters"},
@@ -29,7 +32,7 @@ MAY_IMPORT = {
     "pki": {"atomic", "exchange"},
     "net": {"acme", "atomic", "cache", "http", "wire", "exchange", "limits", "observe", "upstream"},
     "app": {"cache", "handlers"},
-    "appworker": {"app", "cache", "exchange", "handlers", "http", "net", "observe", "process", "wire"},
+    "appworker": {"app", "cache", "exchange", "handlers", "http", "net", "observe", "process", "targets", "wire"},
     "stream": {"http", "wire", "route", "exchange", "observe", "upstream", "net"},
     "process": {"assemble", "config", "exchange", "http", "net", "observe"},
     "doctor": {"config", "http", "wire"},
@@ -121,7 +124,7 @@ LATE: dict[str, set[str]] = {
     "config/countries.py": {"maxminddb.InvalidDatabaseError", "maxminddb.MODE_MEMORY", "maxminddb.reader.Reader"},
     "config/errors.py": {"difflib.get_close_matches"},  # only for mistakes: 2 ms
     "config/load.py": {"tomllib", "enfilade.config.locate.Places"},  # only `up` and its like read TOML: 5 ms
-    "handlers/app/load.py": {"difflib.get_close_matches"},  # only for mistakes: 2 ms
+    "targets.py": {"difflib.get_close_matches"},  # only for mistakes: 2 ms
     # only to read lists of peers: 2 ms; TOML: 5 ms
     "config/peers.py": {"json", "tomllib", "enfilade.config.locate.Places"},
     # an extra, and 180 ms
@@ -145,6 +148,9 @@ LATE: dict[str, set[str]] = {
 
 # Decisions alone, in a room that does more.
 PURE_FILES = {
+    "framing.py",
+    "models/conversation.py",
+    "models/table.py",
     "identity/algorithms.py",
     "identity/token.py",
     "acme/schedule.py",

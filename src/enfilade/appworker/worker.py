@@ -19,11 +19,11 @@ from enfilade.appworker.spec import Spec
 from enfilade.appworker.warm_up import WarmUpFailed, warm_up
 from enfilade.cache.purges import Purges
 from enfilade.handlers.app.lifespan import LifespanFailed
-from enfilade.handlers.app.load import LoadError
 from enfilade.handlers.app.running import RunningApp, start_app
 from enfilade.handlers.app.websocket import WebSockets
 from enfilade.process.channel import Channel
 from enfilade.process.shared import Shared
+from enfilade.targets import LoadError
 from enfilade.wire.websocket.plain import PlainNegotiator
 
 log = logging.getLogger("enfilade.appworker")

@@ -9,12 +9,12 @@ from functools import cache
 from enfilade.config.schema import App
 from enfilade.handlers.app import running
 from enfilade.handlers.app.lifespan import LifespanFailed
-from enfilade.handlers.app.load import LoadError
 from enfilade.handlers.app.running import RunningApp
 from enfilade.handlers.app.websocket import Handshake, WebSockets
 from enfilade.http.reasons import Reason
 from enfilade.http.request import Request
 from enfilade.process.plan import StartError
+from enfilade.targets import LoadError
 
 
 async def start_app(name: str, app: App) -> RunningApp:

@@ -127,6 +127,10 @@ _ROWS: tuple[tuple[str, int, Source, str, str], ...] = (
     ("pki_busy", 503, _S, "warning", "Too many requests for certificates wait."),
     ("application_loading", 503, _A, "warning", "The application has not started."),
     ("queue_full", 503, _A, "warning", "The application has too much to do."),
+    # -- handlers of streams
+    ("handler_failed", 0, _A, "error", "The handler of the stream raised an exception."),
+    ("message_too_long", 0, _C, "info", "A message of the stream is longer than message_limit."),
+    ("no_message", 0, _C, "info", "A datagram holds no whole message."),
     # -- what an upstream sends to us as its client; the rows of lengths above say the rest
     ("bad_response", 502, _U, "warning", "The upstream's response is malformed."),
     ("unasked_response", 502, _U, "warning", "The upstream sent what nobody had asked for."),

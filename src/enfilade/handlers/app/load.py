@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import sys
 from collections.abc import Callable
 from typing import Any, Literal
+
+from enfilade.targets import LoadError, attribute_of, import_module
 
 Interface = Literal["asgi", "wsgi"]
 
@@ -15,24 +15,15 @@ FACTORY = "create_app"
 """Where the application is looked for, in this order, if the target names only a module; FACTORY is called."""
 
 
-class LoadError(Exception):
-    """The target cannot be served; the text says what to change."""
-
-
 def load(target: str, path: str | None = None, *, factory: bool = False) -> Callable[..., Any]:
     """Import the application that `target` names: `module:attribute.attribute`, or `module` alone (see NAMES).
 
     `path` is put in front of `sys.path` first. `factory`: the target makes the application when it is called. Raises LoadError;
     what the module itself raises, passes through.
     """
-    if path is not None and path not in sys.path:
-        sys.path.insert(0, path)
     module_name, _, attribute = target.partition(":")
-    found: Any = _import(module_name, target)
-    if not attribute:
-        attribute = _default_name(found, module_name, factory)
-    for name in attribute.split("."):
-        found = _attribute(found, name, target)
+    module = import_module(module_name, target, path)
+    found: Any = attribute_of(module, attribute or _default_name(module, module_name, factory), target)
     if factory or (attribute == FACTORY and ":" not in target):
         found = found()
     if not callable(found):
@@ -94,35 +85,6 @@ def _accepts(signature: inspect.Signature, count: int) -> bool:
 
 def _ambiguous(app: object) -> LoadError:
     return LoadError(f'{app!r} could be ASGI or WSGI: say which, with interface = "asgi" or interface = "wsgi"')
-
-
-def _import(name: str, target: str) -> object:
-    if not name:
-        raise LoadError(f"{target!r} names no module: write module:attribute")
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        missing = error.name or name
-        if name == missing or name.startswith(missing + "."):
-            owner, _, last = name.rpartition(".")
-            hint = (
-                f"; if {last!r} is the application in a module, write {owner}:{last}"
-                if owner and name == target
-                else ""
-            )
-            raise LoadError(f"{target}: there is no module {missing!r} on the path{hint}") from None
-        raise LoadError(f"{target}: {name!r} needs the module {missing!r}, which is not installed") from error
-
-
-def _attribute(owner: object, name: str, target: str) -> object:
-    try:
-        return getattr(owner, name)
-    except AttributeError:
-        from difflib import get_close_matches  # noqa: PLC0415  # for mistakes only
-
-        near = get_close_matches(name, [n for n in dir(owner) if not n.startswith("__")], 3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise LoadError(f"{target}: {owner!r} has no {name!r}{hint}") from None
 
 
 def _default_name(module: object, module_name: str, factory: bool) -> str:

@@ -1,0 +1,73 @@
+"""One client's messages to a handler of requests: bytes in, bytes out. No I/O, no clock."""
+
+from __future__ import annotations
+
+from enfilade.http.reasons import Reason, reason
+from enfilade.models.handler import Handler
+
+HANDLER_FAILED = reason("handler_failed")
+MESSAGE_TOO_LONG = reason("message_too_long")
+
+
+class Conversation:
+    """`over`: whatever else comes is not answered, because the handler has ended it or, then `why` says so, something went wrong;
+    `error` is what the handler raised. `requests`: messages that were answered."""
+
+    __slots__ = ("_cut", "_handle", "_held", "_limit", "_wrap", "error", "over", "requests", "why")
+
+    def __init__(self, handler: Handler, limit: int) -> None:
+        assert handler.framing is not None, "sessions see to it themselves"
+        self._cut = handler.framing.cut
+        self._wrap = handler.framing.wrap
+        self._handle = handler.function
+        self._limit = limit
+        self._held = b""
+        self.over = False
+        self.requests = 0
+        self.why: Reason | None = None
+        self.error: BaseException | None = None
+
+    def received(self, data: bytes) -> bytes:
+        """What to answer to `data`, which continues what came before."""
+        answers: list[bytes] = []
+        try:
+            for message in self.messages(data):
+                answer = self._handle(message)
+                if answer is None:
+                    self.over = True
+                    break
+                answers.append(self._wrap(answer))
+                self.requests += 1
+        except Exception as error:
+            self.fail(error)
+        return answers[0] if len(answers) == 1 else b"".join(answers)
+
+    async def answers(self, data: bytes) -> bytes:
+        """`received`, for handlers that are to be awaited, one message after the other."""
+        answers: list[bytes] = []
+        try:
+            for message in self.messages(data):
+                answer = await self._handle(message)
+                if answer is None:
+                    self.over = True
+                    break
+                answers.append(self._wrap(answer))
+                self.requests += 1
+        except Exception as error:
+            self.fail(error)
+        return b"".join(answers)
+
+    def messages(self, data: bytes) -> list[bytes]:
+        """The messages that are whole with `data`. Behind those goes nothing on where one is too long."""
+        if self.over:
+            return []
+        messages, rest = self._cut(self._held + data if self._held else data, self._limit)
+        if rest is None:
+            self._held, self.why, self.over = b"", MESSAGE_TOO_LONG, True
+        else:
+            self._held = rest
+        return messages
+
+    def fail(self, error: BaseException) -> None:
+        """The handler raised `error`."""
+        self.over, self.why, self.error = True, HANDLER_FAILED, error

@@ -1,0 +1,231 @@
+"""For models that wait for all clients at once: one thread asks the system who can be read from or written to, does just that
+much for each of them, and asks again. Nobody may be waited for in between, so handlers must be quick, and sessions cannot be
+served. How the system is asked is the model (select.py, poll.py, epoll.py, kqueue.py): a `Poller`.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from functools import partial
+from typing import Protocol
+
+from enfilade.http.reasons import Reason
+from enfilade.models.blocking import AT_ONCE, Waker, take_datagram
+from enfilade.models.conversation import Conversation
+from enfilade.models.encrypted import Encrypted
+from enfilade.models.server import (
+    CLIENT_GONE,
+    FAREWELL,
+    IDLE_TIMEOUT,
+    NO_SOCKET,
+    READ,
+    SHUTTING_DOWN,
+    TICK,
+    Address,
+    Connection,
+    Door,
+    Server,
+)
+
+HIGH_WATER = 512 * 1024
+"""Bytes of answers that a client has not taken, beyond which nothing more is read from it."""
+
+
+READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
+WRITABLE = select.POLLOUT
+"""What a descriptor is ready for, as poll(2) has it; the rest is for reading to find out."""
+
+
+class Poller(Protocol):
+    """A way to wait for many descriptors. `most`: the first descriptor that is too high for it; 0: none is."""
+
+    most: int
+
+    def watch(self, fd: int, events: int) -> None:
+        """From now on, wait until `fd` can be read from (READABLE), written to (WRITABLE), both, or none (0)."""
+
+    def forget(self, fd: int) -> None:
+        """Do not wait for `fd` any more; it is still open."""
+
+    def wait(self, timeout: float) -> list[tuple[int, int]]:
+        """Those that are ready, and what for, after `timeout` seconds at most."""
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+
+
+class Loop:
+    """`clients`: by descriptor, all that are open. `now`: when the system answered last."""
+
+    def __init__(self, server: Server, poller: Poller) -> None:
+        self.server = server
+        self.poller = poller
+        self.clients: dict[int, Client] = {}
+        self.now = server.clock()
+        self._doors = {door.fileno(): door for door in server.doors}
+        self._look_at = self.now + TICK
+
+    def run(self) -> None:
+        """Serve until the server is drained, and everybody who was there has gone."""
+        server = self.server
+        with Waker() as waker:
+            for fd in (waker.fileno(), *self._doors):
+                self.poller.watch(fd, READABLE)
+            while not server.draining:
+                self._turn(TICK, waker)
+            self._leave_doors()
+            while self.clients and not server.aborted:
+                self._turn(FAREWELL / 5, waker)
+        for client in list(self.clients.values()):
+            client.close(SHUTTING_DOWN)
+        self.poller.close()
+
+    def _turn(self, timeout: float, waker: Waker) -> None:
+        clients = self.clients
+        for fd, events in self.poller.wait(timeout):
+            client = clients.get(fd)
+            if client is not None:
+                client.ready(events)
+            elif fd in self._doors:
+                door = self._doors[fd]
+                self._answer(door) if door.udp else self._accept(door)
+            else:
+                waker.clear()
+        self.now = self.server.clock()
+        if self.now >= self._look_at or self.server.draining:
+            self._look_at = self.now + TICK
+            self.server.look()
+
+    def _accept(self, door: Door, at_most: int = AT_ONCE) -> None:
+        for _ in range(at_most):
+            client = self.server.take(door, partial(Client, self))
+            if client is None:
+                return
+            client.begin()
+
+    def _answer(self, door: Door) -> None:
+        for _ in range(AT_ONCE):
+            datagram = take_datagram(self.server, door)
+            if datagram is None:
+                return
+            datagram.serve()
+
+    def _leave_doors(self) -> None:
+        """Who has waited is not turned away; the next generation may have the same sockets."""
+        for fd, door in self._doors.items():
+            if not door.udp:
+                self._accept(door, at_most=4096)
+            self.poller.forget(fd)
+            door.sock.close()
+        self._doors.clear()
+
+
+class Client(Connection):
+    """A connection of a loop. `_unsent`: what the client has not taken yet. `_ended`: it sends nothing more, so when all is
+    sent, this is the end. `_until`: we send nothing more, and this is how long we wait for the client's end."""
+
+    __slots__ = ("_conversation", "_ended", "_fd", "_loop", "_receive", "_unsent", "_until", "_watched")
+
+    def __init__(self, loop: Loop, server: Server, door: Door, sock: socket.socket, address: Address) -> None:
+        super().__init__(server, door, sock, address)
+        sock.setblocking(False)
+        self._loop = loop
+        self._fd = sock.fileno()
+        self._conversation = Conversation(server.handler, server.limits.message)
+        tls = door.tls
+        self._receive = self._conversation.received if tls is None else Encrypted(tls, self._conversation).received
+        self._unsent = b""
+        self._ended = False
+        self._until: float | None = None
+        self._watched = 0
+
+    def begin(self) -> None:
+        """It was accepted, and may speak."""
+        self._loop.clients[self._fd] = self
+        if 0 < self._loop.poller.most <= self._fd:
+            self.close(NO_SOCKET)
+        else:
+            self._watch(READABLE)
+
+    def ready(self, events: int) -> None:
+        """The system says that the socket is ready for `events`."""
+        if events & WRITABLE:
+            self._send(b"")
+        if events & READABLE and self._watched & READABLE:
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            data = self.sock.recv(READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close(CLIENT_GONE)
+            return
+        if not data:
+            self._ended = True
+            self._go_on()
+        elif self._until is None:
+            self.received += len(data)
+            answer = self._receive(data)
+            if answer:
+                self._send(answer)
+            if self._conversation.over:
+                self._go_on()
+
+    def _send(self, data: bytes) -> None:
+        unsent = self._unsent + data if self._unsent else data
+        try:
+            sent = self.sock.send(unsent)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.close(CLIENT_GONE)
+            return
+        self.sent += sent
+        if sent < len(unsent) or self._unsent:
+            self._unsent = unsent[sent:]
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Wait for what is to come next; or end."""
+        over = self._conversation.over
+        if self._fd not in self._loop.clients:  # it was closed in between
+            return
+        if self._unsent:
+            room = len(self._unsent) < HIGH_WATER and not over and not self._ended
+            self._watch(WRITABLE | READABLE if room else WRITABLE)
+        elif self._ended:
+            self.close(self._conversation.why)
+        elif over and self._until is None:
+            self._until = self._loop.now + FAREWELL
+            self.sock.shutdown(socket.SHUT_WR)
+            self._watch(READABLE)
+        else:
+            self._watch(READABLE)
+
+    def _watch(self, events: int) -> None:
+        if events != self._watched:
+            self._watched = events
+            self._loop.poller.watch(self._fd, events)
+
+    def moved(self) -> tuple[int, int, int]:
+        """See `Present.moved`."""
+        self.requests = self._conversation.requests
+        return super().moved()
+
+    def sweep(self, now: float) -> None:
+        """See `Present.sweep`."""
+        if self._until is not None and now >= self._until:
+            self.close(self._conversation.why)
+        elif self.is_idle(now):
+            self.close(IDLE_TIMEOUT)
+
+    def close(self, why: Reason | None) -> None:
+        """The end of it."""
+        del self._loop.clients[self._fd]
+        if self._watched:
+            self._loop.poller.forget(self._fd)
+        self.sock.close()
+        self.server.ended(self, why, self._conversation.error)
