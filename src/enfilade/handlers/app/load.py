@@ -23,7 +23,8 @@ def load(target: str, path: str | None = None, *, factory: bool = False) -> Call
     """
     module_name, _, attribute = target.partition(":")
     module = import_module(module_name, target, path)
-    found: Any = attribute_of(module, attribute or _default_name(module, module_name, factory), target)
+    attribute = attribute or _default_name(module, module_name, factory)
+    found: Any = attribute_of(module, attribute, target)
     if factory or (attribute == FACTORY and ":" not in target):
         found = found()
     if not callable(found):
