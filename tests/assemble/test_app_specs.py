@@ -41,7 +41,7 @@ def spec(lines: str) -> AppSpec:
 def test_those_that_are_not_inline_are_the_supervisors() -> None:
     made = plan(TEXT % "true")
     assert [app.name for app in made.apps] == ["a"]
-    assert list(made.steps) == ["the application b"]
+    assert made.crews[0].steps == ["the application b"]
     assert made.apps[0].start["target"] == "shop.main:app" and made.apps[0].env == {"MODE": "one"}
 
 

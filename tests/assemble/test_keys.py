@@ -440,7 +440,7 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
     ),
     "StickyCookie.cookie": (upstream('sticky = { secret = "0123456789abcdef", cookie = "c" }'), cookie, b"c="),
     "StickyCookie.max_age": (upstream('sticky = { secret = "0123456789abcdef", max_age = 9 }'), cookie, b"Max-Age=9"),
-    "Config.server": (server("workers = 3"), lambda c: plan(c).workers, 3),
+    "Config.server": (server("workers = 3"), lambda c: plan(c).crews[0].workers, 3),
     "Config.sites": (site(""), lambda c: list(Sites(c, FakeParts()).by_name), ["*"]),
     "Config.apps": (route('app = "main"'), body, b"main at "),
     "Server.http": (server('http = ["unix:/x", ":8"]'), lambda c: [str(s) for s in listeners_of(c)], ["unix:/x", ":8"]),
@@ -448,7 +448,7 @@ LOOKS: dict[str, tuple[str, Look, object]] = {
         '[server]\nhttps = ":9"\n' + site('tls = "internal"'),
         lambda c: [(s.name, s.port) for s in listeners_of(c)], [("https", 9)],
     ),
-    "Server.workers": (server("workers = 5"), lambda c: plan(c).workers, 5),
+    "Server.workers": (server("workers = 5"), lambda c: plan(c).crews[0].workers, 5),
     "Server.admin": (
         server('http = ":1"\nadmin = "unix:/a"'),
         lambda c: [(s.name, s.host, s.mode) for s in listeners_of(c)][1], ("admin", "/a", 0o600),

@@ -26,7 +26,14 @@ while True:
 """
 FACTS = {
     "pid": 0, "generation": 2, "started": 0.0, "restarts": 1, "reloads": 3, "reloads_refused": 4,
-    "workers": [{"pid": 9, "slot": 0, "generation": 2, "state": "serving", "started": 0.0, "restarts": 0}],
+    "workers": [
+        {
+            "pid": 9, "crew": "edge", "slot": 0, "generation": 2, "state": "serving", "started": 0.0, "restarts": 0,
+        },
+        {
+            "pid": 12, "crew": "streams.zen", "slot": 0, "generation": 2, "state": "serving", "started": 0.0, "restarts": 1,
+        },
+    ],
     "apps": [
         {
             "app": "shop", "queue": 3, "in_flight": 2, "requests": 5007,
@@ -66,11 +73,12 @@ FACTS = {
 
 TEXT = """\
 running, pid 0, generation 2, since yyyy-mm-dd hh:mm:ss
-reloads: 3 done, 4 refused; edge workers restarted: 1
+reloads: 3 done, 4 refused; workers restarted: 1
 
-edge workers
-  slot  pid  state    since                generation  restarts
-  0     9    serving  yyyy-mm-dd hh:mm:ss  2           0
+workers
+  crew         slot  pid  state    since                generation  restarts
+  edge         0     9    serving  yyyy-mm-dd hh:mm:ss  2           0
+  streams.zen  0     12   serving  yyyy-mm-dd hh:mm:ss  2           1
 
 application shop: 2 in flight, 3 queued, 5007 requests; restarts: 1 died, 0 recycled, 2 reload
   slot  pid   state     since                generation  in flight  requests  memory

@@ -73,7 +73,7 @@ def test_a_killed_worker_is_replaced_and_no_count_is_lost(start: Start) -> None:
     found = metrics(server)
     assert found[SERVED] == found['enfilade_request_duration_seconds_count{site="*",route="/*"}'] == 30
     assert found["enfilade_worker_restarts_total"] == 2
-    until(lambda: metrics(server)["enfilade_workers"] == 2)
+    until(lambda: metrics(server)['enfilade_workers{crew="edge"}'] == 2)
 
 
 def test_a_worker_that_keeps_dying_is_restarted_ever_later(start: Start) -> None:
@@ -366,7 +366,7 @@ def test_the_pid_file_finds_the_server(start: Start) -> None:
     shown = command(server, "status").stdout
     assert shown.startswith(f"running, pid {server.process.pid}, generation 1, since ")
     edges, (main,) = shown.split("\n\n")[1], shown.split("\n\n")[2:]
-    assert len(re.findall(r"^  [01] +\d+ +serving ", edges, re.MULTILINE)) == 2
+    assert len(re.findall(r"^  edge +[01] +\d+ +serving ", edges, re.MULTILINE)) == 2
     assert main.startswith(
         "application main: 0 in flight, 0 queued, 0 requests; restarts: 0 died, 0 recycled, 0 reload\n"
     )

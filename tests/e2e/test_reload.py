@@ -163,7 +163,7 @@ def test_twenty_reloads_under_load_lose_no_request_and_the_totals_are_exact(serv
     assert found["enfilade_generation"] == RELOADS + 1
     assert found["enfilade_worker_restarts_total"] == 0
     assert not [name for name in found if name.startswith("enfilade_rejects_total")]
-    until(lambda: metrics(server)["enfilade_workers"] == 2)
+    until(lambda: metrics(server)['enfilade_workers{crew="edge"}'] == 2)
     server.stop()
     assert "ERROR" not in server.output.upper(), server.output
 

@@ -143,6 +143,18 @@ def fetch(connection: socket.socket, path: str = "/") -> bytes:
     return body
 
 
+def wait_refused(connect: Callable[[], socket.socket]) -> None:
+    """Until nobody listens there any more."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        try:
+            connect().close()
+        except ConnectionError:
+            return
+        time.sleep(LOOK)
+    raise AssertionError("it still accepts connections")
+
+
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []

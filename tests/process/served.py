@@ -1,6 +1,7 @@
-"""A whole server for the supervisor's tests: `python -m tests.process.served PLAN.json`. The worker is plain asyncio.
+"""A whole server for the supervisor's tests: `python -m tests.process.served PLAN.json`. The workers are plain asyncio.
 
-PLAN.json is read at each (re)load: {"listen": [...], "workers": N, ...}, see JsonPlan. The first line of stdout is the addresses.
+PLAN.json is read at each (re)load: {"listen": [...], "workers": N, ...}, see JsonPlan; "crews" has more of them, by name. The
+first line of stdout is the addresses.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from enfilade.process import apps
 from enfilade.process.app_rows import register_app
 from enfilade.process.board import Board, Column
 from enfilade.process.control import Control
-from enfilade.process.plan import AppSpec, Sockets, StartError
+from enfilade.process.plan import EDGE, AppSpec, Crew, Sockets, StartError
 from enfilade.process.privileges import find_identity
 from enfilade.process.sockets import ListenSpec
 from enfilade.process.status import read_status
@@ -34,17 +35,30 @@ from enfilade.process.supervisor import serve
 class JsonPlan:
     def __init__(self, path: str, board: Board) -> None:
         self.json = json.loads(Path(path).read_text())
-        self.listeners = [ListenSpec("http", *address(text)) for text in self.json["listen"]]
-        self.workers = self.json.get("workers", 2)
+        crews = {EDGE: self.json, **self.json.get("crews", {})}
+        self.crews = [self._crew(name, script) for name, script in crews.items()]
         self.drain_timeout = self.json.get("drain_timeout", 5.0)
         self.pid_file = self.json.get("pid_file")
-        self.start_timeout = self.json.get("start_timeout", 60.0)
-        self.steps = self.json.get("steps", [])
         self.identity = find_identity(self.json.get("user"), None)
         self.handover = None
         self.board = board
         self.apps = [self._app(name, app) for name, app in self.json.get("apps", {}).items()]
         self.answers = board.rows("enfilade_sent_bytes_total")
+
+    def _crew(self, name: str, script: dict[str, Any]) -> Crew:
+        purpose = "http" if name == EDGE else name
+        listeners = [ListenSpec(purpose, *address(text)) for text in script["listen"]]
+        steps = script.get("steps", [])
+
+        def run(sockets: Sockets, column: Column, control: Control) -> None:
+            for step in range(len(steps)):
+                control.starts(step)
+            if script.get("never_ready"):
+                time.sleep(60)
+            run = uvloop.run if script.get("uvloop") else asyncio.run
+            run(TinyWorker(self, name, script, sockets, column, control).main())
+
+        return Crew(name, listeners, script.get("workers", 2), run, script.get("start_timeout", 60.0), steps)
 
     def _app(self, name: str, app: dict[str, Any]) -> AppSpec:
         options = {"start_timeout": 60.0, "drain_timeout": self.drain_timeout, **app.get("options", {})}
@@ -53,18 +67,14 @@ class JsonPlan:
         script = {"drain_timeout": self.drain_timeout, **app.get("script", {})}
         return AppSpec(name, command, script, register_app(self.board, name), **options)
 
-    def run(self, sockets: Sockets, column: Column, control: Control) -> None:
-        for step in range(len(self.steps)):
-            control.starts(step)
-        if self.json.get("never_ready"):
-            time.sleep(60)
-        run = uvloop.run if self.json.get("uvloop") else asyncio.run
-        run(TinyWorker(self, sockets, column, control).main())
-
 
 class TinyWorker:
-    def __init__(self, plan: JsonPlan, sockets: Sockets, column: Column, control: Control) -> None:
+    def __init__(
+        self, plan: JsonPlan, crew: str, script: dict[str, Any], sockets: Sockets, column: Column, control: Control
+    ) -> None:
         self.plan = plan
+        self.crew = crew
+        self.script = script
         self.sockets = [sock for socks in sockets.values() for sock in socks]
         self.column = column
         self.control = control
@@ -74,11 +84,11 @@ class TinyWorker:
         self.failures: list[str] = []
 
     async def main(self) -> None:
-        if reason := self.plan.json.get("fail_start"):
+        if reason := self.script.get("fail_start"):
             raise StartError(reason)
-        if self.plan.json.get("raise"):
+        if self.script.get("raise"):
             raise ZeroDivisionError("as told")
-        if code := self.plan.json.get("exit_if_slot", {}).get(str(self.control.slot)):
+        if code := self.script.get("exit_if_slot", {}).get(str(self.control.slot)):
             os._exit(code)
         self.loop = asyncio.get_running_loop()
         self.done = asyncio.Event()
@@ -91,7 +101,8 @@ class TinyWorker:
         self.control.on_stop_now(self.done.set)
         self.control.on_reopen_logs(lambda: logging.warning("worker %d reopens its logs", self.control.slot))
         # The applications of a reload serve by now, though they may not be linked yet: a real edge lets requests wait for that.
-        while self.control.generation > 1 and len(self.apps) < len(self.plan.apps):  # noqa: ASYNC110
+        linked = len(self.plan.apps) if self.crew == EDGE else 0
+        while self.control.generation > 1 and len(self.apps) < linked:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         for sock in self.sockets:
             sock.listen(1024)
@@ -159,7 +170,9 @@ class TinyWorker:
         self.column.cells[self.plan.answers] += 1
         facts = {"pid": os.getpid(), "slot": self.control.slot, "generation": self.control.generation}
         return json.dumps(
-            facts | {"text": self.plan.json.get("text", ""), "fds": len(os.listdir("/proc/self/fd"))}
+            facts
+            | {"crew": self.crew, "text": self.script.get("text", ""), "apps": sorted(self.apps)}
+            | {"fds": len(os.listdir("/proc/self/fd"))}
         ).encode()
 
 
@@ -221,7 +234,7 @@ class Connection(asyncio.Protocol):
 
     def end_when_idle(self) -> None:
         """A draining worker ends idle connections only by their own idle time-out."""
-        self.worker.loop.call_later(self.worker.plan.json.get("idle_timeout", 60), self.transport.close)
+        self.worker.loop.call_later(self.worker.script.get("idle_timeout", 60), self.transport.close)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.worker.gone(self)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.process.conftest import LOOK, PATIENCE, Server, fetch
-from tests.process.test_supervisor import alive, wait_refused
+from tests.process.conftest import LOOK, PATIENCE, Server, fetch, wait_refused
+from tests.process.test_supervisor import alive
 
 from enfilade.assemble.app_specs import app_specs
 from enfilade.config import App, Config
@@ -252,7 +252,7 @@ def test_the_second_signal_waits_for_nobody_but_applications_still_end_well(laun
         connection.sendall(b"GET /hang HTTP/1.1\r\n\r\n")
         ask(server, "hang")
         server.signal(signal.SIGTERM)
-        wait_refused(server)
+        wait_refused(server.connect)
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
     server.expect("ended well")

@@ -43,7 +43,7 @@ def test_addresses_are_read_and_shown_alike(text: str, spec: ListenSpec) -> None
 
 def test_every_slot_has_its_own_socket_on_the_same_port(store: SocketStore) -> None:
     spec = ListenSpec("http", *address("127.0.0.1:0"))
-    store.prepare([spec], 3)
+    store.prepare({spec: 3})
     store.commit([spec])
     found = [store.of_slot([spec], slot, 3)[spec] for slot in range(3)]
     assert [len(socks) for socks in found] == [1, 1, 1]
@@ -55,7 +55,7 @@ def test_every_slot_has_its_own_socket_on_the_same_port(store: SocketStore) -> N
 
 def test_the_kernel_keeps_little_for_a_client_that_reads_nothing(store: SocketStore) -> None:
     spec = ListenSpec("http", *address("127.0.0.1:0"))
-    store.prepare([spec], 1)
+    store.prepare({spec: 1})
     store.commit([spec])
     [listener] = store.of_slot([spec], 0, 1)[spec]
     listener.setblocking(True)
@@ -67,7 +67,7 @@ def test_the_kernel_keeps_little_for_a_client_that_reads_nothing(store: SocketSt
 
 def test_every_address_means_ipv4_and_ipv6_on_one_port(store: SocketStore) -> None:
     spec = ListenSpec("http", *address(":0"))
-    store.prepare([spec], 1)
+    store.prepare({spec: 1})
     socks = store.of_slot([spec], 0, 1)[spec]
     assert {sock.family for sock in socks} <= {socket.AF_INET, socket.AF_INET6}
     assert len({sock.getsockname()[1] for sock in socks}) == 1
@@ -76,11 +76,11 @@ def test_every_address_means_ipv4_and_ipv6_on_one_port(store: SocketStore) -> No
 
 def test_two_free_ports_are_two_and_stay_the_same(store: SocketStore) -> None:
     http, https = ListenSpec("http", *address("127.0.0.1:0")), ListenSpec("https", *address("127.0.0.1:0"))
-    store.prepare([http, https], 1)
+    store.prepare({http: 1, https: 1})
     store.commit([http, https])
     before = store.addresses()
     assert before[http] != before[https]
-    store.prepare([http, https], 2)
+    store.prepare({http: 2, https: 2})
     store.commit([http, https])
     assert store.addresses() == before
     closing(store)
@@ -88,9 +88,9 @@ def test_two_free_ports_are_two_and_stay_the_same(store: SocketStore) -> None:
 
 def test_sockets_of_slots_that_went_are_shared_out(store: SocketStore) -> None:
     spec = ListenSpec("http", *address("127.0.0.1:0"))
-    store.prepare([spec], 5)
+    store.prepare({spec: 5})
     store.commit([spec])
-    store.prepare([spec], 2)
+    store.prepare({spec: 2})
     store.commit([spec])
     shares = [store.of_slot([spec], slot, 2)[spec] for slot in range(2)]
     assert [len(share) for share in shares] == [3, 2]
@@ -100,12 +100,16 @@ def test_sockets_of_slots_that_went_are_shared_out(store: SocketStore) -> None:
 
 def test_a_change_that_fails_leaves_everything_as_it_was(store: SocketStore) -> None:
     spec = ListenSpec("http", *address("127.0.0.1:0"))
-    store.prepare([spec], 1)
+    store.prepare({spec: 1})
     store.commit([spec])
     descriptors = os.listdir("/proc/self/fd")
     with pytest.raises(BindError):
         store.prepare(
-            [spec, ListenSpec("x", *address("127.0.0.1:0")), ListenSpec("http", *address("unix:/nonexistent/s"))], 4
+            {
+                spec: 4,
+                ListenSpec("x", *address("127.0.0.1:0")): 4,
+                ListenSpec("http", *address("unix:/nonexistent/s")): 4,
+            }
         )
     assert os.listdir("/proc/self/fd") == descriptors
     assert len(store.of_slot([spec], 0, 1)[spec]) == 1
@@ -114,15 +118,15 @@ def test_a_change_that_fails_leaves_everything_as_it_was(store: SocketStore) -> 
 
 def test_a_listener_keeps_its_socket_when_its_purpose_changes(store: SocketStore) -> None:
     http = ListenSpec("http", *address("127.0.0.1:0"))
-    store.prepare([http], 1)
+    store.prepare({http: 1})
     port = store.of_slot([http], 0, 1)[http][0].getsockname()[1]
     store.commit([http])
     closing(store)
     http, https = ListenSpec("http", *address(f"127.0.0.1:{port}")), ListenSpec("https", *address(f"127.0.0.1:{port}"))
-    store.prepare([http], 1)
+    store.prepare({http: 1})
     store.commit([http])
     kept = store.of_slot([http], 0, 1)[http]
-    store.prepare([https], 1)
+    store.prepare({https: 1})
     store.commit([https])
     assert store.of_slot([https], 0, 1)[https] == kept
     closing(store)
@@ -130,11 +134,12 @@ def test_a_listener_keeps_its_socket_when_its_purpose_changes(store: SocketStore
 
 def test_udp_has_a_socket_for_each_slot_beside_tcp_on_the_same_port(store: SocketStore) -> None:
     tcp = ListenSpec("http", *address("127.0.0.1:0"))
-    store.prepare([tcp], 1)
+    store.prepare({tcp: 1})
     port = store.of_slot([tcp], 0, 1)[tcp][0].getsockname()[1]
     udp = ListenSpec("streams.dns", "udp", "127.0.0.1", port)
-    store.prepare([tcp, udp], 2)
+    store.prepare({tcp: 1, udp: 2})
     store.commit([tcp, udp])
+    assert len(store.of_slot([tcp], 0, 1)[tcp]) == 1, "each has as many as it has workers"
     socks = [sock for slot in range(2) for sock in store.of_slot([udp], slot, 2)[udp]]
     assert [sock.type for sock in socks] == [socket.SOCK_DGRAM] * 2
     assert {sock.getsockname() for sock in socks} == {("127.0.0.1", port)}
@@ -148,17 +153,17 @@ def test_a_port_of_somebody_elses_udp_is_not_shared(store: SocketStore) -> None:
         theirs.bind(("127.0.0.1", 0))
         spec = ListenSpec("streams.dns", "udp", "127.0.0.1", theirs.getsockname()[1])
         with pytest.raises(BindError, match="another server listens there"):
-            store.prepare([spec], 1)
+            store.prepare({spec: 1})
 
 
 def test_where_they_are_bound_is_told_for_both_families(store: SocketStore, tmp_path: Path) -> None:
     http, unix = ListenSpec("http", *address(":0")), ListenSpec("admin", *address(f"unix:{tmp_path}/s"))
-    store.prepare([http], 2)
+    store.prepare({http: 2})
     port = store.of_slot([http], 0, 2)[http][0].getsockname()[1]
     udp = ListenSpec("streams.dns", "udp", "127.0.0.1", port)
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as both:
         inherited = ListenSpec("https", "fd", "", both.fileno())
-        store.prepare([http, unix, udp, inherited], 2)
+        store.prepare({http: 2, unix: 2, udp: 2, inherited: 2})
         theirs = both.getsockname()[1]
         assert store.bound() == {
             http: [("tcp", "0.0.0.0", port), ("tcp", "::", port)],
@@ -181,16 +186,16 @@ def test_where_they_are_bound_is_told_for_both_families(store: SocketStore, tmp_
 )
 def test_an_error_names_address_and_cause(store: SocketStore, text: str, message: str) -> None:
     with pytest.raises(BindError) as caught:
-        store.prepare([ListenSpec("http", *address(text))], 1)
+        store.prepare({ListenSpec("http", *address(text)): 1})
     assert message in str(caught.value)
 
 
 def test_a_descriptor_that_is_no_stream_socket_is_refused(store: SocketStore) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams, open(os.devnull) as file:
         with pytest.raises(BindError, match="not a TCP or Unix stream"):
-            store.prepare([ListenSpec("http", "fd", "", datagrams.fileno())], 1)
+            store.prepare({ListenSpec("http", "fd", "", datagrams.fileno()): 1})
         with pytest.raises(BindError, match="is not a socket"):
-            store.prepare([ListenSpec("http", "fd", "", file.fileno())], 1)
+            store.prepare({ListenSpec("http", "fd", "", file.fileno()): 1})
 
 
 def test_a_descriptor_of_systemd_that_is_not_open_is_said_to_be_so() -> None:
@@ -198,13 +203,13 @@ def test_a_descriptor_of_systemd_that_is_not_open_is_said_to_be_so() -> None:
         {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1000", "LISTEN_FDNAMES": ":".join(["x"] * 999 + ["web"])}
     )
     with pytest.raises(BindError, match="descriptor 1002 is not open"):
-        store.prepare([ListenSpec("http", "systemd", "web")], 1)
+        store.prepare({ListenSpec("http", "systemd", "web"): 1})
 
 
 def test_sockets_for_another_process_are_not_taken() -> None:
     environ = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "OTHER": "x"}
     with pytest.raises(BindError):
-        SocketStore(environ).prepare([ListenSpec("http", *address("systemd"))], 1)
+        SocketStore(environ).prepare({ListenSpec("http", *address("systemd")): 1})
     assert environ == {"OTHER": "x"}, "nor handed on to whoever we start"
 
 
@@ -213,7 +218,7 @@ def test_sockets_for_another_process_are_not_taken() -> None:
 
 def test_a_unix_socket_has_its_mode_and_goes_with_its_listener(store: SocketStore, tmp_path: Path) -> None:
     spec = ListenSpec("http", "unix", str(tmp_path / "s"), mode=0o660)
-    store.prepare([spec], 3)
+    store.prepare({spec: 3})
     store.commit([spec])
     assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o660
     assert store.of_slot([spec], 0, 3) == store.of_slot([spec], 2, 3), "one for all"
@@ -228,21 +233,21 @@ def test_a_stale_socket_file_is_replaced_a_live_one_is_not(store: SocketStore, t
         other.bind(path)
         other.listen()
         with pytest.raises(BindError, match="another server answers there"):
-            store.prepare([spec], 1)
-    store.prepare([spec], 1)  # its owner is dead now
+            store.prepare({spec: 1})
+    store.prepare({spec: 1})  # its owner is dead now
     closing(store)
 
 
 def test_a_file_that_is_no_socket_is_never_removed(store: SocketStore, tmp_path: Path) -> None:
     (tmp_path / "s").write_text("precious")
     with pytest.raises(BindError, match="is not a socket"):
-        store.prepare([ListenSpec("http", "unix", str(tmp_path / "s"))], 1)
+        store.prepare({ListenSpec("http", "unix", str(tmp_path / "s")): 1})
     assert (tmp_path / "s").read_text() == "precious"
 
 
 def test_a_successors_socket_file_stays(store: SocketStore, tmp_path: Path) -> None:
     spec = ListenSpec("http", "unix", str(tmp_path / "s"))
-    store.prepare([spec], 1)
+    store.prepare({spec: 1})
     store.commit([spec])
     (tmp_path / "s").unlink()
     (tmp_path / "other").touch()
@@ -253,6 +258,6 @@ def test_a_successors_socket_file_stays(store: SocketStore, tmp_path: Path) -> N
 
 def test_an_abstract_address_needs_no_file(store: SocketStore) -> None:
     spec = ListenSpec("http", "unix", f"@enfilade-{os.getpid()}")
-    store.prepare([spec], 1)
+    store.prepare({spec: 1})
     assert store.addresses()[spec] == [str(spec)]
     closing(store)

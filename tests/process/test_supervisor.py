@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.process.conftest import Server, fetch
+from tests.process.conftest import Server, fetch, wait_refused
 
 from enfilade.process.lifecycle import FIRST_DELAY, MAX_DELAY, SETTLED, restart_delay
 
@@ -67,7 +67,7 @@ def test_a_stop_waits_for_the_exchange_in_flight(launch: Launch) -> None:
         connection.sendall(b"GET / HTTP/1.1\r\nHo")
         server.get()  # so the connection above was accepted
         server.signal(signal.SIGTERM)
-        wait_refused(server)
+        wait_refused(server.connect)
         connection.sendall(b"st: t\r\n\r\n")
         answer = connection.recv(65536)
     assert answer.startswith(b"HTTP/1.1 200") and b"Connection: close" in answer
@@ -79,19 +79,9 @@ def test_ctrl_c_reaches_the_whole_group_and_still_drains(launch: Launch) -> None
     with server.connect() as connection:
         fetch(connection)
         os.killpg(server.process.pid, signal.SIGINT)
-        wait_refused(server)
+        wait_refused(server.connect)
         assert json.loads(fetch(connection))["generation"] == 1
     assert server.wait() == 0
-
-
-def wait_refused(server: Server) -> None:
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        try:
-            server.connect().close()
-        except ConnectionError:
-            return
-    raise AssertionError("it still accepts connections")
 
 
 def test_the_drain_timeout_and_the_grace_end_what_does_not_end(launch: Launch) -> None:
@@ -110,7 +100,7 @@ def test_the_second_signal_stops_at_once(launch: Launch) -> None:
         connection.sendall(b"GET /hang HTTP/1.1\r\n\r\n")
         server.get()
         server.signal(signal.SIGTERM)
-        wait_refused(server)
+        wait_refused(server.connect)
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
 
@@ -174,7 +164,7 @@ def test_r22_a_killed_worker_is_replaced_and_the_totals_stay(launch: Launch) -> 
     metrics = server.get("/metrics")
     assert "enfilade_sent_bytes_total 21\n" in metrics
     assert "enfilade_worker_restarts_total 1\n" in metrics
-    assert "enfilade_workers 2\n" in metrics
+    assert 'enfilade_workers{crew="edge"} 2\n' in metrics
 
 
 def test_sigterm_to_a_worker_drains_it_and_fills_its_slot_at_once(launch: Launch) -> None:

@@ -21,6 +21,7 @@ from enfilade.assemble.sites import route_names, user_files
 from enfilade.assemble.streams import prepare_streams, register_destinations, stream_listeners
 from enfilade.assemble.upstreams import register_upstreams
 from enfilade.assemble.worker import EdgeWorker, Prepared
+from enfilade.config.networks import list_urls
 from enfilade.config.pki_checks import serves_acme
 from enfilade.config.schema import Config
 from enfilade.config.units import address, texts
@@ -35,7 +36,7 @@ from enfilade.observe.metrics import (
 )
 from enfilade.process.board import Board, Column
 from enfilade.process.control import Control
-from enfilade.process.plan import Sockets
+from enfilade.process.plan import EDGE, Crew, Sockets
 from enfilade.process.privileges import find_identity
 from enfilade.process.sockets import ListenSpec
 
@@ -57,13 +58,9 @@ class EdgePlan:
 
     def __init__(self, config: Config, board: Board) -> None:
         server = config.server
-        self.listeners = list(listeners_of(config))
-        self.workers = len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers
+        workers = edge_workers(config)
         self.drain_timeout = server.drain_timeout
         self.pid_file = server.pid_file
-        # One application is started after the other; what a worker does besides takes a fraction of a second.
-        self.start_timeout = START_TIMEOUT + sum(app.start_timeout for app in config.inline_apps.values())
-        self.steps = [f"the application {name}" for name in config.inline_apps]
         self.identity = find_identity(server.user, server.group)
         shared = self._share_cache(config, board)
         self.apps = app_specs(config, board, None if shared is None else shared.purges)
@@ -72,13 +69,13 @@ class EdgePlan:
             for app in config.apps.values():
                 negotiator(app.websocket_message_limit)
         certificates = Certificates(config)
-        bans = self._prepare_bans(config, board)
+        bans = self._prepare_bans(config, board, workers)
         self.handover = self._prepare_nftables(config, bans, board)
         streams = prepare_streams(config, board, certificates)
         self._prepared = Prepared(
             config=config,
             board=board,
-            workers=self.workers,
+            workers=workers,
             certificates=certificates,
             engines=Engines(config, http2=server.h2c or certificates.listener is not None),
             route_rows={names: register_route(board, *names) for names in route_names(config)},
@@ -88,18 +85,34 @@ class EdgePlan:
             streams=streams,
             cache=shared,
             cache_rows={names: register_cache(board, *names) for names in caching_routes(config)},
-            limits=share_limits(config, board, self.workers),
+            limits=share_limits(config, board, workers),
             limit_rows={names: register_limit(board, *names) for names in limited_routes(config)},
             shared_limits=prepare_sharing(config, board),
             in_flight=register_in_flight(config, board),
             rules=share_rules(config, board),
-            guard=prepare_guard(config, board, self.workers, self.identity),
+            guard=prepare_guard(config, board, workers, self.identity),
             bans=bans,
             users={file: Users(read_users(file)) for file in user_files(config)},
             tokens=TokenKeys(config),
             ordering=self._prepare_acme(config, board),
             acme_server=self._prepare_acme_server(config, certificates),
         )
+        self.crews = [self._edges(workers)]
+
+    def _edges(self, workers: int) -> Crew:
+        config = self._prepared.config
+        return Crew(
+            EDGE,
+            list(listeners_of(config)),
+            workers,
+            self._run_edge,
+            # One application is started after the other; what a worker does besides takes a fraction of a second.
+            start_timeout=START_TIMEOUT + sum(app.start_timeout for app in config.inline_apps.values()),
+            steps=[f"the application {name}" for name in config.inline_apps],
+        )
+
+    def _run_edge(self, sockets: Sockets, column: Column, control: Control) -> None:
+        run_edge(lambda loop: EdgeWorker(self._prepared, loop, column, control).serve(sockets))
 
     def _share_cache(self, config: Config, board: Board) -> SharedCache | None:
         if not any(True for _ in caching_routes(config)):
@@ -123,12 +136,12 @@ class EdgePlan:
         assert certificates.internal is not None, "it is what signs"
         return prepare_acme_server(config, certificates.internal.authority, self.identity)
 
-    def _prepare_bans(self, config: Config, board: Board) -> PreparedBans | None:
+    def _prepare_bans(self, config: Config, board: Board, workers: int) -> PreparedBans | None:
         if config.bans is None:
             return None
         from enfilade.assemble.banning import prepare_bans  # noqa: PLC0415
 
-        return prepare_bans(config.bans, board, self.workers)
+        return prepare_bans(config.bans, board, workers)
 
     def _prepare_nftables(self, config: Config, bans: PreparedBans | None, board: Board) -> NftBans | None:
         if bans is None or not bans.table.nftables:
@@ -137,13 +150,18 @@ class EdgePlan:
 
         return prepare_nftables(config, bans.bans, board)
 
-    def run(self, sockets: Sockets, column: Column, control: Control) -> None:
-        """In the worker: serve until told to drain."""
-        run_edge(lambda loop: EdgeWorker(self._prepared, loop, column, control).serve(sockets))
+
+def edge_workers(config: Config) -> int:
+    """How many edge workers there are: none with nothing to listen on, to run or to look after."""
+    looked_after = config.bans is not None or bool(list_urls(config.firewall))
+    if not (any(True for _ in listeners_of(config)) or config.apps or looked_after):
+        return 0
+    said = config.server.workers
+    return len(os.sched_getaffinity(0)) if said == "auto" else said
 
 
 def listeners_of(config: Config) -> Iterator[ListenSpec]:
-    """What to listen on."""
+    """What edge workers listen on."""
     server = config.server
     for name, addresses in (("http", server.http), ("https", server.https)):
         for text in texts(addresses):

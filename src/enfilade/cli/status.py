@@ -11,7 +11,7 @@ Facts = Mapping[str, Any]
 
 _WORKER = {"slot": "slot", "pid": "pid", "state": "state", "since": "started", "generation": "generation"}
 """The columns of a table, and what stands in them."""
-_EDGE_WORKER = {**_WORKER, "restarts": "restarts"}
+_OUR_WORKER = {"crew": "crew", **_WORKER, "restarts": "restarts"}
 _APP_WORKER = {**_WORKER, "in flight": "in_flight", "requests": "requests", "memory": "memory"}
 _CERTIFICATE = {"name": "name", "good until": "until", "next try": "again", "trouble": "error"}
 _PEER = {"peer": "peer", "state": "state", "in flight": "in_flight", "requests": "requests", "failures": "failures"}
@@ -27,8 +27,8 @@ def _lines(facts: Facts) -> Iterator[str]:
         yield f"running, pid {facts['pid']}"
         return
     yield f"running, pid {facts['pid']}, generation {facts['generation']}, since {local_time(facts['started'])}"
-    yield f"reloads: {facts['reloads']} done, {facts['reloads_refused']} refused; edge workers restarted: {facts['restarts']}"
-    yield from ("", "edge workers", *table(_EDGE_WORKER, facts["workers"]))
+    yield f"reloads: {facts['reloads']} done, {facts['reloads_refused']} refused; workers restarted: {facts['restarts']}"
+    yield from ("", "workers", *table(_OUR_WORKER, facts["workers"]))
     for app in facts["apps"]:
         causes = ", ".join(f"{count} {cause}" for cause, count in app["restarts"].items())
         yield from ("", f"application {app['app']}: {_load(app)}, {app['requests']} requests; restarts: {causes}")

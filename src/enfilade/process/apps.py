@@ -128,7 +128,6 @@ class Apps:
     def edge_gone(self, edge: Worker) -> None:
         self._groups[edge.generation].edges.remove(edge)
         self._forget(edge.links)
-        edge.links.close()
 
     def _hear_edge(self, edge: Worker) -> None:
         try:
@@ -228,12 +227,9 @@ class Apps:
             self._selector.unregister(source)
 
     def close_in_child(self) -> None:
-        """In a forked edge: close what belongs to the supervisor."""
+        """In a forked worker: close what belongs to the supervisor."""
         for member in self._members.values():
             member.process.close_in_child()
-        for group in self._groups.values():
-            for edge in group.edges:
-                edge.links.close()
 
     def kill(self) -> None:
         """Leave no orphans."""

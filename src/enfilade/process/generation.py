@@ -1,19 +1,21 @@
-"""A generation: one plan and its workers, one a slot."""
+"""A generation: one plan and the workers of its crews, one a slot."""
 
 from __future__ import annotations
 
 from enfilade.process.lifecycle import GRACE
-from enfilade.process.plan import Plan, Sockets
+from enfilade.process.plan import Crew, Plan, Sockets
 from enfilade.process.sockets import SocketStore
 from enfilade.process.worker import Worker
 
 
 class Slot:
-    """A place for one worker in a generation, and the sockets that go with it. `due`: when it is to be filled again."""
+    """A place for one worker, the `index`-th of its crew, and the sockets that go with it. `due`: when it is to be filled
+    again."""
 
-    __slots__ = ("delay", "due", "index", "restarts", "sockets", "worker")
+    __slots__ = ("crew", "delay", "due", "index", "restarts", "sockets", "worker")
 
-    def __init__(self, index: int, sockets: Sockets) -> None:
+    def __init__(self, crew: Crew, index: int, sockets: Sockets) -> None:
+        self.crew = crew
         self.index = index
         self.sockets = sockets
         self.worker: Worker | None = None
@@ -23,7 +25,7 @@ class Slot:
 
 
 class Generation:
-    """`forked`: its edge workers were started (before that, its applications are)."""
+    """`forked`: its workers were started (before that, its applications are)."""
 
     __slots__ = ("forked", "number", "plan", "slots")
 
@@ -31,7 +33,11 @@ class Generation:
         self.number = number
         self.plan = plan
         self.forked = False
-        self.slots = [Slot(i, store.of_slot(plan.listeners, i, plan.workers)) for i in range(plan.workers)]
+        self.slots = [
+            Slot(crew, i, store.of_slot(crew.listeners, i, crew.workers))
+            for crew in plan.crews
+            for i in range(crew.workers)
+        ]
 
     @property
     def workers(self) -> list[Worker]:

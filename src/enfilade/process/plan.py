@@ -4,7 +4,10 @@
 contexts and take rows of the board; it imports no user code (that is the workers' part), so a reload sees new code. Whatever
 it raises is a bad configuration: at the start it is the end, at a reload everything stays as it was.
 
-`Plan.run` is the worker. What it must do, in this order:
+A plan has *crews*: workers that do the same. The edge workers are one, the workers of each stream with a handler another. They
+are all bound for, forked, watched, reloaded and drained alike; only applications are linked with edge workers alone.
+
+`Crew.run` is the worker. What it must do, in this order:
 
 1. make its event loop, call `control.attach(loop)`, and start the applications, each after `control.starts(index)`;
 2. register `control.on_drain` and `control.on_stop_now`;
@@ -50,6 +53,33 @@ class StartError(Exception):
     """This worker cannot start; the text says why and needs no traceback."""
 
 
+EDGE = "edge"
+"""The crew of the edge workers."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Workers that do the same, one a slot.
+
+    - `name`: EDGE, or "streams.NAME" for those of a stream.
+    - `listeners`: what they listen on; no other crew does. `workers`: how many; 0 where nobody needs them.
+    - `run`: in the worker: serve until `control` says drain. `control.slot` counts within the crew.
+    - `start_timeout`: seconds in which one must be ready. `steps`: what it starts, one after the other, and announces by
+      `control.starts`: to tell people who wait.
+    """
+
+    name: str
+    listeners: Sequence[ListenSpec]
+    workers: int
+    run: Callable[[Sockets, Column, Control], None]
+    start_timeout: float
+    steps: Sequence[str] = ()
+
+    def member(self, pid: int, slot: int) -> str:
+        """What the log calls one of them."""
+        return f"worker {pid} (slot {slot})" if self.name == EDGE else f"worker {pid} of {self.name} (slot {slot})"
+
+
 @dataclass(frozen=True)
 class AppSpec:
     """An application in processes of its own. 0 is no limit throughout.
@@ -89,12 +119,8 @@ class Plan(Protocol):
         """What runs in processes of its own."""
 
     @property
-    def listeners(self) -> Sequence[ListenSpec]:
-        """What to listen on."""
-
-    @property
-    def workers(self) -> int:
-        """How many, at least 1."""
+    def crews(self) -> Sequence[Crew]:
+        """Who does the work."""
 
     @property
     def drain_timeout(self) -> float:
@@ -105,14 +131,6 @@ class Plan(Protocol):
         """Where the supervisor writes its pid, at the start."""
 
     @property
-    def start_timeout(self) -> float:
-        """Seconds in which a worker must be ready."""
-
-    @property
-    def steps(self) -> Sequence[str]:
-        """What a worker starts, one after the other, and announces by `control.starts`: to tell people who wait."""
-
-    @property
     def handover(self) -> Handover | None:
         """What nftables is told: by the supervisor, which keeps the right to."""
 
@@ -120,8 +138,10 @@ class Plan(Protocol):
     def identity(self) -> Identity | None:
         """Whom the workers run as; None: as the supervisor."""
 
-    def run(self, sockets: Sockets, column: Column, control: Control) -> None:
-        """In the worker: serve until `control` says drain."""
+
+def workers_of(plan: Plan) -> dict[ListenSpec, int]:
+    """Every listener, and how many workers it has."""
+    return {spec: crew.workers for crew in plan.crews for spec in crew.listeners}
 
 
 MakePlan = Callable[[Board], Plan]

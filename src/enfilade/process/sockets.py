@@ -83,10 +83,10 @@ class SocketStore:
         self._grown: list[tuple[_Listener, int]] = []
         self._inherited = _take_systemd(os.environ if environ is None else environ)
 
-    def prepare(self, specs: Iterable[ListenSpec], workers: int) -> None:
-        """Bind what is missing for `workers` slots of `specs`. Raises BindError, and leaves nothing changed then."""
+    def prepare(self, workers_of: Mapping[ListenSpec, int]) -> None:
+        """Bind what is missing for so many workers of each listener. Raises BindError, and leaves nothing changed then."""
         try:
-            for spec in specs:
+            for spec, workers in workers_of.items():
                 self._prepare(spec, workers)
         except BindError:
             self.roll_back()
@@ -137,7 +137,7 @@ class SocketStore:
         self._fresh, self._grown = [], []
 
     def of_slot(self, specs: Iterable[ListenSpec], slot: int, workers: int) -> dict[ListenSpec, list[socket.socket]]:
-        """What the worker in `slot` of `workers` accepts on."""
+        """What the worker in `slot` of a crew of `workers` accepts on."""
         return {spec: self._listeners[_key(spec)].of_slot(slot, workers) for spec in specs}
 
     def keep_only(self, mine: Mapping[ListenSpec, Sequence[socket.socket]]) -> None:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection
+from operator import itemgetter
 from typing import TypedDict
 
 from enfilade.process.app_rows import AppStatus, read_apps
 from enfilade.process.board import SUPERVISOR, Board, Column
 from enfilade.process.control import State
+from enfilade.process.plan import EDGE
 
-_PID, _SLOT, _GENERATION, _STATE, _STARTED, _RESTARTS, _SIZE = range(7)
+_PID, _CREW, _SLOT, _GENERATION, _STATE, _STARTED, _RESTARTS, _SIZE = range(8)
+_WORKERS = "enfilade_workers"
 
 
 class WorkerStatus(TypedDict):
+    """`crew`: its name; "" if it came after whoever looks was forked."""
+
     pid: int
+    crew: str
     slot: int
     generation: int
     state: str
@@ -40,24 +46,38 @@ class StatusRows:
     """The rows, and who writes what in them. The single ones are metrics as well (observe/metrics.py)."""
 
     def __init__(self, board: Board) -> None:
+        self._board = board
         self.process = board.rows("process", size=_SIZE, gauge=True)
-        self.workers = board.rows("enfilade_workers", gauge=True)
+        self.crew(EDGE)  # the first, and so the first that is shown
         self.generation = board.rows("enfilade_generation", gauge=True)
         self.started = board.rows("enfilade_start_time_seconds", gauge=True)
         self.restarts = board.rows("enfilade_worker_restarts_total")
         self.reloads = board.rows("enfilade_reloads_total", (("result", "done"),))
         self.refused = board.rows("enfilade_reloads_total", (("result", "refused"),))
 
-    def worker_born(self, column: Column, slot: int, generation: int, restarts: int) -> None:
+    def crew(self, name: str) -> int:
+        """The row in which a crew counts its workers, and the number that it is known by. Taken in the supervisor, before
+        the first worker of its generation is forked. Raises BoardFull."""
+        return self._board.rows(_WORKERS, (("crew", name),), gauge=True)
+
+    def worker_born(self, column: Column, crew: str, slot: int, generation: int, restarts: int) -> None:
         """In the worker, first of all."""
-        facts = (os.getpid(), slot, generation, State.STARTING.value, int(time.time() * 1000), restarts)
+        facts = (
+            os.getpid(),
+            self.crew(crew),
+            slot,
+            generation,
+            State.STARTING.value,
+            int(time.time() * 1000),
+            restarts,
+        )
         for row, value in enumerate(facts, self.process):
             column.cells[row] = value
 
     def worker_state(self, column: Column, state: State) -> None:
         """In the worker, at each change."""
         column.cells[self.process + _STATE] = state.value
-        column.cells[self.workers] = int(state is State.SERVING)
+        column.cells[column.cells[self.process + _CREW]] = int(state is State.SERVING)
 
     def supervisor_born(self, column: Column) -> None:
         column.cells[self.process + _PID] = os.getpid()
@@ -71,7 +91,8 @@ def read_status(board: Board, apps: Collection[str] = ()) -> Status:
     rows = StatusRows(board)
     facts = [column.cells[rows.process : rows.process + _SIZE].tolist() for column in board.columns()]
     supervisor = facts[SUPERVISOR]
-    workers = [_worker(fact) for fact in facts[SUPERVISOR + 1 :] if fact[_PID]]
+    workers = [fact for fact in facts[SUPERVISOR + 1 :] if fact[_PID]]
+    crews = {block.first: dict(block.labels)["crew"] for block in board.blocks() if block.name == _WORKERS}
     return Status(
         pid=supervisor[_PID],
         generation=board.total(rows.generation),
@@ -79,7 +100,10 @@ def read_status(board: Board, apps: Collection[str] = ()) -> Status:
         restarts=board.total(rows.restarts),
         reloads=board.total(rows.reloads),
         reloads_refused=board.total(rows.refused),
-        workers=sorted(workers, key=lambda w: (w["generation"], w["slot"])),
+        workers=[
+            _worker(fact, crews.get(fact[_CREW], ""))
+            for fact in sorted(workers, key=itemgetter(_GENERATION, _CREW, _SLOT))
+        ],
         apps=read_apps(board, apps),
     )
 
@@ -90,9 +114,10 @@ def is_worker(board: Board, pid: int) -> bool:
     return any(column.cells[row] == pid for column in board.columns()[SUPERVISOR + 1 :])
 
 
-def _worker(fact: list[int]) -> WorkerStatus:
+def _worker(fact: list[int], crew: str) -> WorkerStatus:
     return WorkerStatus(
         pid=fact[_PID],
+        crew=crew,
         slot=fact[_SLOT],
         generation=fact[_GENERATION],
         state=State(fact[_STATE]).name.lower(),

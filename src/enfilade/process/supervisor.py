@@ -2,10 +2,11 @@
 
 One synchronous loop: wait for a signal, a word from a worker, or the next deadline; then look who died and what is due.
 
-A *generation* is one plan, its edge workers, one a slot, and its applications (process/apps.py). A reload makes the *incoming*
-generation beside the current one, first its applications; when all of it is ready it takes over and the old one drains. If a
-part of it cannot start, the incoming generation goes again and nothing has changed. Whoever did accept connections is never
-killed for that, but drained. At the first start edges and applications start together, so that edges can say that they wait.
+A *generation* is one plan, the workers of its crews, one a slot, and its applications (process/apps.py). A reload makes the
+*incoming* generation beside the current one, first its applications; when all of it is ready it takes over and the old one
+drains. If a part of it cannot start, the incoming generation goes again and nothing has changed. Whoever did accept connections
+is never killed for that, but drained. At the first start workers and applications start together, so that edges can say that
+they wait.
 
 Signals: SIGTERM, SIGINT stop gracefully, the second one at once, as SIGQUIT; SIGHUP reloads; SIGUSR1 reopens the logs.
 """
@@ -28,7 +29,7 @@ from enfilade.process.lifecycle import SPEAK_AFTER, SPEAK_AGAIN, STOP_NOW_TIMEOU
 from enfilade.process.nft import Nft
 from enfilade.process.notify import Notifier
 from enfilade.process.pidfile import PidFileError, remove_pid, write_pid
-from enfilade.process.plan import MakePlan, Plan
+from enfilade.process.plan import EDGE, MakePlan, Plan, workers_of
 from enfilade.process.signals import SignalInbox
 from enfilade.process.sockets import BindError, ListenSpec, SocketStore
 from enfilade.process.status import StatusRows
@@ -69,7 +70,7 @@ def serve(
 
 def still_starting(worker: Worker, now: float) -> str:
     what = f": {worker.step}" if worker.step else ""
-    return f"worker {worker.pid} (slot {worker.slot}) is still starting after {now - worker.started:.0f} s{what}"
+    return f"{worker} is still starting after {now - worker.started:.0f} s{what}"
 
 
 class Supervisor:
@@ -198,20 +199,23 @@ class Supervisor:
 
     def _begin(self, plan: Plan) -> None:
         """Bind and start what `plan` wants. Raises BindError, BoardFull, OSError; then nothing is left of it."""
-        if plan.workers > self._board.free:
-            raise BoardFull(f"{plan.workers} more workers are too many, as {len(self._workers)} still live")
-        self._store.prepare(plan.listeners, plan.workers)
+        workers = sum(crew.workers for crew in plan.crews)
+        if workers > self._board.free:
+            raise BoardFull(f"{workers} more workers are too many, as {len(self._workers)} still live")
+        for crew in plan.crews:
+            self._rows.crew(crew.name)
+        self._store.prepare(workers_of(plan))
         self._number += 1
         incoming = self._incoming = Generation(self._number, plan, self._store)
         try:
             self._apps.open(self._number, plan.apps, time.monotonic())
             if self._current is None or self._apps.ready(self._number):
-                self._fork_edges(incoming)
+                self._fork_workers(incoming)
         except (OSError, BoardFull):
             self._withdraw()
             raise
 
-    def _fork_edges(self, generation: Generation) -> None:
+    def _fork_workers(self, generation: Generation) -> None:
         """Raises OSError or BoardFull."""
         generation.forked = True
         for slot in generation.slots:
@@ -226,7 +230,7 @@ class Supervisor:
         if not failure and self._apps.ready(incoming.number):
             try:
                 if not incoming.forked:
-                    self._fork_edges(incoming)
+                    self._fork_workers(incoming)
                 elif incoming.ready:
                     self._take_over(incoming)
             except (OSError, BoardFull) as error:
@@ -245,22 +249,24 @@ class Supervisor:
             self._store.keep_only(slot.sockets)
             for other in self._workers.values():
                 other.channel.close()
+                other.links.close()
             self._apps.close_in_child()
             self._nft.close_in_child()
 
         try:
             worker = fork_worker(
-                generation.plan, slot.sockets, column, self._rows, slot=slot.index, generation=generation.number,
-                restarts=slot.restarts, now=now, close=close_in_child,
+                generation.plan, slot.crew, slot.sockets, column, self._rows, slot=slot.index,
+                generation=generation.number, restarts=slot.restarts, now=now, close=close_in_child,
             )  # fmt: skip
         except OSError:
             self._board.release(column)
             raise
-        worker.kill_at, worker.speak_at = now + generation.plan.start_timeout, now + SPEAK_AFTER
+        worker.kill_at, worker.speak_at = now + slot.crew.start_timeout, now + SPEAK_AFTER
         slot.worker, slot.due = worker, None
         self._workers[worker.pid] = worker
         self._selector.register(worker.channel, selectors.EVENT_READ, partial(self._hear, worker))
-        self._apps.edge_born(worker)
+        if slot.crew.name == EDGE:
+            self._apps.edge_born(worker)
 
     def _fill_again(self, generation: Generation, slot: Slot) -> None:
         slot.restarts += 1
@@ -289,7 +295,7 @@ class Supervisor:
     def _take_over(self, incoming: Generation) -> None:
         old, self._current, self._incoming = self._current, incoming, None
         # Close our copies first: an old worker that empties the queue of a dismissed socket must be the last to close it.
-        self._store.commit(incoming.plan.listeners)
+        self._store.commit(workers_of(incoming.plan))
         self._nft.follow(incoming.plan.handover, self._store.bound(), time.monotonic())
         self._cells[self._rows.generation] = incoming.number
         if old is None:
@@ -322,7 +328,7 @@ class Supervisor:
 
     def _say_ready(self) -> None:
         assert self._current is not None
-        self._notify.ready(f"generation {self._current.number}, {self._current.plan.workers} workers")
+        self._notify.ready(f"generation {self._current.number}, {len(self._current.slots)} workers")
         self._reload_if_asked()
 
     def _reload_if_asked(self) -> None:
@@ -389,12 +395,14 @@ class Supervisor:
             worker.hear()
             self._selector.unregister(worker.channel)
         worker.channel.close()
-        self._apps.edge_gone(worker)
+        if worker.crew.name == EDGE:
+            self._apps.edge_gone(worker)
+        worker.links.close()
         self._board.release(worker.column)
         slot = self._slot_of(worker)
         if slot is not None:
             slot.worker = None
-        how = f"worker {worker.pid} (slot {worker.slot}) {ending(status)}"
+        how = f"{worker} {ending(status)}"
         if worker.failure:
             how += f": {worker.failure}"
         if worker.dismissed:
@@ -410,11 +418,8 @@ class Supervisor:
 
     def _slot_of(self, worker: Worker) -> Slot | None:
         """The slot that it still fills."""
-        for generation in (self._current, self._incoming):
-            if generation is not None and worker.generation == generation.number:
-                slot = generation.slots[worker.slot]
-                return slot if slot.worker is worker else None
-        return None
+        generations = [generation for generation in (self._current, self._incoming) if generation is not None]
+        return next((slot for generation in generations for slot in generation.slots if slot.worker is worker), None)
 
     def _is_incoming(self, worker: Worker) -> bool:
         return self._incoming is not None and worker.generation == self._incoming.number

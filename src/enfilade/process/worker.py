@@ -8,15 +8,15 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from enfilade.process.board import Column
 from enfilade.process.channel import Channel
 from enfilade.process.control import DRAINING, FAILED, MAX_REASON, READY, STEP, Control, Order, State, Wish
 from enfilade.process.links import Links
-from enfilade.process.plan import Plan, Sockets, StartError
-from enfilade.process.privileges import drop_privileges
+from enfilade.process.plan import Crew, Plan, Sockets, StartError
+from enfilade.process.privileges import Identity, drop_privileges
 from enfilade.process.signals import TAKEN
 from enfilade.process.status import StatusRows
 
@@ -32,18 +32,19 @@ class Worker:
     """
 
     __slots__ = (
-        "_steps", "channel", "column", "dismissed", "failure", "generation", "kill_at", "leaving", "links", "pid",
-        "ready", "slot", "speak_at", "started", "step", "wishes",
+        "channel", "column", "crew", "dismissed", "failure", "generation", "kill_at", "leaving", "links", "pid", "ready",
+        "slot", "speak_at", "started", "step", "wishes",
     )  # fmt: skip
 
     def __init__(
-        self, pid: int, channel: socket.socket, links: Channel, column: Column, slot: int, generation: int, started: float,
-        steps: Sequence[str] = (),
+        self, pid: int, channel: socket.socket, links: Channel, column: Column, crew: Crew, slot: int, generation: int,
+        started: float,
     ) -> None:  # fmt: skip
         self.pid = pid
         self.channel = channel
         self.links = links
         self.column = column
+        self.crew = crew
         self.slot = slot
         self.generation = generation
         self.started = started
@@ -52,10 +53,12 @@ class Worker:
         self.dismissed = False
         self.kill_at: float | None = None
         self.failure = ""
-        self._steps = steps
         self.step = ""
         self.speak_at: float | None = None
         self.wishes: list[Wish] = []
+
+    def __str__(self) -> str:
+        return self.crew.member(self.pid, self.slot)
 
     def order(self, order: Order) -> None:
         """Say it over the channel; SIGTERM if there is no ear yet. A worker that cannot hear will be killed."""
@@ -72,7 +75,7 @@ class Worker:
         try:
             self.links.send(message, fd)
         except BlockingIOError:
-            log.error("worker %d (slot %d) does not listen, and misses %s", self.pid, self.slot, message)
+            log.error("%s does not listen, and misses %s", self, message)
         except OSError:  # it is gone: its end will be noticed
             pass
 
@@ -90,14 +93,14 @@ class Worker:
         self.wishes += [wish for wish in Wish if wish.value in news]
         for code in news:
             if code >= STEP:
-                self.step = self._steps[code - STEP]
+                self.step = self.crew.steps[code - STEP]
         self.failure = self.failure or reason.decode(errors="replace")
         return bool(said)
 
 
 def fork_worker(
-    plan: Plan, sockets: Sockets, column: Column, rows: StatusRows, *, slot: int, generation: int, restarts: int,
-    now: float, close: Callable[[], None],
+    plan: Plan, crew: Crew, sockets: Sockets, column: Column, rows: StatusRows, *, slot: int, generation: int,
+    restarts: int, now: float, close: Callable[[], None],
 ) -> Worker:  # fmt: skip
     """Fork. `close` is called in the child, to close what belongs to the supervisor and to the other workers."""
     ours, theirs = socket.socketpair()
@@ -110,7 +113,7 @@ def fork_worker(
         if pid == 0:
             ours.close()
             our_links.close()
-            _live(plan, sockets, column, rows, slot, generation, restarts, theirs, their_links, close)
+            _live(plan, crew, sockets, column, rows, slot, generation, restarts, theirs, their_links, close)
     except OSError:
         ours.close()
         our_links.close()
@@ -119,12 +122,12 @@ def fork_worker(
         theirs.close()
         their_links.close()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, TAKEN)
-    return Worker(pid, ours, Channel(our_links), column, slot, generation, now, plan.steps)
+    return Worker(pid, ours, Channel(our_links), column, crew, slot, generation, now)
 
 
 def _live(
-    plan: Plan, sockets: Sockets, column: Column, rows: StatusRows, slot: int, generation: int, restarts: int,
-    channel: socket.socket, links: socket.socket, close: Callable[[], None],
+    plan: Plan, crew: Crew, sockets: Sockets, column: Column, rows: StatusRows, slot: int, generation: int,
+    restarts: int, channel: socket.socket, links: socket.socket, close: Callable[[], None],
 ) -> None:  # fmt: skip
     """The whole life of the child; never returns. What the supervisor registered with atexit is not the child's to do."""
     code = 1
@@ -133,12 +136,12 @@ def _live(
         atexit._clear()
         atexit.register(logging.shutdown)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, TAKEN)
-        rows.worker_born(column, slot, generation, restarts)
+        rows.worker_born(column, crew.name, slot, generation, restarts)
         control = Control(
             channel, Links(Channel(links)), slot, generation, plan.drain_timeout,
             lambda state: rows.worker_state(column, state),
         )  # fmt: skip
-        code = _run(plan, sockets, column, control, channel)
+        code = _run(plan.identity, crew, sockets, column, control, channel)
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -146,11 +149,13 @@ def _live(
         os._exit(code)
 
 
-def _run(plan: Plan, sockets: Sockets, column: Column, control: Control, channel: socket.socket) -> int:
+def _run(
+    identity: Identity | None, crew: Crew, sockets: Sockets, column: Column, control: Control, channel: socket.socket
+) -> int:
     try:
-        if plan.identity is not None:
-            drop_privileges(plan.identity)
-        plan.run(sockets, column, control)
+        if identity is not None:
+            drop_privileges(identity)
+        crew.run(sockets, column, control)
     except StartError as error:
         return _fail(channel, str(error))
     except SystemExit as error:
@@ -158,7 +163,7 @@ def _run(plan: Plan, sockets: Sockets, column: Column, control: Control, channel
             return _fail(channel, f"it called sys.exit({error.code!r})")
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException as error:
-        log.exception("worker %d (slot %d) ends by an exception", os.getpid(), control.slot)
+        log.exception("%s ends by an exception", crew.member(os.getpid(), control.slot))
         if control.state is State.STARTING:
             _fail(channel, f"{type(error).__name__}: {error}")
         return 1
