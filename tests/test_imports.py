@@ -51,8 +51,12 @@ LATE: dict[str, set[str]] = {
         "enfilade.assemble.banning.prepare_bans",  # where somebody may be banned: 20 ms
         "enfilade.assemble.nftables.prepare_nftables",  # only where bans are handed to the kernel
         "enfilade.assemble.stores.share_cache",
+        "enfilade.assemble.handling.Surroundings",
+        "enfilade.assemble.handling.crew_of",  # only where a stream has a handler
     },
     "assemble/trial.py": {
+        "enfilade.models.handler.check_name",
+        "enfilade.models.table.check_transport",
         "enfilade.assemble.ban_file.read_bans",
         "enfilade.assemble.nftables.try_nftables",
         "enfilade.assemble.internal.look_at_root",

@@ -99,47 +99,40 @@ class List:
         self.reads += 1
         return Networks((), self.path.read_text().split(), rest=True)
 
-    async def looks(self) -> None:
+    def looks(self) -> None:
         """Three, with what they set going."""
         for now in range(3):
             self.admitted.look(now)
             if self.admitted._reading is not None:
-                await asyncio.wait([self.admitted._reading])
-                await asyncio.sleep(0)  # callbacks come in the order in which they were added
+                self.admitted._reading.join()
 
 
 def test_a_list_that_changes_is_taken_up(tmp_path: Path) -> None:
-    async def main() -> None:
-        made = List(tmp_path / "denied")
-        assert "192.0.2.1" not in made.admitted
-        await made.looks()
-        assert made.reads == 1, "it is not read for nothing"
-        made.write("192.0.2.2")
-        await made.looks()
-        assert "192.0.2.1" in made.admitted and "192.0.2.2" not in made.admitted
-        assert made.reads == 2
-
-    asyncio.run(main())
+    made = List(tmp_path / "denied")
+    assert "192.0.2.1" not in made.admitted
+    made.looks()
+    assert made.reads == 1, "it is not read for nothing"
+    made.write("192.0.2.2")
+    made.looks()
+    assert "192.0.2.1" in made.admitted and "192.0.2.2" not in made.admitted
+    assert made.reads == 2
 
 
 def test_one_that_cannot_be_read_changes_nothing_and_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        made = List(tmp_path / "denied")
-        made.write("192.0.2.2 nonsense")
-        with caplog.at_level(logging.ERROR):
-            await made.looks()
-            await made.looks()
-        assert "192.0.2.1" not in made.admitted and "192.0.2.2" in made.admitted
-        assert [(r.levelname, r.message[:41]) for r in caplog.records] == [
-            ("ERROR", 'the firewall stays as it was: "nonsense" '),
-        ]
-        made.write("192.0.2.2")
-        await made.looks()
-        assert "192.0.2.2" not in made.admitted, "and it goes on when it is mended"
-
-    asyncio.run(main())
+    made = List(tmp_path / "denied")
+    made.write("192.0.2.2 nonsense")
+    with caplog.at_level(logging.ERROR):
+        made.looks()
+        made.looks()
+    assert "192.0.2.1" not in made.admitted and "192.0.2.2" in made.admitted
+    assert [(r.levelname, r.message[:41]) for r in caplog.records] == [
+        ("ERROR", 'the firewall stays as it was: "nonsense" '),
+    ]
+    made.write("192.0.2.2")
+    made.looks()
+    assert "192.0.2.2" not in made.admitted, "and it goes on when it is mended"
 
 
 # -- connections that are counted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from enfilade.assemble.app_specs import app_specs
@@ -18,7 +18,7 @@ from enfilade.assemble.guarding import prepare_guard
 from enfilade.assemble.limiting import limited_routes, prepare_sharing, share_limits
 from enfilade.assemble.ruling import share_rules
 from enfilade.assemble.sites import route_names, user_files
-from enfilade.assemble.streams import prepare_streams, register_destinations, stream_listeners
+from enfilade.assemble.streams import PreparedStream, prepare_streams, register_destinations, stream_listeners
 from enfilade.assemble.upstreams import register_upstreams
 from enfilade.assemble.worker import EdgeWorker, Prepared
 from enfilade.config.networks import list_urls
@@ -72,6 +72,10 @@ class EdgePlan:
         bans = self._prepare_bans(config, board, workers)
         self.handover = self._prepare_nftables(config, bans, board)
         streams = prepare_streams(config, board, certificates)
+        handled = [stream for stream in streams if stream.stream.handler is not None]
+        connection_rows = register_connections(board)
+        everybody = workers + sum(stream.stream.workers for stream in handled)
+        guard = prepare_guard(config, board, everybody, self.identity)
         self._prepared = Prepared(
             config=config,
             board=board,
@@ -79,10 +83,10 @@ class EdgePlan:
             certificates=certificates,
             engines=Engines(config, http2=server.h2c or certificates.listener is not None),
             route_rows={names: register_route(board, *names) for names in route_names(config)},
-            connection_rows=register_connections(board),
+            connection_rows=connection_rows,
             app_rows={app.name: app.rows for app in self.apps},
             upstream_rows={**register_upstreams(config, board), **register_destinations(streams, board)},
-            streams=streams,
+            streams=[stream for stream in streams if stream.stream.handler is None],
             cache=shared,
             cache_rows={names: register_cache(board, *names) for names in caching_routes(config)},
             limits=share_limits(config, board, workers),
@@ -90,14 +94,15 @@ class EdgePlan:
             shared_limits=prepare_sharing(config, board),
             in_flight=register_in_flight(config, board),
             rules=share_rules(config, board),
-            guard=prepare_guard(config, board, workers, self.identity),
+            guard=guard,
+            guarded_workers=everybody,
             bans=bans,
             users={file: Users(read_users(file)) for file in user_files(config)},
             tokens=TokenKeys(config),
             ordering=self._prepare_acme(config, board),
             acme_server=self._prepare_acme_server(config, certificates),
         )
-        self.crews = [self._edges(workers)]
+        self.crews = [self._edges(workers), *self._handling(handled)]
 
     def _edges(self, workers: int) -> Crew:
         config = self._prepared.config
@@ -110,6 +115,22 @@ class EdgePlan:
             start_timeout=START_TIMEOUT + sum(app.start_timeout for app in config.inline_apps.values()),
             steps=[f"the application {name}" for name in config.inline_apps],
         )
+
+    def _handling(self, streams: Sequence[PreparedStream]) -> Iterator[Crew]:
+        """The crews of streams with a handler."""
+        if not streams:
+            return
+        from enfilade.assemble.handling import Surroundings, crew_of  # noqa: PLC0415
+
+        p = self._prepared
+        bans = None if p.bans is None or p.bans.table.dry_run else p.bans.bans
+        around = Surroundings(
+            p.config, p.board, p.connection_rows, p.guard, bans, p.guarded_workers, p.certificates.internal
+        )
+        first = p.workers
+        for stream in streams:
+            yield crew_of(stream, first, around)
+            first += stream.stream.workers
 
     def _run_edge(self, sockets: Sockets, column: Column, control: Control) -> None:
         run_edge(lambda loop: EdgeWorker(self._prepared, loop, column, control).serve(sockets))
@@ -167,6 +188,7 @@ def listeners_of(config: Config) -> Iterator[ListenSpec]:
         for text in texts(addresses):
             yield ListenSpec(name, *address(text))
     for name, stream in config.streams.items():
-        yield from (spec for spec, _ in stream_listeners(name, stream))
+        if stream.handler is None:
+            yield from (spec for spec, _ in stream_listeners(name, stream))
     if server.admin is not None:
         yield ListenSpec("admin", *address(server.admin), mode=ADMIN_SOCKET_MODE)

@@ -67,7 +67,7 @@ class PreparedStream(NamedTuple):
 
     @property
     def udp(self) -> bool:
-        return _is_udp(self.stream)
+        return is_udp(self.stream)
 
 
 def prepare_streams(config: Config, board: Board, certificates: Certificates) -> list[PreparedStream]:
@@ -87,6 +87,8 @@ def register_destinations(prepared: Sequence[PreparedStream], board: Board) -> d
 
 def destinations(config: Config, name: str, stream: Stream) -> dict[str, Destination]:
     """See `PreparedStream.destinations`."""
+    if stream.handler is not None:
+        return {}
     if stream.to:
         return {"": _destination(config, f"streams.{name}", stream, stream.to)}
     return {host: _destination(config, f"streams.{name}.sni.{host}", stream, to) for host, to in stream.sni.items()}
@@ -95,7 +97,7 @@ def destinations(config: Config, name: str, stream: Stream) -> dict[str, Destina
 def _destination(config: Config, where: str, stream: Stream, to: str | list[str]) -> Destination:
     """A named upstream that is used for something else, too, or that is to have another balance, say, is one of the stream's own,
     known by `where` it is named."""
-    udp = _is_udp(stream)
+    udp = is_udp(stream)
     own = {key: said for key in OVERRIDES if (said := getattr(stream, key)) is not None}
     if isinstance(to, str) and units.is_name(to):
         as_it_is = not own and _only_for(config, to, udp)
@@ -109,10 +111,11 @@ def _destination(config: Config, where: str, stream: Stream, to: str | list[str]
 def _only_for(config: Config, name: str, udp: bool) -> bool:
     """Whether no route uses the upstream called `name`, and no stream over another protocol."""
     streams = [stream for stream in config.streams.values() if name in (stream.to, *stream.sni.values())]
-    return name not in [to for to, _ in references(config)] and all(_is_udp(stream) is udp for stream in streams)
+    return name not in [to for to, _ in references(config)] and all(is_udp(stream) is udp for stream in streams)
 
 
-def _is_udp(stream: Stream) -> bool:
+def is_udp(stream: Stream) -> bool:
+    """Whether it listens for datagrams."""
     return any(units.stream_address(text).protocol == "udp" for text in units.texts(stream.listen))
 
 
@@ -144,7 +147,7 @@ class Streams:
         self._guard = guard
         self._senders = Networks(config.server.proxy_protocol)
         self._by_spec = {spec: stream for stream in prepared for spec in stream.listen}
-        self._logs = {stream.name: _log(stream.stream.log, sink) for stream in prepared}
+        self._logs = {stream.name: open_log(stream.stream.log, sink) for stream in prepared}
         self._tls_context = cache(peer_context)
         self._upstreams = upstreams
         self._made: dict[str, StreamUpstream] = {}
@@ -181,7 +184,7 @@ class Streams:
             meter=self._meter,
             stream_meter=StreamMeter(self._column.cells, prepared.rows),
             connections=self._edge.connections,
-            limits=StreamLimits(idle, self._config.server.limits.head_timeout, stream.connections),
+            limits=StreamLimits(idle, self._config.server.limits.head_timeout, stream.connections or 0),
             max_connections=self._config.server.limits.connections,
             upstream=named[""] if stream.to else None,
             by_name=by_name,
@@ -203,7 +206,8 @@ class Streams:
         upstream.targets[peer] = Target(address, tls, table.tls.name or address.host, table.connect_timeout)
 
 
-def _log(log: bool | schema.StreamLog, sink: Callable[[str], LogSink]) -> StreamLog | None:
+def open_log(log: bool | schema.StreamLog, sink: Callable[[str], LogSink]) -> StreamLog | None:
+    """Where the log of a stream goes, to a sink that `sink` makes; None: nowhere."""
     if log is False:
         return None
     table = log if isinstance(log, schema.StreamLog) else schema.StreamLog()

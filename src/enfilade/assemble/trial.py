@@ -19,6 +19,7 @@ from enfilade.assemble.filters import POLICIES
 from enfilade.assemble.limiting import Said, make_limits, no_tables
 from enfilade.assemble.ruling import Rulings
 from enfilade.assemble.sites import handler_of
+from enfilade.assemble.streams import is_udp
 from enfilade.cache.reasons import Kind
 from enfilade.config.errors import Path, dotted
 from enfilade.config.in_force import in_force
@@ -37,6 +38,7 @@ from enfilade.config.schema import (
     RequestRules,
     Route,
     Site,
+    Stream,
     Tls,
 )
 from enfilade.config.schema import Upstream as UpstreamTable
@@ -142,6 +144,8 @@ def try_out(config: Config, report: Report) -> None:
         _try(make, lists, ("firewall", "lists"), "authority", report)
     for name, upstream in config.upstreams.items():
         _try_upstream(name, upstream, report)
+    for name, stream in config.streams.items():
+        _try_handler(stream, ("streams", name), config, report)
     if config.acme is not None and config.acme.authority is not None:
         vouching = PeerTls(authority=config.acme.authority)
         _try(partial(peer_context, vouching, ()), config.acme, ("acme",), "authority", report)
@@ -158,6 +162,20 @@ def try_out(config: Config, report: Report) -> None:
             _try_rules(rulings, route, (*path, pattern), report)
             _try_cache(site, pattern, route, path, report)
             _try_action(pattern, route, (*path, pattern), report)
+
+
+def _try_handler(stream: Stream, path: Path, config: Config, report: Report) -> None:
+    if stream.handler is None:
+        return
+    from enfilade.models.handler import check_name  # noqa: PLC0415
+    from enfilade.models.table import check_transport  # noqa: PLC0415
+
+    _try(partial(check_name, stream.handler), stream, path, "handler", report)
+    if stream.model is not None:
+        _try(partial(check_transport, stream.model, udp=is_udp(stream)), stream, path, "model", report)
+    if config.server.proxy_protocol and not is_udp(stream):
+        where = (*path, "handler")
+        report(where, True, f"{dotted(where)}: handlers do not read the header of server.proxy_protocol", "")
 
 
 def _try_pki(config: Config, report: Report) -> None:

@@ -97,6 +97,7 @@ class Prepared(NamedTuple):
     rules: SharedRules | None
     shared_limits: tuple[Shared, int] | None
     guard: PreparedGuard
+    guarded_workers: int
     bans: PreparedBans | None
     users: dict[str, Users]
     tokens: TokenKeys
@@ -136,7 +137,7 @@ class EdgeWorker:
         self._edge.on_tick += [self._look_around, self._upstreams.sweep, self._app_links.tick]
         self._banning = self._start_bans()
         banned = None if self._banning is None else self._banning.enforced
-        self.guard = make_guard(prepared.config, door, board, column, prepared.workers, control.slot, banned)
+        self.guard = make_guard(prepared.config, door, board, column, prepared.guarded_workers, control.slot, banned)
         if door.admitted is not None:
             self._edge.on_tick.append(door.admitted.look)
         if prepared.certificates.internal is not None:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from msgspec import structs
 
 from enfilade.assemble.trial import try_out
-from enfilade.config import App, Config, Proxy, Route, Server, Site, Tls, validate
+from enfilade.config import App, Config, Proxy, Route, Server, Site, Stream, Tls, validate
 
 HTTP, HTTPS = "127.0.0.1:8000", "127.0.0.1:8443"
 NAME = "command line"
@@ -69,3 +69,9 @@ def _config(route: Route, listen: Listen, workers: int | Literal["auto"], log: b
     return validate(
         Config(server=Server(http=http, https=https, workers=workers), sites={"*": site}, apps=apps), NAME, ".", try_out
     )
+
+
+def stream_config(stream: Stream) -> Config:
+    """One stream, and nothing else. Raises ConfigError."""
+    name = (stream.handler or "proxy").rpartition(":")[2]
+    return validate(Config(streams={name: stream}), NAME, ".", try_out)

@@ -13,6 +13,7 @@ COMMANDS = {
     "run": ("enfilade.cli.serve", "Serve an ASGI or WSGI application."),
     "serve": ("enfilade.cli.serve", "Serve a directory of files."),
     "proxy": ("enfilade.cli.serve", "Hand requests on to other servers."),
+    "stream": ("enfilade.cli.stream", "Serve a raw TCP or UDP protocol, by one of the concurrency models."),
     "up": ("enfilade.cli.serve", "Serve what enfilade.toml says."),
     "check": ("enfilade.cli.check", "Say whether a configuration can be used."),
     "explain": ("enfilade.cli.explain", "Show the way of a request through the rooms, without making it."),

@@ -21,6 +21,10 @@ ONLY_HTTP = (
 """Keys of upstreams that say how requests are handed on."""
 ONLY_HTTP_CHECKS = ("path", "host", "status")
 
+ONLY_PEERS = ("balance", "peer_tls", "connect_timeout", "send_proxy")
+ONLY_HANDLERS = ("model", "workers", "threads", "message_limit")
+"""Keys of streams that say how peers are spoken to, and how handlers are run."""
+
 BALANCERS = get_args(kinds_of(get_type_hints(Stream, include_extras=True)["balance"])[0])
 """Those that go by the client's address alone, or by nothing of the client."""
 
@@ -36,9 +40,14 @@ def check_stream(stream: Stream, path: Path, upstreams: Mapping[str, Upstream], 
     if not report.complete(path):
         return
     _check_tls(stream, path, kinds, report)
-    if bool(stream.to) is bool(stream.sni):
-        both, hint = ("both to and", "") if stream.to else ("neither to nor", 'write to = ["tcp://host:port"]')
-        report(path, True, f"{dotted(path)} has {both} sni", hint)
+    said = [key for key in ("to", "sni", "handler") if getattr(stream, key)]
+    if not said:
+        hint = 'write to = ["tcp://host:port"], or handler = "module:callable"'
+        report(path, True, f"{dotted(path)} has neither to nor sni nor handler", hint)
+    for key in said[1:]:
+        _refuse(path, key, f"does not go with {said[0]}", report)
+    for key in _said(stream, ONLY_PEERS if said == ["handler"] else () if "handler" in said else ONLY_HANDLERS):
+        _refuse(path, key, "does not go with a handler" if said == ["handler"] else "goes only with a handler", report)
     if stream.sni and kinds & {"tls", "udp"}:
         _refuse(path, "sni", "goes only with tcp:// addresses: whoever ends TLS passes none on", report)
     if stream.send_proxy is not None and "udp" in kinds:

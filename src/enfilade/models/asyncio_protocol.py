@@ -41,7 +41,8 @@ class Talker(LoopConnection, asyncio.Protocol):
     def __init__(self, server: Server, door: Door) -> None:
         super().__init__(server, door)
         self._conversation = Conversation(server.handler, server.limits.message)
-        self._talk = self._conversation if door.tls is None else Encrypted(door.tls, self._conversation)
+        tls = door.tls
+        self._talk = self._conversation if tls is None else Encrypted(tls, self._conversation)
         self._ended = self._lingers = False
 
     # -- what the loop calls

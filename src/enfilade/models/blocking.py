@@ -146,9 +146,10 @@ class Talker(Connection):
     def _secure(self) -> None:
         """Have the kernel bound the waiting, and speak TLS where that is spoken here."""
         idle = self.server.limits.idle
-        if self.door.tls is not None:  # Python's TLS would not hear of the kernel's time-outs
+        tls = self.door.tls
+        if tls is not None:  # Python's TLS would not hear of the kernel's time-outs
             self.sock.settimeout(idle or None)
-            self.sock = self.door.tls.wrap_socket(self.sock, server_side=True)
+            self.sock = tls.wrap_socket(self.sock, server_side=True)
         elif idle:
             fraction, seconds = modf(idle)
             timeval = struct.pack("@ll", int(seconds), int(fraction * 1e6))

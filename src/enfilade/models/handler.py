@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from difflib import get_close_matches
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -40,6 +41,14 @@ _KINDS = {
     (False, True): Kind.ASYNC_SESSION,
 }
 _ARGUMENTS = {Kind.REQUEST: 1, Kind.ASYNC_REQUEST: 1, Kind.SESSION: 1, Kind.ASYNC_SESSION: 2}
+
+
+def check_name(target: str) -> None:
+    """Whether `target` may name a handler, without a look at it. Raises ValueError."""
+    if target not in SHIPPED and not all(target.partition(":")):
+        near = get_close_matches(target, SHIPPED, 1)
+        hint = f"did you mean {near[0]}?" if near else f"those that come along are {', '.join(SHIPPED)}"
+        raise ValueError(f'"{target}" names no handler: write module:callable; {hint}')
 
 
 def load(target: str, path: str = ".") -> Handler:

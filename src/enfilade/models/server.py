@@ -19,12 +19,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
+from enfilade.http.addresses import Addresses
 from enfilade.http.reasons import Reason, reason
 from enfilade.models.conversation import Conversation
 from enfilade.models.handler import Handler
 
 log = logging.getLogger("enfilade.stream")
 
+BANNED = reason("banned")
 CLIENT_GONE = reason("client_gone")
 CONNECTION_LIMIT = reason("connection_limit")
 IDLE_TIMEOUT = reason("idle_timeout")
@@ -101,10 +103,15 @@ class Ledger(Protocol):
 
 
 class Door(NamedTuple):
-    """A listening socket, non-blocking. `tls`: what handshakes begin with; None: there is no TLS."""
+    """A listening socket, non-blocking. `contexts`: gives what handshakes begin with now; None: there is no TLS."""
 
     sock: socket.socket
-    tls: ssl.SSLContext | None = None
+    contexts: Callable[[], ssl.SSLContext] | None = None
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What a handshake begins with that begins now; None: there is no TLS."""
+        return None if self.contexts is None else self.contexts()
 
     @property
     def udp(self) -> bool:
@@ -376,6 +383,13 @@ class Server:
         for connection in list(self.open):
             connection.abort()
         self.on_drain()
+
+    def expel(self, banned: Addresses) -> None:
+        """End the connections of those who may not come in any more."""
+        for connection in list(self.open):
+            if isinstance(connection, Connection) and connection.client[0] in banned:
+                self.refuse(BANNED)
+                connection.abort()
 
     def hurry(self) -> None:
         """Do what is due of the end."""

@@ -15,14 +15,15 @@ COROUTINES = frozenset({Kind.REQUEST, Kind.ASYNC_REQUEST, Kind.ASYNC_SESSION})
 
 
 class Model(NamedTuple):
-    """`kinds`: of handlers. `udp`: whether there is any. `loop`: whose event loop `serve` runs on,
-    which is a coroutine function then. `text`: what it does, in a line."""
+    """`kinds`: of handlers. `udp`: whether there is any. `loop`: whose event loop `serve` runs on, which is a coroutine function
+    then. `text`: what it does, in a line. `connections`: how many there may be at once where nobody says; 0: any number."""
 
     module: str
     kinds: frozenset[Kind]
     udp: bool
     loop: Literal["asyncio", "uvloop"] | None
     text: str
+    connections: int = 0
 
     def load(self) -> Callable[..., Any]:
         """Its `serve(server)`."""
@@ -32,12 +33,16 @@ class Model(NamedTuple):
 
 MODELS = {
     "single": Model("single", BLOCKING, True, None, "One after the other."),
-    "thread": Model("thread", BLOCKING, True, None, "A thread for each connection."),
+    "thread": Model("thread", BLOCKING, True, None, "A thread for each connection.", 4096),
     "thread_pool": Model("thread_pool", BLOCKING, True, None, "Threads that are there already."),
-    "fork": Model("fork", BLOCKING, True, None, "A process for each connection."),
+    "fork": Model("fork", BLOCKING, True, None, "A process for each connection.", 512),
     "process_pool": Model("process_pool", BLOCKING, True, None, "Processes that are there already (prefork)."),
-    "socketserver_threading": Model("socketserver_threading", BLOCKING, True, None, "The standard library's threads."),
-    "socketserver_forking": Model("socketserver_forking", BLOCKING, True, None, "The standard library's processes."),
+    "socketserver_threading": Model(
+        "socketserver_threading", BLOCKING, True, None, "The standard library's threads.", 4096
+    ),
+    "socketserver_forking": Model(
+        "socketserver_forking", BLOCKING, True, None, "The standard library's processes.", 512
+    ),
     "select": Model("select", READINESS, True, None, "One thread waits for all: select(2)."),
     "poll": Model("poll", READINESS, True, None, "One thread waits for all: poll(2)."),
     "epoll": Model("epoll", READINESS, True, None, "One thread waits for all: epoll(7), or kqueue(2)."),
@@ -58,6 +63,13 @@ DEFAULTS = {
 
 class Misfit(Exception):
     """The handler cannot be served so; the text says what can be done."""
+
+
+def check_transport(name: str, *, udp: bool) -> None:
+    """Whether the model called `name` can serve UDP, where it is asked for. Raises ValueError."""
+    if udp and not MODELS[name].udp:
+        able = [n for n, m in MODELS.items() if m.udp]
+        raise ValueError(f'the model "{name}" cannot serve UDP; these can: {", ".join(able)}')
 
 
 def model_for(handler: Handler, name: str | None, *, udp: bool) -> Model:

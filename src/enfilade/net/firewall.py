@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from threading import Thread
 from typing import Protocol, cast
 
 from enfilade.http.addresses import Addresses
@@ -29,21 +30,22 @@ class Admitted:
         self._files = WatchedFiles(files)
         self._read = read
         self._addresses = read()
-        self._reading: asyncio.Future[Addresses] | None = None
+        self._reading: Thread | None = None
 
     def __contains__(self, address: str) -> bool:
         return address in self._addresses
 
     def look(self, now: float) -> None:
         """At the files, once a second. They are read in a thread: 100,000 networks take about a second."""
+        if self._reading is not None and not self._reading.is_alive():
+            self._reading = None
         if self._reading is None and self._files.changed():
-            self._reading = asyncio.get_running_loop().run_in_executor(None, self._read)
-            self._reading.add_done_callback(self._take)
+            self._reading = Thread(target=self._read_again, daemon=True)
+            self._reading.start()
 
-    def _take(self, done: asyncio.Future[Addresses]) -> None:
-        self._reading = None
+    def _read_again(self) -> None:
         try:
-            self._addresses = done.result()
+            self._addresses = self._read()
         except ValueError as error:
             log.error("the firewall stays as it was: %s", error)
 

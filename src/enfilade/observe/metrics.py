@@ -297,6 +297,7 @@ class StreamRows(NamedTuple):
     open: int
     received: int
     sent: int
+    requests: int
 
 
 def register_stream(board: Board, name: str) -> StreamRows:
@@ -307,6 +308,7 @@ def register_stream(board: Board, name: str) -> StreamRows:
         board.rows("enfilade_stream_connections_open", labels, gauge=True),
         board.rows("enfilade_stream_received_bytes_total", labels),
         board.rows("enfilade_stream_sent_bytes_total", labels),
+        board.rows("enfilade_stream_requests_total", labels),
     )
 
 
@@ -326,10 +328,11 @@ class StreamMeter:
     def closed(self) -> None:
         self._cells[self._rows.open] -= 1
 
-    def moved(self, received: int, sent: int) -> None:
-        """So many bytes more came from clients and went to them."""
+    def moved(self, received: int, sent: int, requests: int = 0) -> None:
+        """So many bytes more came from clients and went to them, and handlers answered so many requests."""
         self._cells[self._rows.received] += received
         self._cells[self._rows.sent] += sent
+        self._cells[self._rows.requests] += requests
 
 
 # -- reading
@@ -379,6 +382,7 @@ FAMILIES = {
     "enfilade_stream_connections_open": _Family("gauge", "Connections, or UDP sessions, of streams that are open now."),
     "enfilade_stream_received_bytes_total": _Family("counter", "Bytes that streams received from clients."),
     "enfilade_stream_sent_bytes_total": _Family("counter", "Bytes that streams sent to clients."),
+    "enfilade_stream_requests_total": _Family("counter", "Messages that handlers of streams answered."),
     "enfilade_rejects_total": _Family(
         "counter", "Requests refused and connections cut, by reason and by who caused it."
     ),

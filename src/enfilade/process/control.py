@@ -7,15 +7,22 @@ say why it cannot be.
 
 Signals in a worker: SIGTERM drains, SIGQUIT stops now, SIGUSR1 reopens the logs. SIGINT and SIGHUP are ignored: a terminal sends
 them to the whole group, and the supervisor says what follows from them.
+
+A worker listens on its event loop; one that has none, and waits in system calls, is interrupted by signals alone: the kernel
+sends it SIGIO when the supervisor has said something.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from enum import Enum
+from typing import Any
 
 from enfilade.process.links import Links
 
@@ -41,6 +48,9 @@ class Wish(Enum):
     STOP = b"t"
 
 
+ORDERS = {signal.SIGTERM: Order.DRAIN, signal.SIGQUIT: Order.STOP_NOW, signal.SIGUSR1: Order.REOPEN_LOGS}
+"""The same by signals, from anybody."""
+
 READY = b"r"
 STEP, STEPS = 0x80, 128  # + the index of what it starts now
 DRAINING = b"d"
@@ -57,8 +67,9 @@ class State(Enum):
 
 
 class Control:
-    """Given to `Plan.run`. Callbacks run on the worker's event loop, at most once each, `on_reopen_logs` as often as asked.
-    `stopping`: idle connections need not be spared. `links`: where applications in processes of their own are."""
+    """Given to `Crew.run`, which calls `attach` or `attach_signals`. Callbacks run in the main thread, at most once each,
+    `on_reopen_logs` as often as asked. `stopping`: idle connections need not be spared. `links`: where applications in
+    processes of their own are."""
 
     def __init__(
         self,
@@ -79,15 +90,52 @@ class Control:
         self._set_state = set_state
         self._callbacks: dict[Order, Callback] = {}
         self._given: set[Order] = set()
+        self._before: dict[signal.Signals, Any] = {}
         self._enter(State.STARTING)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Listen to the supervisor and to signals on `loop`, which must run in the main thread."""
+        """Listen to the supervisor and to signals on `loop`, which must run in the main thread; callbacks run on it."""
+
+        def receive() -> None:
+            if not self._receive():
+                loop.remove_reader(self._channel.fileno())
+                loop.call_later(self._drain_timeout, self._obey, Order.STOP_NOW)
+
         self._channel.setblocking(False)
-        loop.add_reader(self._channel.fileno(), self._receive, loop)
-        loop.add_signal_handler(signal.SIGTERM, self._drain_by_signal)
-        loop.add_signal_handler(signal.SIGQUIT, self._obey, Order.STOP_NOW)
-        loop.add_signal_handler(signal.SIGUSR1, self._obey, Order.REOPEN_LOGS)
+        loop.add_reader(self._channel.fileno(), receive)
+        for number in ORDERS:
+            loop.add_signal_handler(number, self._signalled, number)
+
+    def attach_signals(self) -> None:
+        """The same without a loop, for a worker whose main thread waits in system calls. To be called in it.
+
+        Callbacks run as Python's signal handlers: in the main thread, between any two of its instructions, also while it waits,
+        and one may interrupt another. What it waited for is waited for again then (PEP 475), and what they raise is raised there.
+        """
+
+        def receive(*_: object) -> None:
+            if not self._receive():
+                signal.signal(signal.SIGIO, signal.SIG_IGN)
+                later = threading.Timer(self._drain_timeout, signal.pthread_kill, (main, signal.SIGQUIT))
+                later.daemon = True
+                later.start()
+
+        main, fd = threading.get_ident(), self._channel.fileno()
+        for number in ORDERS:
+            self._before[number] = signal.signal(number, lambda number, _: self._signalled(number))
+        self._before[signal.SIGIO] = signal.signal(signal.SIGIO, receive)
+        self._channel.setblocking(False)
+        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+        receive()  # what was said before nobody is told of
+
+    def leave_in_child(self) -> None:
+        """In a process that a worker has forked, first of all: it has no supervisor, and signals do what they did before
+        `attach_signals`."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._channel.close()
+        self.links.close()
 
     def on_drain(self, callback: Callback) -> None:
         """Stop accepting, finish what is in flight, return from `run`."""
@@ -118,26 +166,28 @@ class Control:
     def _register(self, order: Order, callback: Callback) -> None:
         self._callbacks[order] = callback
         if order in self._given:
-            callback()
+            self._call(order)
 
-    def _receive(self, loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            orders = self._channel.recv(64)
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            orders = b""
-        if not orders:  # the supervisor is gone; nobody will ever write here again
-            loop.remove_reader(self._channel.fileno())
-            self._obey(Order.STOP)
-            loop.call_later(self._drain_timeout, self._obey, Order.STOP_NOW)  # nor kill us for taking too long
-        for order in orders:
-            self._obey(Order(bytes((order,))))
+    def _receive(self) -> bool:
+        """Do what the supervisor says. False: it is gone: nobody will write here again, nor kill us for taking too long."""
+        while True:
+            try:
+                orders = self._channel.recv(64)
+            except BlockingIOError:
+                return True
+            except ConnectionError:
+                orders = b""
+            if not orders:
+                self._obey(Order.STOP)
+                return False
+            for order in orders:
+                self._obey(Order(bytes((order,))))
 
-    def _drain_by_signal(self) -> None:
-        if self.state is not State.DRAINING:
+    def _signalled(self, number: int) -> None:
+        order = ORDERS[signal.Signals(number)]
+        if order is Order.DRAIN and self.state is not State.DRAINING:
             self._send(DRAINING)  # so that the supervisor starts another worker for this slot now
-        self._obey(Order.DRAIN)
+        self._obey(order)
 
     def _obey(self, order: Order) -> None:
         if order is Order.STOP:
@@ -148,7 +198,11 @@ class Control:
                 return
             self._given.add(order)
             self._enter(State.DRAINING)
-        callback = self._callbacks.get(order)
+        self._call(order)
+
+    def _call(self, order: Order) -> None:
+        # Taken out, so that a signal that interrupts this very place does not call it again.
+        callback = self._callbacks.get(order) if order is Order.REOPEN_LOGS else self._callbacks.pop(order, None)
         if callback is not None:
             callback()
 

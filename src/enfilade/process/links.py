@@ -57,6 +57,10 @@ class Links:
         except OSError:  # the supervisor is gone: `Control` hears of it
             pass
 
+    def close(self) -> None:
+        """Nobody listens any more."""
+        self._channel.close()
+
     def _receive(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether there was something."""
         try:
