@@ -98,8 +98,8 @@ class Stream(Table, frozen=True):
     model: Annotated[
         ModelName | None,
         Text(
-            "How many clients are served at once, see [Raw TCP and UDP](streams.md#a-protocol-of-your-own). By default `uvloop_protocol` for handlers "
-            "of single messages, `thread` for sessions, and `uvloop_streams` for those that are `async`."
+            "How many clients are served at once, see [Raw TCP and UDP](streams.md#a-protocol-of-your-own). By default "
+            "`uvloop_protocol` for handlers of single messages, `thread` for sessions, and `uvloop_streams` for `async` ones."
         ),
     ] = None
     path: Annotated[FilePath, Text("Directory to import the handler from.")] = "."
