@@ -115,6 +115,40 @@ def descriptors(server: Server) -> int:
     return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in workers(server))
 
 
+def address_of(server: Server, stream: str) -> tuple[str, int]:
+    """Where a stream listens."""
+    found = re.search(r"://(.*):(\d+)$", server.wait_for(rf"streams\.{stream} on "))
+    assert found is not None
+    return found[1], int(found[2])
+
+
+def connect(server: Server, stream: str) -> socket.socket:
+    """A connection to a stream."""
+    return socket.create_connection(address_of(server, stream), timeout=20)
+
+
+def line(sock: socket.socket) -> bytes:
+    """What comes up to the end of the line, and not a byte more."""
+    data = b""
+    while not data.endswith(b"\n"):
+        piece = sock.recv(1)
+        assert piece, "the connection ended"
+        data += piece
+    return data
+
+
+def metric(server: Server, name: str) -> float:
+    """One sample of /metrics, 0 if it is not there."""
+    host, port = admin_address(server)
+    with socket.create_connection((host, port), timeout=10) as sock:
+        sock.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        text = b""
+        while data := sock.recv(65536):
+            text += data
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text.decode(), re.M)
+    return float(found[1]) if found else 0.0
+
+
 def parse(answer: bytes) -> list[tuple[int, dict[bytes, bytes], bytes]]:
     """All the responses that `answer` holds, framed by Content-Length: status, fields, body."""
     responses = []

@@ -52,11 +52,13 @@ def admin(server: Server) -> HTTPConnection:
     return HTTPConnection(address[1], int(address[2]), timeout=20)
 
 
-def ask(server: Server, method: str, path: str, **fields: str) -> HTTPResponse:
+def ask(server: Server, method: str, path: str, body: str | None = None, **fields: str) -> HTTPResponse:
     """What the admin listener answers; its body is read already (`body`)."""
     connection = admin(server)
     try:
-        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in fields.items()})
+        connection.request(
+            method, path, body, headers={name.replace("_", "-"): value for name, value in fields.items()}
+        )
         response = connection.getresponse()
         response.body = response.read()  # type: ignore[attr-defined]
         return response

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -21,7 +20,7 @@ from typing import Any
 import pytest
 from tests.assemble.kit import write_pem
 from tests.e2e.conftest import ROOT, Server, Start
-from tests.e2e.kit import admin_address, eventually
+from tests.e2e.kit import address_of, connect, eventually, line, metric
 from tests.ports import free_port
 from tests.redis_server import redis_server
 
@@ -61,36 +60,6 @@ def named(name: bytes) -> Callable[[socket.socket], None]:
             sock.sendall(data)
 
     return serve
-
-
-def address_of(server: Server, stream: str) -> tuple[str, int]:
-    found = re.search(r"://(.*):(\d+)$", server.wait_for(rf"streams\.{stream} on "))
-    assert found is not None
-    return found[1], int(found[2])
-
-
-def connect(server: Server, stream: str) -> socket.socket:
-    return socket.create_connection(address_of(server, stream), timeout=20)
-
-
-def line(sock: socket.socket) -> bytes:
-    data = b""
-    while not data.endswith(b"\n"):
-        piece = sock.recv(1)
-        assert piece, "the connection ended"
-        data += piece
-    return data
-
-
-def metric(server: Server, name: str) -> float:
-    host, port = admin_address(server)
-    with socket.create_connection((host, port), timeout=10) as sock:
-        sock.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        text = b""
-        while data := sock.recv(65536):
-            text += data
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text.decode(), re.M)
-    return float(found[1]) if found else 0.0
 
 
 def test_connections_are_balanced_counted_and_logged(start: Start) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -91,22 +92,22 @@ class HandlerWorker:
             model = model_for(handler, stream.model, udp=is_udp(stream))
         except (LoadError, Misfit) as error:
             raise StartError(f"streams.{self._prepared.name}: {error}") from error
-        server = self._server(handler, model, sockets)
+        server, serve = self._server(handler, model, sockets), model.load()
         gc.collect()
         gc.freeze()
         if model.loop is None:
             self._control.attach_signals()
             self._obey(server)
-            model.load()(server)
+            serve(server)
         else:
             with asyncio.Runner(loop_factory=_LOOPS[model.loop]) as runner:
-                runner.run(self._serve_on_loop(server, model))
+                runner.run(self._serve_on_loop(server, serve))
         self._ledger.close()
 
-    async def _serve_on_loop(self, server: Server, model: Model) -> None:
+    async def _serve_on_loop(self, server: Server, serve: Callable[[Server], Awaitable[None]]) -> None:
         self._control.attach(asyncio.get_running_loop())
         self._obey(server)
-        await model.load()(server)
+        await serve(server)
 
     def _server(self, handler: Handler, model: Model, sockets: Sockets) -> Server:
         prepared, stream = self._prepared, self._prepared.stream
