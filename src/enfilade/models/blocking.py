@@ -16,6 +16,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from math import modf
 from typing import Any
 
@@ -127,6 +128,7 @@ class Talker(Connection):
         try:
             self._secure()
             why, failure = self._session() if self.server.handler.framing is None else self._requests()
+            self._leave()
         except (TimeoutError, BlockingIOError):
             why = IDLE_TIMEOUT
         except ssl.SSLError:
@@ -149,7 +151,8 @@ class Talker(Connection):
         tls = self.door.tls
         if tls is not None:  # Python's TLS would not hear of the kernel's time-outs
             self.sock.settimeout(idle or None)
-            self.sock = tls.wrap_socket(self.sock, server_side=True)
+            self.sock = tls.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
+            self.sock.do_handshake()
         elif idle:
             fraction, seconds = modf(idle)
             timeval = struct.pack("@ll", int(seconds), int(fraction * 1e6))
@@ -159,16 +162,13 @@ class Talker(Connection):
     def _requests(self) -> tuple[Reason | None, BaseException | None]:
         sock = self.sock
         conversation = Conversation(self.server.handler, self.server.limits.message)
-        while data := sock.recv(READ):
+        while not conversation.over and (data := sock.recv(READ)):
             self.received += len(data)
             answer = conversation.received(data)
             self.requests = conversation.requests
             if answer:
                 sock.sendall(answer)
                 self.sent += len(answer)
-            if conversation.over:
-                self._linger()
-                break
         return conversation.why, conversation.error
 
     def _session(self) -> tuple[Reason | None, BaseException | None]:
@@ -178,19 +178,23 @@ class Talker(Connection):
             raise
         except Exception as error:
             return HANDLER_FAILED, error
-        self._linger()
         return None, None
 
-    def _linger(self) -> None:
-        """Say that this is the end, and take what the client still has to say."""
-        if isinstance(self.sock, ssl.SSLSocket):
-            self.sock.settimeout(FAREWELL)
-            self.sock = self.sock.unwrap()
-        self.sock.shutdown(socket.SHUT_WR)
-        self.sock.settimeout(FAREWELL)
-        left = LINGER_BYTES
-        while left > 0 and (dropped := len(self.sock.recv(READ))):
-            left -= dropped
+    def _leave(self) -> None:
+        """Say that this is the end, and take what the client still has to say. What it does about that is no concern of ours."""
+        sock, clock = self.sock, self.server.clock
+        left, until = LINGER_BYTES, clock() + FAREWELL
+        with suppress(OSError):
+            if isinstance(sock, ssl.SSLSocket):
+                sock.settimeout(0)
+                with suppress(ssl.SSLError):  # the client's own close_notify is not waited for
+                    sock.unwrap()
+            socket.socket.shutdown(sock, socket.SHUT_WR)
+            while left > 0 and (seconds := until - clock()) > 0:
+                sock.settimeout(seconds)
+                if not (dropped := len(socket.socket.recv(sock, READ))):
+                    break
+                left -= dropped
 
 
 class Datagram:

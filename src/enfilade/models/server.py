@@ -181,7 +181,7 @@ class Connection:
     def dismiss(self) -> None:
         """See `Present.dismiss`: to whoever reads, the client has nothing more to say than what has come."""
         try:
-            self.sock.shutdown(socket.SHUT_RD)
+            socket.socket.shutdown(self.sock, socket.SHUT_RD)  # that of an SSLSocket would go on without encryption
         except OSError:  # it is gone already
             pass
 
@@ -189,7 +189,7 @@ class Connection:
         """See `Present.abort`: the client gets a reset, and whoever waits for it is woken."""
         try:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-            self.sock.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
         except OSError:
             pass
 
