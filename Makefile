@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 
 test: $(VENV)/test.stamp
 	@PATH="$$PATH:/usr/sbin" scripts/need curl=curl h2load=nghttp2-client haproxy=haproxy nginx=nginx-light openssl=openssl \
-		redis-server=redis-server memcached=memcached node=nodejs certutil=libnss3-tools \
+		redis-server=redis-server memcached=memcached node=nodejs certutil=libnss3-tools cc='gcc libc6-dev' \
 		lego=lego pebble=pebble pebble-challtestsrv=pebble knotd=knot testssl=testssl.sh slowhttptest=slowhttptest nft=nftables ip=iproute2
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -rR  # half of the time they wait for processes and clocks
@@ -27,7 +27,7 @@ demo: $(VENV)/demo.stamp
 
 # `make bench BENCH="asgi wsgi"` measures two of the works.
 bench: $(VENV)/bench.stamp
-	@scripts/need wrk=wrk h2load=nghttp2-client openssl=openssl slowhttptest=slowhttptest
+	@scripts/need cc='gcc libc6-dev' wrk=wrk h2load=nghttp2-client openssl=openssl slowhttptest=slowhttptest
 	@PATH="$$PATH:/usr/sbin" scripts/need nginx=nginx-light haproxy=haproxy varnishd=varnish nft=nftables || true
 	$(BIN)/python -m bench $(BENCH)
 

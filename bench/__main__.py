@@ -21,13 +21,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import processes, report
+from bench.compiled import BuildError
 from bench.ground import Ground, StartError
 from bench.loads import LoadError
 from bench.measures import Sample, Work
 from bench.servers import OURS, SERVERS
 from bench.works import WORKS
 
-FAILURES = (StartError, LoadError, OSError, http.client.HTTPException, subprocess.SubprocessError)
+FAILURES = (BuildError, StartError, LoadError, OSError, http.client.HTTPException, subprocess.SubprocessError)
 NEEDED = ("wrk", "h2load", "openssl", "slowhttptest")
 
 

@@ -17,11 +17,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from string import Template
 
-from bench import browser, processes
-from bench.servers import ORIGINS, TARGETS, TLS, Server
+from bench import browser, compiled, processes
+from bench.servers import ORIGINS, STREAMS, TARGETS, TLS, Server
 
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT = 15.0
@@ -44,6 +45,8 @@ class Running:
     """Port of what stands behind the server; 0: nothing."""
     seconds: float
     """From the start of the process to its first answer."""
+    programs: str
+    """The folder of the programs in C, for kinds of work that need them."""
 
     @property
     def url(self) -> str:
@@ -60,6 +63,13 @@ class Ground:
         self._path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin"])
         self._write_files()
         self._make_certificate()
+
+    @cached_property
+    def _programs(self) -> Path:
+        """The folder of the programs in C, compiled when they are first needed."""
+        folder = self._scratch / "programs"
+        compiled.build(folder)
+        return folder
 
     def _write_files(self) -> None:
         (self._files / "varied").mkdir(parents=True)
@@ -127,7 +137,7 @@ class Ground:
             seconds = time.perf_counter() - began
             if (status, length) != (200, body):
                 raise StartError(f"{path}: {status} with {length} bytes, expected 200 with {body}\n{tail(log)}")
-            yield Running(process, port, kind in TLS, path, body, origin, seconds)
+            yield Running(process, port, kind in TLS, path, body, origin, seconds, names["programs"])
             if process.poll() is not None:
                 raise StartError(f"ended under load with {process.returncode}\n{tail(log)}")
         finally:
@@ -144,6 +154,7 @@ class Ground:
             "config": str(self._scratch / "config.toml"),  # Traefik goes by the suffix
             "scratch": str(self._scratch),
             "target": TARGETS.get(kind, ""),
+            "programs": str(self._programs) if kind in STREAMS else "",
             "nginx_user": "user root;" if os.geteuid() == 0 else "",
         }
 
@@ -171,7 +182,10 @@ class Ground:
             if process.poll() is not None:
                 raise StartError(f"ended with {process.returncode}\n{tail(log)}")
             with contextlib.suppress(ConnectionError, ssl.SSLError):
-                found = ask_http2(port, path) if kind == "grpc" else ask(port, kind in TLS, path)
+                if kind in STREAMS:
+                    found = ask_stream(port, STREAMS[kind], path)
+                else:
+                    found = ask_http2(port, path) if kind == "grpc" else ask(port, kind in TLS, path)
                 if found[0] < 500 and found[0] != 404:  # a server may be there before its routes, or what is behind it
                     return found
             time.sleep(0.002)
@@ -208,6 +222,15 @@ def ask_http2(port: int, path: str) -> tuple[int, int]:
     if " 1 2xx" not in said or length is None:
         raise ConnectionError("no answer")
     return 200, int(length[1])
+
+
+def ask_stream(port: int, kind: socket.SocketKind, message: str) -> tuple[int, int]:
+    """The same for a service that answers a message: status 200, as it has none."""
+    with socket.socket(socket.AF_INET, kind) as connection:
+        connection.settimeout(5)
+        connection.connect(("127.0.0.1", port))
+        connection.send(message.encode())
+        return 200, len(connection.recv(65536))
 
 
 def tail(log: Path, lines: int = 12) -> str:

@@ -7,6 +7,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bench import browser, processes
@@ -28,6 +31,8 @@ class Load(NamedTuple):
     """Connections lost, time-outs, wrong statuses, wrong echoes."""
     p50_ms: float | None = None
     p99_ms: float | None = None
+    beside: Mapping[str, float] = MappingProxyType({})
+    """Other figures, with their units for names."""
 
 
 def environment() -> dict[str, str]:
@@ -105,6 +110,21 @@ def read_h2load(text: str) -> Load:
     done, *failed = map(int, counts.groups())
     seconds = float(time[1]) * (0.001 if time[2] == "ms" else 1)
     return Load(done, int(traffic[1]), seconds, sum(failed) + sum(map(int, bad.groups())))
+
+
+def stream(server: Running, seconds: float, transport: str, connections: int, answer: str) -> Load:
+    """Messages to a raw service, each of which it must answer with `answer`. `transport`: tcp or udp."""
+    command = [str(Path(server.programs) / "echo_load"), transport, str(server.port), str(connections), str(seconds)]
+    found = json.loads(_run([*command, "--send", server.path, "--expect", answer], seconds))
+    return Load(
+        found["requests"],
+        found["requests"] * len(answer),
+        found["seconds"],
+        found["errors"],
+        found["p50_us"] / 1000,
+        found["p99_us"] / 1000,
+        {"lost": found["lost"]} if transport == "udp" else {},
+    )
 
 
 def client(server: Running, seconds: float, name: str, options: tuple[str, ...] = ()) -> Load:

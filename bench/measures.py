@@ -94,6 +94,7 @@ def under(
             cores=cpu / load.seconds,
             p50_ms=load.p50_ms,
             p99_ms=load.p99_ms,
+            beside=dict(load.beside),
             problem=wrong,
         )
 

@@ -2,12 +2,13 @@
 
 $-names in commands and configurations are filled in by `bench.ground`: port, host, files (the folder), certificate, key,
 config (the file written from `configs`), scratch (a folder to write in), cache (another, empty at each start),
-target (the application), origin (the port of what stands behind), python.
+target (the application), origin (the port of what stands behind), programs (the folder of those in C), python.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from socket import SOCK_DGRAM, SOCK_STREAM
 
 # kind of work -> the application that serves it
 TARGETS = {
@@ -25,6 +26,17 @@ UNGUARDED = "unguarded"
 """The same without a firewall, a limit and request rules."""
 TLS = ("tls", "handshake", "proxy-tls", "cache-tls")
 """Kinds of work that are over TLS."""
+
+STREAMS = {
+    "echo-tcp": SOCK_STREAM,
+    "echo-tcp-asyncio": SOCK_STREAM,
+    "echo-tcp-epoll": SOCK_STREAM,
+    "echo-udp": SOCK_DGRAM,
+    "echo-udp-epoll": SOCK_DGRAM,
+    "zen": SOCK_STREAM,
+}
+"""Kinds of work that are raw services, and the kind of their sockets."""
+THREADING = "socketserver_threading"
 
 
 @dataclass(frozen=True)
@@ -340,6 +352,9 @@ ORIGINS: dict[str, tuple[str, str]] = {
 }
 """Kind of work -> the server behind the servers, which runs on the cores of the load, and its configuration."""
 
+ENFILADE_STREAM = "$python -m enfilade stream {} --listen {}://127.0.0.1:$port --model {} --no-log"
+C_ECHO = "$programs/echo_server {} $port"
+
 GRANIAN = (
     "granian --host 127.0.0.1 --port $port --workers 1 --backlog 8192 --no-access-log --log-level warning "
     "--interface {} $target"
@@ -378,7 +393,15 @@ SERVERS = {
                 "websocket",
                 *CACHE_KINDS,
             )
-            | {"start": "$python -m enfilade run bench.apps.asgi:app --http 127.0.0.1:$port --workers 1"},
+            | {"start": "$python -m enfilade run bench.apps.asgi:app --http 127.0.0.1:$port --workers 1"}
+            | {
+                "echo-tcp": ENFILADE_STREAM.format("echo", "tcp", "uvloop_protocol"),
+                "echo-tcp-asyncio": ENFILADE_STREAM.format("echo", "tcp", "asyncio_protocol"),
+                "echo-tcp-epoll": ENFILADE_STREAM.format("echo", "tcp", "epoll"),
+                "echo-udp": ENFILADE_STREAM.format("echo", "udp", "uvloop_protocol"),
+                "echo-udp-epoll": ENFILADE_STREAM.format("echo", "udp", "epoll"),
+                "zen": ENFILADE_STREAM.format("zen", "tcp", "uvloop_protocol"),
+            },
             {
                 "files": ENFILADE_FILES % ("http", '"off"'),
                 "tls": ENFILADE_FILES % ("https", PEM),
@@ -409,6 +432,17 @@ SERVERS = {
             "$python -m enfilade --version",
             {"cache-guarded": "$python -m enfilade up -c $config"},
             {"cache-guarded": ENFILADE_CACHE % ("http", 1, "", '"off"', "true", "")},
+        ),
+        Server(
+            THREADING,
+            "$python -m enfilade --version",
+            {"zen": ENFILADE_STREAM.format("zen", "tcp", THREADING)},
+        ),
+        Server(
+            "C",
+            "cc --version",
+            apps(C_ECHO.format("tcp"), "echo-tcp", "echo-tcp-asyncio", "echo-tcp-epoll")
+            | apps(C_ECHO.format("udp"), "echo-udp", "echo-udp-epoll"),
         ),
         Server(
             "nginx",

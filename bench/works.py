@@ -6,11 +6,17 @@ from functools import partial
 
 from bench import caching, loads, trust
 from bench.measures import Work, by_megabytes, by_p99, idle_memory, start_time, storm, under
+from bench.servers import THREADING
 
 H2 = {str(n): under(partial(loads.h2load, connections=16, streams=n)) for n in (1, 32)}
 
 TEN_M = 10 * 1024 * 1024
 DISCARD = partial(loads.client, name="download", options=("--path", "/10m.bin"))
+
+MESSAGE = "Sixty-four bytes of text that go to and fro, compared each time."
+TCP = under(partial(loads.stream, transport="tcp", connections=100, answer=MESSAGE))
+UDP = under(partial(loads.stream, transport="udp", connections=100, answer=MESSAGE))
+QUESTION, ANSWER = "Beautiful is better than?", "Ugly."
 
 WORKS = {
     work.name: work
@@ -106,6 +112,19 @@ WORKS = {
              ("nginx", "caddy", "traefik"), {"nginx": 0.9}, path="/ping", body=2),
         Work("attacked", "99th percentile of a visitor beside 2,100 slow clients, against the same without them",
              "attacked", trust.attacked, "times", ("nginx", "caddy", "traefik"), limit=2.0, path="/1k.html", body=1024),
+        Work("echo-tcp", "echo of 64 bytes over TCP, 100 connections, model uvloop_protocol", "echo-tcp", TCP, "echoes/s",
+             ("C",), {"C": 0.9}, path=MESSAGE, body=64),
+        Work("echo-tcp-asyncio", "the same, asyncio_protocol", "echo-tcp-asyncio", TCP, "echoes/s",
+             ("C",), path=MESSAGE, body=64),
+        Work("echo-tcp-epoll", "the same, epoll", "echo-tcp-epoll", TCP, "echoes/s",
+             ("C",), {"C": 0.6}, path=MESSAGE, body=64),
+        Work("echo-udp", "echo of 64 bytes over UDP, 100 sockets, model uvloop_protocol", "echo-udp", UDP, "echoes/s",
+             ("C",), {"C": 0.8}, path=MESSAGE, body=64),
+        Work("echo-udp-epoll", "the same, epoll", "echo-udp-epoll", UDP, "echoes/s",
+             ("C",), {"C": 0.8}, path=MESSAGE, body=64),
+        Work("zen-1000", "the Zen of Python, 1,000 connections, uvloop_protocol against socketserver_threading", "zen",
+             under(partial(loads.stream, transport="tcp", connections=1000, answer=ANSWER)), "answers/s",
+             (THREADING,), {THREADING: 5.0}, path=QUESTION, body=len(ANSWER)),
         Work("start", "start to first answer", "start", start_time, "s", ("uvicorn",), limit=0.4, rounds=5),
     )
 }  # fmt: skip
