@@ -16,7 +16,7 @@ DISCARD = partial(loads.client, name="download", options=("--path", "/10m.bin"))
 MESSAGE = "Sixty-four bytes of text that go to and fro, compared each time."
 TCP = under(partial(loads.stream, transport="tcp", connections=100, answer=MESSAGE))
 UDP = under(partial(loads.stream, transport="udp", connections=100, answer=MESSAGE))
-QUESTION, ANSWER = "Beautiful is better than?", "Ugly."
+QUESTION, ANSWER = "What counts?", "Readability counts."
 
 WORKS = {
     work.name: work
