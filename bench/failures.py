@@ -23,6 +23,7 @@ from bench import browser
 from bench.exposed import KIND, SERVERS
 from bench.ground import ROOT, Ground
 from bench.servers import Server
+
 from enfilade.doctor.probe import Finding, Grade
 from enfilade.doctor.rows import ROWS
 from enfilade.doctor.runner import examine

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 import pytest
-
 from bench import failures
+
 from enfilade.cli.main import COMMANDS, main
 from enfilade.config import ConfigError, load
 from enfilade.config.errors import Problem

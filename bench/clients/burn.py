@@ -11,7 +11,6 @@ import random
 import time
 
 import uvloop
-
 from bench import browser
 from bench.clients.kit import main, summary
 from bench.clients.mix import answer

@@ -16,7 +16,6 @@ import time
 from collections.abc import Awaitable, Callable
 
 import uvloop
-
 from bench import browser
 from bench.clients.kit import main, summary
 

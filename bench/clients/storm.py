@@ -21,7 +21,6 @@ import time
 from typing import Any
 
 import uvloop
-
 from bench import browser
 from bench.clients.mix import LENGTH
 

@@ -6,7 +6,6 @@ import asyncio
 import time
 
 import uvloop
-
 from bench import browser
 from bench.clients.kit import main, summary
 from bench.clients.mix import answer

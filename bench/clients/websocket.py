@@ -14,7 +14,6 @@ import time
 from typing import cast
 
 import uvloop
-
 from bench import browser
 
 HANDSHAKE_FIELDS = (

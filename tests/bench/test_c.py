@@ -11,9 +11,8 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from tests.ports import HOST, free_port
-
 from bench import compiled
+from tests.ports import HOST, free_port
 
 LONG = "30"
 """Seconds that no test takes: the load generator ends when all its connections have failed."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from socket import SOCK_DGRAM
 
 import pytest
-
 from bench.servers import OURS, SERVERS, STREAMS, THREADING
 from bench.works import ANSWER, MESSAGE, QUESTION, WORKS
+
 from enfilade.models.conversation import Conversation
 from enfilade.models.handler import load
 from enfilade.models.table import model_for
