@@ -1,0 +1,52 @@
+"""What all ways to be many clients have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from enfilade.measure.talk import Talk
+from enfilade.measure.tally import Tally
+from enfilade.measure.target import Target
+
+RETRY = 0.1
+"""Seconds before a client that lost its connection, or got none, connects again."""
+AGAIN = 0.2
+"""Seconds before a datagram without an answer is sent again; twice as many before each further time."""
+MEMORY = 64
+"""Answers to a client's earlier datagrams that it knows when they come late."""
+DATAGRAM = 65536
+
+
+@dataclass(frozen=True)
+class Order:
+    """Who does what. `each`: the answers after which a client is content; 0: it asks as long as there is time. `patience`:
+    seconds to wait for a connection, or an answer. `first`: the number of the first client."""
+
+    target: Target
+    talk: Talk
+    clients: int
+    each: int = 0
+    patience: float = 10.0
+    first: int = 0
+
+
+class Span(NamedTuple):
+    """Answers count from `begin` on; at `end` those clients stop that are not content yet. Nanoseconds of perf_counter_ns(): on
+    Linux all processes have the same."""
+
+    begin: int
+    end: int
+
+
+class Crowd(Protocol):
+    """Clients, each of which sends a message, waits for the answer, checks it, and sends the next."""
+
+    def connect(self) -> None:
+        """Have each client connect, or fail to."""
+
+    def run(self, span: Span) -> Tally:
+        """Let them talk. They keep their connections afterwards."""
+
+    def close(self) -> None:
+        """Let go of all that there is, whatever was called before."""

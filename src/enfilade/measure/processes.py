@@ -1,0 +1,88 @@
+"""Clients in as many processes as there are cores, in each of which they are threads. Orders and tallies go by pickle."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from typing import IO, Any
+
+from enfilade.measure.crowd import Order, Span
+from enfilade.measure.tally import Tally
+from enfilade.measure.threads import Threads
+
+
+class Processes:
+    """A `Crowd` of processes."""
+
+    def __init__(self, order: Order) -> None:
+        shares = share(order, len(os.sched_getaffinity(0)))
+        self._children = [_start() for _ in shares]
+        for child, part in zip(self._children, shares, strict=True):
+            tell(child.stdin, part)
+
+    def connect(self) -> None:
+        for child in self._children:
+            hear(child.stdout)
+
+    def run(self, span: Span) -> Tally:
+        for child in self._children:
+            tell(child.stdin, span)
+        total = Tally()
+        for child in self._children:
+            total.merge(hear(child.stdout))
+        return total
+
+    def close(self) -> None:
+        for child in self._children:
+            child.communicate()
+
+
+def share(order: Order, processes: int) -> list[Order]:
+    """The parts of several processes, none of which has nothing to do."""
+    ends = [order.clients * i // processes for i in range(processes + 1)]
+    return [
+        replace(order, clients=end - begin, first=order.first + begin) for begin, end in pairwise(ends) if end > begin
+    ]
+
+
+def _start() -> subprocess.Popen[bytes]:
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    return subprocess.Popen(
+        [sys.executable, "-m", "enfilade.measure.processes"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
+def tell(pipe: IO[bytes] | None, what: object) -> None:
+    assert pipe is not None
+    pickle.dump(what, pipe)
+    pipe.flush()
+
+
+def hear(pipe: IO[bytes] | None) -> Any:
+    assert pipe is not None
+    return pickle.load(pipe)
+
+
+def main() -> None:
+    """One of the processes: connects, talks, tells, and stays until its input ends."""
+    crowd = Threads(hear(sys.stdin.buffer))
+    try:
+        crowd.connect()
+        tell(sys.stdout.buffer, "connected")
+        tell(sys.stdout.buffer, crowd.run(hear(sys.stdin.buffer)))
+        sys.stdin.buffer.read()
+    except EOFError:  # nobody wants it any more
+        pass
+    finally:
+        crowd.close()
+
+
+if __name__ == "__main__":
+    main()

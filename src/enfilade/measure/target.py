@@ -1,0 +1,88 @@
+"""The server that is loaded, and connections to it."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+from enfilade.upstream.addresses import Address, parse_address
+
+KINDS: dict[type[Exception], str] = {
+    ConnectionRefusedError: "refused",
+    ConnectionResetError: "reset",
+    BrokenPipeError: "broken_pipe",
+    TimeoutError: "timeout",
+}
+
+
+class Unanswered(Exception):
+    """No answer, or not the right one. The text is what kind of failure that is: "closed", "wrong", "timeout"."""
+
+
+def kind_of(error: Exception) -> str:
+    """What `error` is counted as: "refused", "reset", "closed", "EMFILE"."""
+    if isinstance(error, Unanswered):
+        return str(error)
+    number = error.errno if isinstance(error, OSError) else None
+    return KINDS.get(type(error)) or errno.errorcode.get(number or 0, type(error).__name__)
+
+
+@dataclass(frozen=True)
+class Target:
+    """`authority`: a file with the certificates that are trusted in place of the system's."""
+
+    address: Address
+    authority: str | None = None
+
+    @property
+    def datagrams(self) -> bool:
+        return self.address.protocol == "udp"
+
+    @property
+    def host(self) -> str:
+        """The name for TLS."""
+        return self.address.host
+
+    def context(self) -> ssl.SSLContext | None:
+        return ssl.create_default_context(cafile=self.authority) if self.address.tls else None
+
+    def connect(self, timeout: float, receive: int = 0) -> socket.socket:
+        """A connection, or a socket for datagrams that talks to nobody else. `receive`: bytes that the kernel keeps for us, if
+        not as many as usual. Raises OSError."""
+        failure: OSError | None = None
+        for family, kind, place in self._places():
+            sock = socket.socket(family, kind)
+            try:
+                if receive:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+                sock.settimeout(timeout)
+                sock.connect(place)
+                if family != socket.AF_UNIX and kind == socket.SOCK_STREAM:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                context = self.context()
+                return context.wrap_socket(sock, server_hostname=self.host) if context else sock
+            except OSError as error:
+                sock.close()
+                failure = error
+        assert failure is not None, "getaddrinfo gives an address or raises"
+        raise failure
+
+    def _places(self) -> list[tuple[int, int, str | tuple[Any, ...]]]:
+        kind = socket.SOCK_DGRAM if self.datagrams else socket.SOCK_STREAM
+        if self.address.path:
+            return [(socket.AF_UNIX, kind, self.address.path)]
+        found = socket.getaddrinfo(self.address.host, self.address.port, type=kind)
+        return [(family, kind, place) for family, _, _, _, place in found]
+
+
+def target(url: str, authority: str | None = None) -> Target:
+    """ "tcp://host:port", "tls://host:port", "udp://host:port", "unix:/path". Raises ValueError."""
+    address = parse_address(url)
+    if not address.path and address.protocol not in ("tcp", "udp"):
+        raise ValueError(
+            f'"{url}" is no raw service; write "tcp://host:port", "tls://...", "udp://..." or "unix:/path"'
+        )
+    return Target(address, authority)

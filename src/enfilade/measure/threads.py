@@ -1,0 +1,151 @@
+"""Clients that are threads on blocking sockets."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from math import inf
+from time import perf_counter_ns
+
+from enfilade.measure.crowd import AGAIN, DATAGRAM, MEMORY, RETRY, Order, Span
+from enfilade.measure.talk import Judge, Verdict, is_late
+from enfilade.measure.tally import Tally
+from enfilade.measure.target import Unanswered, kind_of
+
+
+class Threads:
+    """A `Crowd` of threads."""
+
+    def __init__(self, order: Order) -> None:
+        kind = DatagramClient if order.target.datagrams else StreamClient
+        self._clients = [kind(order, order.first + i) for i in range(order.clients)]
+        self._threads: list[threading.Thread] = []
+
+    def connect(self) -> None:
+        for client in self._clients:
+            client.connect()
+
+    def run(self, span: Span) -> Tally:
+        self._threads = [threading.Thread(target=client.talk, args=(span,), daemon=True) for client in self._clients]
+        for thread in self._threads:
+            thread.start()
+        for thread in self._threads:
+            thread.join(max(0, span.end - perf_counter_ns()) / 1e9)
+        total = Tally()
+        for client in self._clients:
+            total.merge(client.tally)
+        return total
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.leave()
+        for thread in self._threads:
+            thread.join()
+
+
+class StreamClient:
+    """A client with a connection."""
+
+    def __init__(self, order: Order, number: int) -> None:
+        self.tally = Tally()
+        self._order = order
+        self._number = number
+        self._sock: socket.socket | None = None
+        self._left = threading.Event()
+
+    def connect(self) -> socket.socket | None:
+        try:
+            self._sock = self._order.target.connect(self._order.patience)
+        except OSError as error:
+            self.tally.errors[kind_of(error)] += 1
+        if self._left.is_set():  # while we connected
+            self.leave()
+        return self._sock
+
+    def talk(self, span: Span) -> None:
+        tally, order = self.tally, self._order
+        sequence = 0
+        while (now := perf_counter_ns()) < span.end and not self._left.is_set() and sequence < (order.each or inf):
+            sock = self._sock or self.connect()
+            if sock is None:
+                self._left.wait(RETRY)
+                continue
+            message, judge = order.talk(self._number, sequence)
+            try:
+                self.ask(sock, message, judge)
+            except (OSError, Unanswered) as error:
+                self._sock = None
+                sock.close()
+                if not self._left.is_set():
+                    tally.errors[kind_of(error)] += 1
+                    self._left.wait(RETRY)
+                continue
+            answered = perf_counter_ns()
+            sequence += 1
+            tally.answers += 1
+            tally.served = 1
+            if span.begin <= answered < span.end:
+                tally.latencies.add(answered - now)
+
+    def ask(self, sock: socket.socket, message: bytes, judge: Judge) -> None:
+        sock.sendall(message)
+        hear(sock, judge)
+
+    def leave(self) -> None:
+        """End whatever the client waits for, and its connection."""
+        self._left.set()
+        if sock := self._sock:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+
+def hear(sock: socket.socket, judge: Judge) -> bytes:
+    """One answer. Raises Unanswered and OSError."""
+    received = b""
+    while data := sock.recv(DATAGRAM):
+        received += data
+        verdict = judge(received)
+        if verdict is Verdict.WHOLE:
+            return received
+        if verdict is Verdict.WRONG:
+            raise Unanswered("wrong")
+    raise Unanswered("closed")
+
+
+class DatagramClient(StreamClient):
+    """A client with a socket that sends datagrams, and sends them again until they are answered."""
+
+    def __init__(self, order: Order, number: int) -> None:
+        super().__init__(order, number)
+        self._earlier: deque[Judge] = deque(maxlen=MEMORY)
+
+    def ask(self, sock: socket.socket, message: bytes, judge: Judge) -> None:
+        until = time.monotonic() + self._order.patience
+        wait = AGAIN
+        sock.send(message)
+        while not self._hear(sock, judge, min(until, time.monotonic() + wait)):
+            if time.monotonic() >= until:
+                raise Unanswered("timeout")
+            wait *= 2
+            self.tally.sent_again += 1
+            sock.send(message)
+        self._earlier.append(judge)
+
+    def _hear(self, sock: socket.socket, judge: Judge, until: float) -> bool:
+        """Whether the answer came in time."""
+        while (left := until - time.monotonic()) > 0:
+            sock.settimeout(left)
+            try:
+                data = sock.recv(DATAGRAM)
+            except TimeoutError:
+                return False
+            if judge(data) is Verdict.WHOLE:
+                return True
+            if not is_late(data, self._earlier):
+                raise Unanswered("wrong")
+            self.tally.late += 1
+        return False

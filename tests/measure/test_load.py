@@ -1,0 +1,190 @@
+"""The load client, in each of its three ways, against servers that do right and wrong."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from tests.measure.servers import datagram_server, echo, stream_server
+from tests.ports import free_port
+
+from enfilade.measure.crowd import Order
+from enfilade.measure.load import WAYS, Way, load
+from enfilade.measure.processes import share
+from enfilade.measure.talk import Echo
+from enfilade.measure.target import target
+
+SECONDS = 0.2
+"""Where nobody is served; where somebody is, it ends when all have had their answers."""
+PATIENCE = 20.0
+ways = pytest.mark.parametrize("way", WAYS)
+
+
+def order(url: str, clients: int = 3, each: int = 0, patience: float = PATIENCE) -> Order:
+    return Order(target(url), Echo(), clients, each, patience)
+
+
+@ways
+def test_all_clients_are_served_and_checked(way: Way) -> None:
+    with stream_server(echo) as url:
+        tally = load(order(url, 5, each=20), PATIENCE, way=way)
+    assert tally.served == 5 and not tally.errors
+    assert tally.latencies.count == tally.answers == 100
+    assert 0 < tally.latencies.percentile(50) <= tally.latencies.percentile(99)
+
+
+@ways
+def test_unix_sockets(way: Way, tmp_path: Path) -> None:
+    with stream_server(echo, socket.AF_UNIX, str(tmp_path / "s")) as url:
+        tally = load(order(url, each=20), PATIENCE, way=way)
+    assert tally.answers == 60 and tally.served == 3 and not tally.errors
+
+
+@ways
+def test_datagrams(way: Way) -> None:
+    with datagram_server(lambda data: [data]) as url:
+        tally = load(order(url, each=20), PATIENCE, way=way)
+    assert tally.answers == 60 and tally.served == 3 and not tally.errors and not tally.late
+
+
+@ways
+def test_a_wrong_byte_is_an_error_and_the_client_goes_on(way: Way) -> None:
+    wrong = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        while data := connection.recv(65536):
+            connection.sendall(data if wrong.is_set() else b"x" + data[1:])
+            wrong.set()
+
+    with stream_server(serve) as url:
+        tally = load(order(url, 1, each=2), PATIENCE, way=way)
+    assert tally.errors == {"wrong": 1} and tally.served == 1
+
+
+@ways
+def test_more_than_the_answer_is_an_error(way: Way) -> None:
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(connection.recv(65536) + b"!")
+        connection.recv(1)
+
+    with stream_server(serve) as url:
+        tally = load(order(url, 1), SECONDS, way=way)
+    assert set(tally.errors) == {"wrong"} and not tally.served
+
+
+@ways
+def test_a_connection_that_ends_early_is_an_error(way: Way) -> None:
+    with stream_server(lambda connection: [connection.recv(65536), None][1]) as url:
+        tally = load(order(url, 1), SECONDS, way=way)
+    assert set(tally.errors) == {"closed"} and not tally.answers
+
+
+@ways
+def test_nobody_listens(way: Way) -> None:
+    tally = load(order(f"tcp://127.0.0.1:{free_port()}"), SECONDS, way=way)
+    assert set(tally.errors) == {"refused"} and tally.errors["refused"] >= 3
+
+
+@ways
+def test_no_answer_within_patience(way: Way) -> None:
+    with stream_server(lambda connection: [connection.recv(65536), connection.recv(65536), None][2]) as url:
+        tally = load(order(url, 1, patience=0.1), 0.4, way=way)
+    assert set(tally.errors) == {"timeout"}
+
+
+@ways
+def test_who_waits_at_the_end_is_not_served_and_no_error(way: Way) -> None:
+    with stream_server(lambda connection: [connection.recv(65536), connection.recv(65536), None][2]) as url:
+        tally = load(order(url, 2), SECONDS, way=way)
+    assert not tally.errors and not tally.served
+
+
+@ways
+def test_a_lost_datagram_is_sent_again(way: Way) -> None:
+    seen: set[bytes] = set()
+
+    def lose_the_first(data: bytes) -> list[bytes]:
+        lost = not seen
+        seen.add(data)
+        return [] if lost else [data]
+
+    with datagram_server(lose_the_first) as url:
+        tally = load(order(url, 1, each=2), PATIENCE, way=way)
+    assert tally.sent_again == 1 and tally.served == 1 and not tally.errors
+
+
+@ways
+def test_late_and_doubled_datagrams_are_not_taken_for_the_present_answer(way: Way) -> None:
+    before = [b""]
+
+    def with_the_one_before(data: bytes) -> list[bytes]:
+        late, before[0] = before[0], data
+        return [late, data, data] if late else [data]
+
+    with datagram_server(with_the_one_before) as url:
+        tally = load(order(url, 1, each=10), PATIENCE, way=way)
+    assert tally.answers == 10 and not tally.errors
+    assert tally.late >= 15  # two for each datagram but the first and the last
+
+
+@ways
+def test_a_datagram_that_nobody_asked_for_is_an_error(way: Way) -> None:
+    with datagram_server(lambda data: [b"?"]) as url:
+        tally = load(order(url, 1), SECONDS, way=way)
+    assert set(tally.errors) == {"wrong"} and not tally.served
+
+
+@ways
+def test_it_is_watched_twice_while_all_are_connected_and_nobody_talks(way: Way) -> None:
+    open_now: list[int] = []
+    count = [0]
+    lock = threading.Lock()
+    came = threading.Semaphore(0)
+
+    def serve(connection: socket.socket) -> None:
+        with lock:
+            count[0] += 1
+        came.release()
+        echo(connection)
+        with lock:
+            count[0] -= 1
+
+    def watch() -> None:
+        if not open_now:
+            for _ in range(4):
+                came.acquire()
+        open_now.append(count[0])
+
+    with stream_server(serve) as url:
+        load(order(url, 4, each=1), PATIENCE, way=way, watch=watch)
+    assert open_now == [4, 4]
+
+
+@ways
+def test_the_warm_up_is_checked_but_not_timed(way: Way) -> None:
+    with stream_server(echo) as url:
+        tally = load(order(url, 1, each=50), PATIENCE, warm_up=PATIENCE, way=way)
+    assert tally.answers == 50 and tally.latencies.count == 0
+
+
+def test_connections_and_descriptors_are_gone_afterwards() -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    with stream_server(echo) as url:
+        for way in WAYS:
+            load(order(url, each=1), PATIENCE, way=way)
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_processes_share_the_clients() -> None:
+    parts = share(order("tcp://127.0.0.1:1", 5), 3)
+    assert [(part.first, part.clients) for part in parts] == [(0, 1), (1, 2), (3, 2)]
+    assert len(share(order("tcp://127.0.0.1:1", 1), 8)) == 1
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:80", "tcp://127.0.0.1", "ftp://127.0.0.1:1", "127.0.0.1:1"])
+def test_what_is_no_raw_service_is_refused(url: str) -> None:
+    with pytest.raises(ValueError):
+        target(url)
