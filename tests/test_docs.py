@@ -88,6 +88,9 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         assert name in COMMANDS, f"{page.name}: enfilade {name}"
         command = main.get_command(click.Context(main), name)
         known = {option for parameter in command.params for option in parameter.opts}
+        if isinstance(command, click.Group):
+            below = [command.commands[word] for word in rest.split() if word in command.commands]
+            known |= {option for one in below for parameter in one.params for option in parameter.opts}
         assert set(re.findall(r" (--?[a-z][a-z-]*)", rest)) <= known, f"{page.name}: enfilade {name}{rest}"
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "password": ("enfilade.cli.password", "Print a line with a hashed password, for auth.basic."),
     "trust": ("enfilade.cli.trust", "Have this machine and its browsers trust the internal authority."),
     "register": ("enfilade.cli.register", "Tell edges that a server is there, as long as it runs."),
+    "bench": ("enfilade.cli.bench", "Measure the concurrency models side by side."),
     "version": ("enfilade.cli.inspect", "Print the version."),
 }
 """Each command: the module that has it, and a line for the list of commands."""

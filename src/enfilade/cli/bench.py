@@ -1,0 +1,124 @@
+"""`bench`: measures how this machine serves."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import get_args
+
+import click
+
+from enfilade.cli.common import fail
+from enfilade.config.units import duration
+from enfilade.measure import report
+from enfilade.measure.load import WAYS, Way
+from enfilade.measure.models import TooMany, make_room, measure, plan
+from enfilade.measure.samples import Measurement, Transport, Work, this_machine, write
+from enfilade.models.table import MODELS
+
+
+@click.group()
+def bench() -> None:
+    """Measure how this machine serves: the concurrency models side by side.
+
+    \b
+    Examples:
+      enfilade bench models
+      enfilade bench models --work io:5ms --clients 1,100 --svg models.svg
+    """
+
+
+def _models(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
+    names = list(MODELS) if value is None else value.split(",")
+    for name in names:
+        if name not in MODELS:
+            raise click.BadParameter(f"there is no model {name!r}; there are {', '.join(MODELS)}")
+    return names
+
+
+def _crowds(_ctx: click.Context, _parameter: click.Parameter, value: str) -> list[int]:
+    try:
+        crowds = sorted({int(part) for part in value.split(",")})
+    except ValueError:
+        crowds = [0]
+    if crowds[0] < 1:
+        raise click.BadParameter(f'"{value}" are not numbers of clients; write "1,10,100"')
+    return crowds
+
+
+def _work(_ctx: click.Context, _parameter: click.Parameter, value: str) -> Work:
+    kind, _, amount = value.partition(":")
+    try:
+        if value == "none":
+            return Work("none")
+        if kind == "io":
+            return Work("io", duration(amount))
+        if kind == "cpu":
+            return Work("cpu", duration(amount))
+    except ValueError:
+        pass
+    raise click.BadParameter(f'"{value}" is no work; write "none", "io:5ms" (wait) or "cpu:1ms" (compute)')
+
+
+@bench.command()
+@click.option("--models", "names", callback=_models, metavar="NAME,...", help="Which ones.  [default: all]")
+@click.option(
+    "--clients", "crowds", callback=_crowds, default="1,10,100,1000", show_default=True, metavar="N,...",
+    help="How many at once; each waits for its answer before it asks again.",
+)  # fmt: skip
+@click.option(
+    "--work", callback=_work, default="none", show_default=True, metavar="none|io:5ms|cpu:1ms",
+    help="What the handler does for each request: echo at once, wait first, or compute first.",
+)  # fmt: skip
+@click.option("--seconds", default=2.0, show_default=True, type=click.FloatRange(0.05), help="How long each is loaded.")
+@click.option("--transport", default="tcp", show_default=True, type=click.Choice(get_args(Transport)))
+@click.option(
+    "--load", "way", default="asyncio", show_default=True, type=click.Choice(list(WAYS)), help="What the clients are."
+)
+@click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Draw a chart into this file.")
+@click.option("--png", type=click.Path(dir_okay=False, writable=True), help="The same as a picture of points.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+def models(
+    names: list[str], crowds: list[int], work: Work, seconds: float, transport: Transport, way: Way,
+    svg: str | None, png: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Measure the concurrency models: each serves the same handler, in a server of its own, to so many clients; every answer is
+    checked.
+
+    \b
+    Examples:
+      enfilade bench models
+      enfilade bench models --models thread,epoll,uvloop_protocol --clients 1,100
+      enfilade bench models --work io:5ms --svg models.svg
+      enfilade bench models --work cpu:1ms --clients 10 --seconds 5
+    """
+    files = [name for name in (svg, png) if name]
+    if files and find_spec("matplotlib") is None:
+        fail('charts need matplotlib: pip install "enfilade[charts]"')
+    try:
+        make_room(max(crowds))
+    except TooMany as error:
+        fail(str(error))
+    rows = plan(names, crowds, work, transport)
+    samples = list(measure(rows, work, transport, seconds, way, told=lambda text: click.echo(text, err=True)))
+    found = Measurement(
+        work=work, transport=transport, seconds=seconds, way=way, machine=this_machine(), samples=samples
+    )
+    if as_json:
+        click.echo(write(found), nl=False)
+    else:
+        click.echo("\n".join(report.lines(found)))
+    draw(found, files)
+    if not any(sample.rate for sample in samples):
+        fail("nothing was measured")
+
+
+def draw(found: Measurement, files: list[str]) -> None:
+    if files:
+        from enfilade.measure.charts import models_chart, save  # noqa: PLC0415
+
+        figure = models_chart(found)
+        for name in files:
+            try:
+                save(figure, name)
+            except OSError as error:
+                fail(f"{name}: {error.strerror}")
