@@ -21,6 +21,8 @@ from enfilade.cli.main import main
         (["--work", "cpu:5"], 'write "none", "io:5ms" (wait) or "cpu:1ms" (compute)'),
         (["--transport", "sctp"], "'tcp', 'unix', 'udp'"),
         (["--seconds", "0"], "0.05"),
+        (["--svg", "models.png"], '"models.png" does not end in .svg'),
+        (["--png", "/does/not/exist/models.png"], "there is no directory /does/not/exist"),
     ],
 )
 def test_what_cannot_be_measured_is_said_at_once(arguments: list[str], said: str) -> None:

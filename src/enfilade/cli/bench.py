@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import get_args
 
 import click
@@ -59,6 +60,18 @@ def _work(_ctx: click.Context, _parameter: click.Parameter, value: str) -> Work:
     raise click.BadParameter(f'"{value}" is no work; write "none", "io:5ms" (wait) or "cpu:1ms" (compute)')
 
 
+def _chart(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """What cannot be drawn is said before anything is measured."""
+    if value is not None:
+        if Path(value).suffix != f".{parameter.name}":
+            raise click.BadParameter(f'"{value}" does not end in .{parameter.name}')
+        if not Path(value).parent.is_dir():
+            raise click.BadParameter(f"there is no directory {Path(value).parent}")
+        if find_spec("matplotlib") is None:
+            fail('charts need matplotlib: pip install "enfilade[charts]"')
+    return value
+
+
 @bench.command()
 @click.option("--models", "names", callback=_models, metavar="NAME,...", help="Which ones.  [default: all]")
 @click.option(
@@ -74,8 +87,8 @@ def _work(_ctx: click.Context, _parameter: click.Parameter, value: str) -> Work:
 @click.option(
     "--load", "way", default="asyncio", show_default=True, type=click.Choice(list(WAYS)), help="What the clients are."
 )
-@click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Draw a chart into this file.")
-@click.option("--png", type=click.Path(dir_okay=False, writable=True), help="The same as a picture of points.")
+@click.option("--svg", callback=_chart, metavar="FILE.svg", help="Draw a chart into this file.")
+@click.option("--png", callback=_chart, metavar="FILE.png", help="The same as a picture of points.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 def models(
     names: list[str], crowds: list[int], work: Work, seconds: float, transport: Transport, way: Way,
@@ -92,8 +105,6 @@ def models(
       enfilade bench models --work cpu:1ms --clients 10 --seconds 5
     """
     files = [name for name in (svg, png) if name]
-    if files and find_spec("matplotlib") is None:
-        fail('charts need matplotlib: pip install "enfilade[charts]"')
     try:
         make_room(max(crowds))
     except TooMany as error:

@@ -1,0 +1,70 @@
+"""`enfilade bench models` against the real product, with short times: that it measures, not what."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from enfilade.measure.samples import Measurement, read
+
+ROOT = Path(__file__).parent.parent.parent
+QUICK = ["--seconds", "0.3", "--models"]
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "enfilade", "bench", "models", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def figures(*arguments: str) -> Measurement:
+    done = bench("--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    return read(done.stdout)
+
+
+def test_a_table_what_it_says_and_progress() -> None:
+    done = bench(*QUICK, "single,uvloop_protocol", "--clients", "1,3")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "[4/4] uvloop_protocol, 3 clients"
+    assert "\n3 clients\n" in done.stdout and "1/3" in done.stdout
+    assert "With 3 clients," in done.stdout and "Not every client was served: single 1 of 3" in done.stdout
+
+
+@pytest.mark.parametrize("transport", ["tcp", "unix", "udp"])
+@pytest.mark.parametrize("load", ["threads", "processes", "asyncio"])
+def test_every_transport_and_every_kind_of_clients(transport: str, load: str) -> None:
+    found = figures(*QUICK, "epoll", "--clients", "2", "--transport", transport, "--load", load)
+    (sample,) = found.samples
+    assert (found.transport, found.way) == (transport, load)
+    assert not sample.problem and not sample.errors
+    assert sample.served == 2 and sample.rate > 0 and 0 < sample.p50 <= sample.p99
+    assert sample.processes == 1 and sample.threads == 1 and sample.memory > 1_000_000
+
+
+def test_where_handlers_wait_one_that_awaits_is_measured_beside() -> None:
+    found = figures(*QUICK, "asyncio_protocol", "--clients", "4", "--work", "io:5ms")
+    blocks, awaits = found.samples
+    assert [blocks.name, awaits.name] == ["asyncio_protocol", "asyncio_protocol (await)"]
+    assert blocks.p50 > awaits.p50 >= 0.005 * 0.95
+
+
+def test_computing_takes_processor_time() -> None:
+    (sample,) = figures(*QUICK, "thread", "--clients", "2", "--work", "cpu:20ms").samples
+    assert sample.threads == 3
+    assert sample.cpu_request > 0.01
+
+
+def test_charts(tmp_path: Path) -> None:
+    svg, png = tmp_path / "models.svg", tmp_path / "models.png"
+    done = bench(*QUICK, "epoll", "--clients", "1", "--svg", str(svg), "--png", str(png))
+    assert done.returncode == 0, done.stderr
+    assert ">epoll<" in svg.read_text() and png.stat().st_size > 1000
