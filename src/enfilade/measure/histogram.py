@@ -25,7 +25,8 @@ class Histogram:
         """Nanoseconds, exactly."""
 
     def add(self, nanoseconds: int) -> None:
-        self.buckets[int(log(min(max(nanoseconds, 1), LONGEST)) * _SCALE)] += 1
+        within = nanoseconds if 0 < nanoseconds < LONGEST else max(1, min(nanoseconds, LONGEST))
+        self.buckets[int(log(within) * _SCALE)] += 1
         self.count += 1
         if nanoseconds > self.longest:
             self.longest = nanoseconds

@@ -45,8 +45,7 @@ class Echo:
     size: int = 64
 
     def __call__(self, client: int, number: int) -> tuple[bytes, Judge]:
-        line = b"%d.%d" % (client, number)
-        line += b"." * (self.size - len(line) - 1) + b"\n"
+        line = (b"%d.%d" % (client, number)).ljust(self.size - 1, b".") + b"\n"
         return line, exactly(line)
 
 
