@@ -89,6 +89,11 @@ class Server:
             assert got, f"{text!r} was not logged, but:\n" + "\n".join(self.lines)
             self._rest += got
 
+    def rest(self) -> str:
+        """What was logged and nobody expected, when all processes have ended."""
+        assert self.process.stderr is not None
+        return (self._rest + self.process.stderr.read()).decode()
+
     def connect(self) -> socket.socket:
         return socket.create_connection(self.address, PATIENCE)
 

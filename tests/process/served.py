@@ -10,9 +10,11 @@ import asyncio
 import json
 import logging
 import os
+import select
 import signal
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -55,6 +57,9 @@ class JsonPlan:
                 control.starts(step)
             if script.get("never_ready"):
                 time.sleep(60)
+            if "waits_in" in script:
+                BlockedWorker(script, control).run()
+                return
             run = uvloop.run if script.get("uvloop") else asyncio.run
             run(TinyWorker(self, name, script, sockets, column, control).main())
 
@@ -66,6 +71,63 @@ class JsonPlan:
         command = options.pop("command", (sys.executable, "-W", "error", "-m", "tests.process.scripted_app"))
         script = {"drain_timeout": self.drain_timeout, **app.get("script", {})}
         return AppSpec(name, command, script, register_app(self.board, name), **options)
+
+
+class BlockedWorker:
+    """One without an event loop, whose main thread waits. `lingers`: it does not end when it is drained; `forks`: a child of it
+    waits, too."""
+
+    def __init__(self, script: dict[str, Any], control: Control) -> None:
+        self.script = script
+        self.control = control
+        self.quiet, self.other = socket.socketpair()
+
+    def run(self) -> None:
+        self.control.attach_signals()
+        self.control.on_drain(self.drain)
+        self.control.on_stop_now(self.stop_now)
+        self.control.on_reopen_logs(lambda: self.say("reopens its logs"))
+        if self.script.get("forks"):
+            self.fork()
+        self.control.ready()
+        match self.script["waits_in"]:
+            case "recv":
+                self.quiet.recv(1)
+            case "select":
+                select.select([self.quiet], [], [])
+            case "sleep":
+                time.sleep(3600)
+
+    def say(self, what: str) -> None:
+        """Not by the log: a signal may come in the middle of a line of it."""
+        os.write(2, f"worker {self.control.slot} {what}\n".encode())
+
+    def drain(self) -> None:
+        self.say(f"drains, stopping: {self.control.stopping}")
+        if not self.script.get("lingers"):
+            self.end()
+
+    def stop_now(self) -> None:
+        self.say("stops now")
+        self.end()
+
+    def end(self) -> None:
+        self.other.close()
+        if self.script["waits_in"] == "sleep":  # nothing else would end it
+            os._exit(0)
+
+    def fork(self) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        pid = os.fork()
+        if pid == 0:
+            self.control.leave_in_child()
+            self.say(f"has the child {os.getpid()}, which closed {before - len(os.listdir('/proc/self/fd'))}")
+            signal.pause()
+        threading.Thread(target=self.bury, args=(pid,), daemon=True).start()
+
+    def bury(self, child: int) -> None:
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        self.say(f"has no child any more: {code}")
 
 
 class TinyWorker:

@@ -109,8 +109,9 @@ class Control:
     def attach_signals(self) -> None:
         """The same without a loop, for a worker whose main thread waits in system calls. To be called in it.
 
-        Callbacks run as Python's signal handlers: in the main thread, between any two of its instructions, also while it waits,
-        and one may interrupt another. What it waited for is waited for again then (PEP 475), and what they raise is raised there.
+        Callbacks run as Python's signal handlers: in the main thread, between any two of its instructions, also while it waits;
+        what it waited for is waited for again then (PEP 475). One may interrupt another, a line that is being logged, or what
+        holds a lock. So they do little, and raise nothing: they note what is wanted, and wake who waits.
         """
 
         def receive(*_: object) -> None:

@@ -9,7 +9,8 @@ are all bound for, forked, watched, reloaded and drained alike; only application
 
 `Crew.run` is the worker. What it must do, in this order:
 
-1. make its event loop, call `control.attach(loop)`, and start the applications, each after `control.starts(index)`;
+1. make its event loop, call `control.attach(loop)` (without a loop: `control.attach_signals()`), and start the applications,
+   each after `control.starts(index)`;
 2. register `control.on_drain` and `control.on_stop_now`;
 3. when it can serve: `sock.listen(backlog)` on each of its sockets (they are bound, but new ones do not listen yet, so that no
    connection waits for a worker that may never come; listening twice does no harm), accept, and call `control.ready()`;
