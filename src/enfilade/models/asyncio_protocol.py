@@ -2,12 +2,14 @@
 
 The event loop does what `epoll` does by hand here: it waits for all clients, reads, and keeps what could not be sent; a protocol
 is called when something has happened. Nothing stands between the bytes and the handler, so this is the fastest that asyncio has,
-most of all on uvloop, whose loop is libuv. A handler that waits must be `async def`; meanwhile its client is not read from.
+most of all on uvloop, whose loop is libuv. All clients share the thread: a plain handler that takes its time, or waits for
+something, holds up everybody. One that waits must be `async def`; then a task is made for it, and others are served meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from functools import partial
 from typing import Any, cast
 
@@ -16,7 +18,16 @@ from enfilade.models.conversation import Conversation
 from enfilade.models.encrypted import Encrypted
 from enfilade.models.handler import Kind
 from enfilade.models.on_loop import LoopConnection, run
-from enfilade.models.server import CLIENT_GONE, CONNECTION_LIMIT, FAREWELL, Door, Server, client_of
+from enfilade.models.server import (
+    CLIENT_GONE,
+    CONNECTION_LIMIT,
+    READ,
+    WRITE_FAILED,
+    Address,
+    Door,
+    Server,
+    client_of,
+)
 
 
 async def serve(server: Server) -> None:
@@ -33,31 +44,32 @@ async def serve(server: Server) -> None:
         transport.close()
 
 
-class Talker(LoopConnection, asyncio.Protocol):
-    """A connection. `_ended`: the client sends nothing more. `_lingers`: nobody wants to know what it sends."""
+class Talker(LoopConnection):
+    """A connection."""
 
-    __slots__ = ("_conversation", "_ended", "_lingers", "_talk")
+    __slots__ = ("_conversation", "_talk")
 
-    def __init__(self, server: Server, door: Door) -> None:
-        super().__init__(server, door)
+    def __init__(self, server: Server, door: Door, sock: socket.socket, client: Address) -> None:
+        super().__init__(server, door, sock, client)
         self._conversation = Conversation(server.handler, server.limits.message)
         tls = door.tls
         self._talk = self._conversation if tls is None else Encrypted(tls, self._conversation)
-        self._ended = self._lingers = False
 
     # -- what the loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._lingers = not self.came(cast(asyncio.Transport, transport))
+        self.met(cast(asyncio.Transport, transport))
 
     def data_received(self, data: bytes) -> None:
-        if not self._lingers:
+        if self._until is None:
             self.received += len(data)
             self.say(self._talk.received(data))
 
     def eof_received(self) -> bool:
         """Whether the transport stays open. What was written is sent in any case."""
         self._ended = True
+        if self._until is None:
+            self.say(self._talk.ended())
         return False
 
     def pause_writing(self) -> None:
@@ -74,19 +86,10 @@ class Talker(LoopConnection, asyncio.Protocol):
     def say(self, answer: bytes) -> None:
         """Send an answer, and end if it was the last."""
         if answer:
-            self.sent += len(answer)
+            self.written += len(answer)
             self.transport.write(answer)
         if self._conversation.over:
-            self._linger()
-
-    def _linger(self) -> None:
-        """Say that this is the end, and take what the client still has to say: it would be reset, and its last answer be lost."""
-        self._lingers = True
-        if self._ended:
-            self.transport.close()
-        elif not self.transport.is_closing():
-            self.transport.write_eof()
-            asyncio.get_running_loop().call_later(FAREWELL, self.transport.close)
+            self.farewell()
 
     def moved(self) -> tuple[int, int, int]:
         """See `Present.moved`."""
@@ -95,63 +98,78 @@ class Talker(LoopConnection, asyncio.Protocol):
 
 
 class AwaitingTalker(Talker):
-    """One whose handler is awaited: as long as it is, the client is not read from."""
+    """One whose handler is awaited. `_waiting`: what the client has said meanwhile; it is read from all the time, as far as that
+    is bounded, because we would not hear of its going away otherwise. `_full`: it does not take its answers."""
 
-    __slots__ = ("_answering", "_full")
+    __slots__ = ("_answering", "_full", "_waiting")
 
-    def __init__(self, server: Server, door: Door) -> None:
-        super().__init__(server, door)
-        self._answering: asyncio.Task[None] | None = None
+    def __init__(self, server: Server, door: Door, sock: socket.socket, client: Address) -> None:
+        super().__init__(server, door, sock, client)
+        self._answering: asyncio.Task[bytes] | None = None
+        self._waiting = b""
         self._full = False
 
     def data_received(self, data: bytes) -> None:
-        if not self._lingers:
+        if self._until is None:
             self.received += len(data)
-            self._answering = asyncio.get_running_loop().create_task(self._answer(data))
-            self._listen()
-
-    async def _answer(self, data: bytes) -> None:
-        answer = await self._talk.answers(data)
-        self._answering = None
-        self.say(answer)
-        if self._ended:
-            self.transport.close()
-        self._listen()
+            self._waiting += data
+            self._go_on()
 
     def eof_received(self) -> bool:
         """See `Talker.eof_received`."""
-        self._ended = True
-        return self._answering is not None
+        if self._answering is not None:
+            self._ended = True
+            return True
+        return super().eof_received()
 
     def pause_writing(self) -> None:
         self._full = True
-        self._listen()
+        self._go_on()
 
     def resume_writing(self) -> None:
         self._full = False
-        self._listen()
-
-    def _listen(self) -> None:
-        """Read from a client that takes its answers, and waits for none."""
-        if not self.transport.is_closing():
-            if self._full or self._answering is not None:
-                self.transport.pause_reading()
-            else:
-                self.transport.resume_reading()
+        self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._answering is not None:
             self._answering.cancel()
         super().connection_lost(exc)
 
+    def _go_on(self) -> None:
+        """Answer what was said, one after the other; and read from a client that takes its answers and does not run ahead."""
+        if self._conversation.over:
+            self._waiting = b""
+        elif self._waiting and self._answering is None and not self._full:
+            self._answering = asyncio.get_running_loop().create_task(self._talk.answers(self._waiting))
+            self._answering.add_done_callback(self._answered)
+            self._waiting = b""
+        if self._full or len(self._waiting) >= READ:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def _answered(self, answering: asyncio.Task[bytes]) -> None:
+        self._answering = None
+        if not self.is_connected:
+            return
+        if answering.cancelled():  # by the handler itself
+            self._conversation.fail(asyncio.CancelledError())
+        else:
+            self.say(answering.result())
+        if self._ended and not self._waiting:
+            self.say(self._talk.ended())
+        else:
+            self._go_on()
+
 
 class Datagrams(asyncio.DatagramProtocol):
-    """All datagrams of a door."""
+    """All datagrams of a door. `_full`: the system does not take them as fast as we send, so they are lost here."""
 
     def __init__(self, server: Server, door: Door, awaited: bool) -> None:
         self._server = server
         self._door = door
         self._awaited = awaited
+        self._full = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -163,7 +181,16 @@ class Datagrams(asyncio.DatagramProtocol):
             return
         answer = self._server.answer(data, client_of(address))
         if answer is not None:
-            self._transport.sendto(answer, address)
+            if self._full:
+                self._server.refuse(WRITE_FAILED)
+            else:
+                self._transport.sendto(answer, address)
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
 
     def error_received(self, exc: Exception) -> None:
         """One that was sent did not arrive."""

@@ -31,14 +31,14 @@ class Conversation:
         """What to answer to `data`, which continues what came before."""
         answers: list[bytes] = []
         try:
-            for message in self.messages(data):
+            for message in self._messages(data):
                 answer = self._handle(message)
                 if answer is None:
-                    self.over = True
+                    self._end(None)
                     break
                 answers.append(self._wrap(answer))
                 self.requests += 1
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.fail(error)
         return answers[0] if len(answers) == 1 else b"".join(answers)
 
@@ -46,28 +46,39 @@ class Conversation:
         """`received`, for handlers that are to be awaited, one message after the other."""
         answers: list[bytes] = []
         try:
-            for message in self.messages(data):
+            for message in self._messages(data):
                 answer = await self._handle(message)
                 if answer is None:
-                    self.over = True
+                    self._end(None)
                     break
                 answers.append(self._wrap(answer))
                 self.requests += 1
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.fail(error)
         return b"".join(answers)
 
-    def messages(self, data: bytes) -> list[bytes]:
-        """The messages that are whole with `data`. Behind those goes nothing on where one is too long."""
+    def ended(self) -> bytes:
+        """The client sends nothing more: what is still to be said."""
+        self.over = True
+        return b""
+
+    def fail(self, error: BaseException) -> None:
+        """The handler raised `error`."""
+        self._end(HANDLER_FAILED)
+        self.error = error
+
+    def _messages(self, data: bytes) -> list[bytes]:
+        """The messages that are whole with `data`. If the next is too long, the conversation is over, unless the handler ends
+        it before."""
         if self.over:
             return []
         messages, rest = self._cut(self._held + data if self._held else data, self._limit)
         if rest is None:
-            self._held, self.why, self.over = b"", MESSAGE_TOO_LONG, True
+            self._held = b""
+            self._end(MESSAGE_TOO_LONG)
         else:
             self._held = rest
         return messages
 
-    def fail(self, error: BaseException) -> None:
-        """The handler raised `error`."""
-        self.over, self.why, self.error = True, HANDLER_FAILED, error
+    def _end(self, why: Reason | None) -> None:
+        self.over, self.why = True, why

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 
+from enfilade.models.kqueue import Kqueue
 from enfilade.models.readiness import Loop
 from enfilade.models.server import Server
 
@@ -43,4 +44,4 @@ class Epoll:
 
 def serve(server: Server) -> None:
     """Serve until the server is drained."""
-    Loop(server, Epoll()).run()
+    Loop(server, Epoll() if hasattr(select, "epoll") else Kqueue()).run()

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
+import ssl
 from collections.abc import Callable
-from functools import partial
+from typing import Generic, TypeVar
 
 from enfilade.http.reasons import Reason
-from enfilade.models.server import FAREWELL, IDLE_TIMEOUT, TICK, Connection, Door, Server, client_of
-from enfilade.net.connection import close_by_reset
-from enfilade.net.listeners import Listeners
+from enfilade.models.blocking import AT_ONCE
+from enfilade.models.server import (
+    CLIENT_GONE,
+    FAREWELL,
+    IDLE_TIMEOUT,
+    SHUTTING_DOWN,
+    TICK,
+    TLS_ERROR,
+    Address,
+    Connection,
+    Door,
+    Server,
+)
 
 
-async def run(server: Server, make: Callable[[Server, Door], asyncio.Protocol], *, tls: bool = False) -> None:
-    """Serve until the server is drained, and everybody who was there has gone. `make` makes who talks to a client of a door;
+async def run(server: Server, make: Make[L], *, tls: bool = False) -> None:
+    """Serve until the server is drained, and everybody who was there has gone. `make` makes the protocol that talks to a client;
     `tls`: the loop speaks TLS for it."""
     told = asyncio.Event()
     server.on_drain = told.set
-    listeners = Listeners(asyncio.get_running_loop())
-    for door in server.doors:
-        if not door.udp:
-            await listeners.listen(door.sock, partial(make, server, door), door.tls if tls else None)
+    entrance = _Entrance(server, make, tls)
     while not server.draining:
         await _wait(told, TICK)
         server.look()
-    await listeners.close()
+    entrance.close()
     while server.open and not server.aborted:
         await _wait(told, FAREWELL / 10)
         server.look()
-    await asyncio.sleep(0)  # those that were aborted say that they have ended
+    for _ in range(10):  # who was aborted says so in one of the next turns
+        if server.open:
+            await asyncio.sleep(0.01)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
@@ -43,49 +52,115 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
         pass
 
 
-class LoopConnection(Connection):
-    """One whose socket belongs to a transport of the loop. `_why`: why we ended it."""
+class LoopConnection(Connection, asyncio.Protocol):
+    """One whose socket belongs to a transport of the loop, as soon as there is one. `written`: bytes that the transport was
+    given, of which those that are `sent` have left it. `_why`: why we ended it. `_ended`: the client sends nothing more.
+    `_until`: we send nothing more, and this is how long we wait for the client's end."""
 
-    __slots__ = ("_refused", "_why", "transport")
+    __slots__ = ("_ended", "_until", "_why", "is_connected", "transport", "written")
 
-    def __init__(self, server: Server, door: Door) -> None:
-        self.server, self.door = server, door
+    transport: asyncio.Transport
+
+    def __init__(self, server: Server, door: Door, sock: socket.socket, client: Address) -> None:
+        super().__init__(server, door, sock, client)
+        sock.setblocking(False)
+        self.written = 0
+        self.is_connected = self._ended = False
+        self._until: float | None = None
         self._why: Reason | None = None
-        self._refused = False
 
-    def came(self, transport: asyncio.Transport) -> bool:
-        """Whether the client may come in; else it is reset."""
+    def met(self, transport: asyncio.Transport) -> None:
+        """The loop has made the transport."""
         self.transport = transport
-        sock, client = transport.get_extra_info("socket"), client_of(transport.get_extra_info("peername"))
-        super().__init__(self.server, self.door, sock, client)
-        found = self.server.enter(client)
-        self._refused = isinstance(found, Reason)
-        if isinstance(found, Reason):
-            self.abort()
-        else:
-            self.server.began(self, found)
-        return not self._refused
+        self.is_connected = True
 
     def gone(self, why: Reason | None, error: BaseException | None = None) -> None:
-        """The transport is closed."""
-        if not self._refused:
-            self.server.ended(self, self._why or why, error)
+        """The transport is closed, or was never made."""
+        why = self._why or why
+        if why is None:
+            self.sent = self.written
+        self.is_connected = False
+        self.server.ended(self, why, error)
 
-    def dismiss(self) -> None:
-        """See `Present.dismiss`. The loop's own sockets cannot be shut down, but a copy can."""
-        try:
-            with socket.socket(fileno=os.dup(self.sock.fileno())) as copy:
-                copy.shutdown(socket.SHUT_RD)
-        except OSError:
+    def farewell(self) -> None:
+        """Say that this is the end, and take what the client still has to say: it would be reset, and its last answer be lost."""
+        if self._ended:
             self.transport.close()
+        elif not self.transport.is_closing():
+            self._until = self.server.clock() + FAREWELL
+            try:
+                self.transport.write_eof()
+            except (
+                OSError,
+                NotImplementedError,
+            ):  # it is gone; or it speaks TLS, which says farewell when it is closed
+                self.transport.close()
+
+    def moved(self) -> tuple[int, int, int]:
+        """See `Present.moved`."""
+        if self.is_connected:
+            self.sent = self.written - self.transport.get_write_buffer_size()
+        return super().moved()
 
     def abort(self) -> None:
         """See `Present.abort`."""
-        close_by_reset(self.transport)
-        self.transport.abort()
+        super().abort()
+        self.end(SHUTTING_DOWN)
 
     def sweep(self, now: float) -> None:
         """See `Present.sweep`."""
-        if self.is_idle(now) and self._why is None:
-            self._why = IDLE_TIMEOUT
+        if self._until is not None and now >= self._until and self.sent == self.written:
+            self.transport.close()
+        elif self.is_idle(now):
+            self.end(IDLE_TIMEOUT)
+
+    def end(self, why: Reason) -> None:
+        """End now, because of `why`."""
+        self._why = self._why or why
+        if self.is_connected:
             self.transport.abort()
+        else:  # whoever makes the transport will see it
+            super().abort()
+
+
+L = TypeVar("L", bound=LoopConnection)
+Make = Callable[[Server, Door, socket.socket, Address], L]
+
+
+class _Entrance(Generic[L]):
+    """Takes who waits at the doors, in the same way as models without a loop: asyncio's own servers would not count who is turned
+    away, and with no descriptor left they try, and log, as many times as their queue is long."""
+
+    def __init__(self, server: Server, make: Make[L], tls: bool) -> None:
+        self._server = server
+        self._make = make
+        self._tls = tls
+        self._loop = asyncio.get_running_loop()
+        self._entering: set[asyncio.Task[None]] = set()
+        self._doors = [door for door in server.doors if not door.udp]
+        for door in self._doors:
+            self._loop.add_reader(door.sock, self._accept, door)
+
+    def _accept(self, door: Door, at_most: int = AT_ONCE) -> None:
+        for _ in range(at_most):
+            connection = self._server.take(door, self._make)
+            if connection is None:
+                return
+            task = self._loop.create_task(self._enter(connection))
+            self._entering.add(task)
+            task.add_done_callback(self._entering.discard)
+
+    async def _enter(self, connection: L) -> None:
+        tls = connection.door.tls if self._tls else None
+        try:
+            await self._loop.connect_accepted_socket(lambda: connection, connection.sock, ssl=tls)
+        except OSError as error:
+            connection.gone(TLS_ERROR if isinstance(error, ssl.SSLError) else CLIENT_GONE)
+            connection.sock.close()
+
+    def close(self) -> None:
+        """Take who has waited, and no more; the next generation may have the same sockets."""
+        for door in self._doors:
+            self._loop.remove_reader(door.sock)
+            self._accept(door, at_most=4096)
+            door.sock.close()

@@ -31,10 +31,9 @@ from enfilade.models.server import (
 HIGH_WATER = 512 * 1024
 """Bytes of answers that a client has not taken, beyond which nothing more is read from it."""
 
-
-READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
-WRITABLE = select.POLLOUT
-"""What a descriptor is ready for, as poll(2) has it; the rest is for reading to find out."""
+READABLE, WRITABLE = select.POLLIN, select.POLLOUT
+"""What a descriptor is ready for, as poll(2) has it. What else it may say (POLLHUP, POLLERR), is for reading and writing to find
+out."""
 
 
 class Poller(Protocol):
@@ -75,15 +74,16 @@ class Loop:
             while not server.draining:
                 self._turn(TICK, waker)
             self._leave_doors()
+            self._look_at = self.now
             while self.clients and not server.aborted:
                 self._turn(FAREWELL / 5, waker)
         for client in list(self.clients.values()):
             client.close(SHUTTING_DOWN)
         self.poller.close()
 
-    def _turn(self, timeout: float, waker: Waker) -> None:
+    def _turn(self, tick: float, waker: Waker) -> None:
         clients = self.clients
-        for fd, events in self.poller.wait(timeout):
+        for fd, events in self.poller.wait(tick):
             client = clients.get(fd)
             if client is not None:
                 client.ready(events)
@@ -93,8 +93,8 @@ class Loop:
             else:
                 waker.clear()
         self.now = self.server.clock()
-        if self.now >= self._look_at or self.server.draining:
-            self._look_at = self.now + TICK
+        if self.now >= self._look_at:
+            self._look_at = self.now + tick
             self.server.look()
 
     def _accept(self, door: Door, at_most: int = AT_ONCE) -> None:
@@ -125,7 +125,7 @@ class Client(Connection):
     """A connection of a loop. `_unsent`: what the client has not taken yet. `_ended`: it sends nothing more, so when all is
     sent, this is the end. `_until`: we send nothing more, and this is how long we wait for the client's end."""
 
-    __slots__ = ("_conversation", "_ended", "_fd", "_loop", "_receive", "_unsent", "_until", "_watched")
+    __slots__ = ("_conversation", "_ended", "_fd", "_loop", "_talk", "_unsent", "_until", "_watched")
 
     def __init__(self, loop: Loop, server: Server, door: Door, sock: socket.socket, address: Address) -> None:
         super().__init__(server, door, sock, address)
@@ -133,9 +133,8 @@ class Client(Connection):
         self._loop = loop
         self._fd = sock.fileno()
         self._conversation = Conversation(server.handler, server.limits.message)
-        tls = door.tls
-        self._receive = self._conversation.received if tls is None else Encrypted(tls, self._conversation).received
-        self._unsent = b""
+        self._talk = self._conversation if door.tls is None else Encrypted(door.tls, self._conversation)
+        self._unsent = bytearray()
         self._ended = False
         self._until: float | None = None
         self._watched = 0
@@ -144,15 +143,16 @@ class Client(Connection):
         """It was accepted, and may speak."""
         self._loop.clients[self._fd] = self
         if 0 < self._loop.poller.most <= self._fd:
+            self.abort()
             self.close(NO_SOCKET)
         else:
             self._watch(READABLE)
 
     def ready(self, events: int) -> None:
         """The system says that the socket is ready for `events`."""
-        if events & WRITABLE:
-            self._send(b"")
-        if events & READABLE and self._watched & READABLE:
+        if self._unsent and events & ~READABLE:
+            self._flush()
+        if self._watched & READABLE and events & ~WRITABLE:
             self._read()
 
     def _read(self) -> None:
@@ -163,47 +163,62 @@ class Client(Connection):
         except OSError:
             self.close(CLIENT_GONE)
             return
-        if not data:
-            self._ended = True
-            self._go_on()
-        elif self._until is None:
+        if self._until is None:
             self.received += len(data)
-            answer = self._receive(data)
+            answer = self._talk.received(data) if data else self._talk.ended()
+            self._ended = not data
             if answer:
                 self._send(answer)
             if self._conversation.over:
                 self._go_on()
+        elif not data:
+            self.close(self._conversation.why)
 
-    def _send(self, data: bytes) -> None:
-        unsent = self._unsent + data if self._unsent else data
+    def _send(self, answer: bytes) -> None:
+        """Send it, and keep what of it the client does not take yet."""
+        sent = 0 if self._unsent else self._try(answer)
+        if sent < len(answer):
+            self._unsent += answer[sent:]
+            self._go_on()
+
+    def _flush(self) -> None:
+        del self._unsent[: self._try(self._unsent)]
+        self._go_on()
+
+    def _try(self, data: bytes | bytearray) -> int:
+        """How many bytes of `data` are on their way."""
         try:
-            sent = self.sock.send(unsent)
+            sent = self.sock.send(data)
         except BlockingIOError:
-            sent = 0
+            return 0
         except OSError:
             self.close(CLIENT_GONE)
-            return
+            return len(data)  # to nobody
         self.sent += sent
-        if sent < len(unsent) or self._unsent:
-            self._unsent = unsent[sent:]
-            self._go_on()
+        return sent
 
     def _go_on(self) -> None:
         """Wait for what is to come next; or end."""
         over = self._conversation.over
-        if self._fd not in self._loop.clients:  # it was closed in between
+        if not self._watched:  # it was closed in between
             return
         if self._unsent:
-            room = len(self._unsent) < HIGH_WATER and not over and not self._ended
+            room = len(self._unsent) < HIGH_WATER and not over
             self._watch(WRITABLE | READABLE if room else WRITABLE)
         elif self._ended:
             self.close(self._conversation.why)
-        elif over and self._until is None:
-            self._until = self._loop.now + FAREWELL
-            self.sock.shutdown(socket.SHUT_WR)
-            self._watch(READABLE)
         else:
+            if over and self._until is None:
+                self._linger()
             self._watch(READABLE)
+
+    def _linger(self) -> None:
+        """Say that this is the end, and take what the client still has to say: it would be reset, and its last answer be lost."""
+        self._until = self._loop.now + FAREWELL
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:  # it is gone, as reading will tell
+            pass
 
     def _watch(self, events: int) -> None:
         if events != self._watched:
@@ -226,6 +241,8 @@ class Client(Connection):
         """The end of it."""
         del self._loop.clients[self._fd]
         if self._watched:
+            self._watched = 0
             self._loop.poller.forget(self._fd)
+        self._unsent.clear()
         self.sock.close()
         self.server.ended(self, why, self._conversation.error)
