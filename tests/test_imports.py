@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "filters": {"http", "exchange", "observe", "cache"},
     "targets": set(),
     "framing": set(),
-    "models": {"framing", "http", "net", "targets"},
+    "models": {"framing", "http", "targets"},
     "handlers": {"http", "exchange", "targets", "upstream", "pki"},
     "upstream": {"http", "exchange"},
     "cache": {"http", "exchange"},

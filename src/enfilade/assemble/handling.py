@@ -19,7 +19,7 @@ from enfilade.limits.bans import Bans
 from enfilade.models.handler import Handler, load
 from enfilade.models.server import Door, Ended, Limits, Server
 from enfilade.models.table import Misfit, Model, model_for
-from enfilade.net.listeners import BACKLOG
+from enfilade.net.edge import BACKLOG
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import ConnectionMeter, ConnectionRows, StreamMeter
 from enfilade.process.board import Board, Column

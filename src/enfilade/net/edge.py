@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import uvloop
 
@@ -16,7 +16,6 @@ from enfilade.http.dates import format_date
 from enfilade.http.reasons import reason
 from enfilade.net.context import ConnectionContext, Served, Tracked
 from enfilade.net.firewall import Gate, Guard
-from enfilade.net.listeners import Listeners
 from enfilade.net.proxy_header import ProxyHeader
 from enfilade.net.tls import ListenerContexts
 from enfilade.net.tls_transport import TlsTransport
@@ -24,6 +23,7 @@ from enfilade.wire.codec import DateStamp
 
 TICK = 1.0
 """Seconds between two looks at deadlines and the Date field: time-outs are exact to a second."""
+BACKLOG = 4096
 DRAIN_LOOK = 0.05
 """Seconds between two looks at what a drain still waits for."""
 FAREWELL = 0.5
@@ -31,10 +31,21 @@ FAREWELL = 0.5
 FIRST_WORD = 0.5
 """Seconds that a drain gives connections that have not said anything: their first request is mostly on its way."""
 SHUTTING_DOWN = reason("shutting_down")
+# The file of a Unix socket is the supervisor's: the next generation may listen on it. From Python 3.13 on, a server that closes
+# would take it along. (uvloop has the option with every Python; its type stubs do not know it.)
+_KEEP_FILE: dict[str, Any] = {"cleanup_socket": False}
 
 
 class EdgeLoop(uvloop.Loop):
     """uvloop's loop; as a Python class it has a `__dict__`, which `exchange.tasks` needs on Python 3.11."""
+
+
+class _Listener(NamedTuple):
+    """`sock` is a copy of what `server` listens on, and outlives it."""
+
+    sock: socket.socket
+    server: asyncio.Server
+    make: Callable[[], asyncio.Protocol]
 
 
 class Edge:
@@ -48,14 +59,18 @@ class Edge:
         self.date = date
         self.connections: set[Tracked] = set() if connections is None else connections
         self.on_tick: list[Callable[[float], None]] = []
-        self._listeners = Listeners(loop)
+        self._listeners: list[_Listener] = []
         self.abandoned = False
         self._ticker: asyncio.TimerHandle | None = None
         self.tick()
 
     async def listen(self, sock: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
         """Accept connections on `sock`, which is bound already, and give each to a protocol that `make` makes."""
-        await self._listeners.listen(sock, make)
+        if sock.family == socket.AF_UNIX:
+            server = await self.loop.create_unix_server(make, sock=sock, backlog=BACKLOG, **_KEEP_FILE)
+        else:
+            server = await self.loop.create_server(make, sock=sock, backlog=BACKLOG)
+        self._listeners.append(_Listener(sock.dup(), server, make))
 
     def tick(self) -> None:
         now, wall = time.monotonic(), time.time()
@@ -67,6 +82,28 @@ class Edge:
         # Just behind the full second, so that the Date field changes when the clock does.
         self._ticker = self.loop.call_later(TICK - wall % TICK + 0.001, self.tick)
 
+    async def stop_accepting(self) -> None:
+        """Take what waits in the queues, then close: a socket that nobody listens on any more would reset what is in them."""
+        for listener in self._listeners:
+            listener.server.close()
+            with listener.sock:
+                await self._empty_queue(listener)
+        self._listeners.clear()
+        await asyncio.sleep(0)  # who was accepted in this very turn is made known in the next one
+
+    async def _empty_queue(self, listener: _Listener) -> None:
+        listener.sock.setblocking(False)
+        while True:
+            try:
+                accepted, _ = listener.sock.accept()
+            except OSError:  # BlockingIOError: the queue is empty; anything else: nobody can be accepted
+                return
+            accepted.setblocking(False)
+            try:
+                await self.loop.connect_accepted_socket(listener.make, accepted)
+            except OSError:  # the client left
+                continue
+
     async def drain(self, timeout: float, *, close_idle: Callable[[], bool]) -> None:
         """Stop accepting and wait until what is in flight is done, for `timeout` seconds at most.
 
@@ -74,7 +111,7 @@ class Edge:
         answer or their idle time-out, so that a request on its way to us is not lost (the server is reloaded). What has no end of
         its own (WebSockets) is dismissed at once where the server stops, otherwise when the time is up.
         """
-        await self._listeners.close()
+        await self.stop_accepting()
         for connection in list(self.connections):
             connection.drain()
         begun = time.monotonic()
