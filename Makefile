@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 .PHONY: test lint demo bench measured docs clean
 
 test: $(VENV)/test.stamp
-	@PATH="$$PATH:/usr/sbin" scripts/need curl=curl h2load=nghttp2-client haproxy=haproxy nginx=nginx-light openssl=openssl \
+	@PATH="$$PATH:/usr/sbin" scripts/need curl=curl nc=netcat-openbsd h2load=nghttp2-client haproxy=haproxy nginx=nginx-light openssl=openssl \
 		redis-server=redis-server memcached=memcached node=nodejs certutil=libnss3-tools cc='gcc libc6-dev' \
 		lego=lego pebble=pebble pebble-challtestsrv=pebble knotd=knot testssl=testssl.sh slowhttptest=slowhttptest nft=nftables ip=iproute2
 	@$(MAKE) --no-print-directory lint
