@@ -1,8 +1,9 @@
-"""`enfilade bench models`: what it is asked, before anything is measured."""
+"""`enfilade bench`: what it is asked, before anything is measured."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -42,3 +43,27 @@ def test_more_clients_than_descriptors() -> None:
     result = CliRunner().invoke(main, ["bench", "models", "--clients", "100000000"])
     assert result.exit_code == 1
     assert "100000000 clients need 100000100 descriptors" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--routes", "wait/defs"], "there is no route 'wait/defs'; there are wait/def, wait/await,"),
+        (["--workers", "1,0"], 'write "1,2"'),
+        (["--workers", "two"], 'write "1,2"'),
+        (["--clients", "0"], "x>=1"),
+        (["--seconds", "0"], "0.05"),
+        (["--svg", "app.png"], '"app.png" does not end in .svg'),
+    ],
+)
+def test_what_of_an_application_cannot_be_measured(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(main, ["bench", "app", *arguments])
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_an_application_needs_fastapi(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    result = CliRunner().invoke(main, ["bench", "app"])
+    assert result.exit_code == 1
+    assert "FastAPI" in result.output and "pip install 'enfilade[demo]'" in result.output

@@ -1,4 +1,4 @@
-"""`enfilade bench models` against the real product, with short times: that it measures, not what."""
+"""`enfilade bench` against the real product, with short times: that it measures, not what."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUICK = ["--seconds", "0.3", "--models"]
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "enfilade", "bench", "models", *arguments],
+        [sys.executable, "-m", "enfilade", "bench", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
@@ -26,13 +26,13 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def figures(*arguments: str) -> Measurement:
-    done = bench("--json", *arguments)
+    done = bench("models", "--json", *arguments)
     assert done.returncode == 0, done.stderr
     return read(done.stdout)
 
 
 def test_a_table_what_it_says_and_progress() -> None:
-    done = bench(*QUICK, "single,uvloop_protocol", "--clients", "1,3")
+    done = bench("models", *QUICK, "single,uvloop_protocol", "--clients", "1,3")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "[4/4] uvloop_protocol, 3 clients"
     assert "\n3 clients\n" in done.stdout and "1/3" in done.stdout
@@ -65,6 +65,17 @@ def test_computing_takes_processor_time() -> None:
 
 def test_charts(tmp_path: Path) -> None:
     svg, png = tmp_path / "models.svg", tmp_path / "models.png"
-    done = bench(*QUICK, "epoll", "--clients", "1", "--svg", str(svg), "--png", str(png))
+    done = bench("models", *QUICK, "epoll", "--clients", "1", "--svg", str(svg), "--png", str(png))
     assert done.returncode == 0, done.stderr
     assert ">epoll<" in svg.read_text() and png.stat().st_size > 1000
+
+
+def test_an_application_its_table_chart_and_progress(tmp_path: Path) -> None:
+    svg = tmp_path / "app.svg"
+    quick = ["--seconds", "0.1", "--clients", "2", "--workers", "1"]
+    done = bench("app", *quick, "--routes", "wait/await,wait/blocking", "--svg", str(svg))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "[4/4] wait/blocking, isolated, 1 worker"
+    assert "waiting 20 ms for somebody else, inline, 2 clients" in done.stdout
+    assert "Where nothing else is said: inline, 1 worker." in done.stdout
+    assert ">async def, blocking call<" in svg.read_text()

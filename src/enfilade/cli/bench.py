@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from enfilade.cli.common import fail
 from enfilade.config.units import duration
-from enfilade.measure import report
+from enfilade.measure import app_report, app_rows, app_run, app_ways, report
 from enfilade.measure.load import WAYS, Way
 from enfilade.measure.models import TooMany, make_room, measure, plan
 from enfilade.measure.samples import Measurement, Transport, Work, this_machine, write
 from enfilade.models.table import MODELS
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 @click.group()
 def bench() -> None:
-    """Measure how this machine serves: the concurrency models side by side.
+    """Measure how this machine serves: the concurrency models side by side, and what blocks a web application.
 
     \b
     Examples:
       enfilade bench models
       enfilade bench models --work io:5ms --clients 1,100 --svg models.svg
+      enfilade bench app
     """
 
 
@@ -118,18 +122,78 @@ def models(
         click.echo(write(found), nl=False)
     else:
         click.echo("\n".join(report.lines(found)))
-    draw(found, files)
+    if files:
+        from enfilade.measure.charts import models_chart  # noqa: PLC0415
+
+        save_chart(models_chart(found), files)
     if not any(sample.rate for sample in samples):
         fail("nothing was measured")
 
 
-def draw(found: Measurement, files: list[str]) -> None:
-    if files:
-        from enfilade.measure.charts import models_chart, save  # noqa: PLC0415
+def _routes(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
+    names = list(app_ways.WAYS) if value is None else value.split(",")
+    for name in names:
+        if name not in app_ways.WAYS:
+            raise click.BadParameter(f"there is no route {name!r}; there are {', '.join(app_ways.WAYS)}")
+    return names
 
-        figure = models_chart(found)
-        for name in files:
-            try:
-                save(figure, name)
-            except OSError as error:
-                fail(f"{name}: {error.strerror}")
+
+def _workers(_ctx: click.Context, _parameter: click.Parameter, value: str) -> list[int]:
+    numbers = value.split(",")
+    if not all(number.isdecimal() and int(number) for number in numbers):
+        raise click.BadParameter(f'"{value}" are not numbers of workers; write "1,2"')
+    return sorted({int(number) for number in numbers})
+
+
+@bench.command()
+@click.option("--routes", callback=_routes, metavar="NAME,...", help="Which ones.  [default: all]")
+@click.option(
+    "--workers", callback=_workers, default="1,2", show_default=True, metavar="N,...",
+    help="How many processes run the application.",
+)  # fmt: skip
+@click.option(
+    "--clients", default=20, show_default=True, type=click.IntRange(1),
+    help="How many at once; each waits for its answer before it asks again.",
+)  # fmt: skip
+@click.option("--seconds", default=2.0, show_default=True, type=click.FloatRange(0.05), help="How long each is loaded.")
+@click.option("--svg", callback=_chart, metavar="FILE.svg", help="Draw a chart into this file.")
+@click.option("--png", callback=_chart, metavar="FILE.png", help="The same as a picture of points.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+def app(
+    routes: list[str], workers: list[int], clients: int, seconds: float, svg: str | None, png: str | None, as_json: bool
+) -> None:
+    """Measure what blocks a web application: one in FastAPI does the same work in def, in async def, as a blocking call inside
+    async def, in threads and in background tasks; inline, and in workers of its own. Beside each, how long a harmless request
+    waits; every answer is checked.
+
+    \b
+    Examples:
+      enfilade bench app
+      enfilade bench app --routes wait/await,wait/blocking --workers 1
+      enfilade bench app --clients 100 --seconds 5 --svg app.svg
+    """
+    files = [name for name in (svg, png) if name]
+    cells = app_run.cells(routes, workers)
+    try:
+        make_room(clients)
+        found = app_run.measure(cells, clients, seconds, told=lambda text: click.echo(text, err=True))
+    except (TooMany, app_run.AppBenchError) as error:
+        fail(str(error))
+    if as_json:
+        click.echo(app_rows.write(found), nl=False)
+    else:
+        click.echo("\n".join(app_report.lines(found)))
+    if files:
+        from enfilade.measure.app_chart import app_chart  # noqa: PLC0415
+
+        save_chart(app_chart(found), files)
+
+
+def save_chart(figure: Figure, files: list[str]) -> None:
+    from enfilade.measure.charts import save  # noqa: PLC0415
+
+    for name in files:
+        try:
+            save(figure, name)
+        except OSError as error:
+            fail(f"{name}: {error.strerror}")

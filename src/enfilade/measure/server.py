@@ -26,10 +26,11 @@ class NoServer(Exception):
 
 @dataclass(frozen=True)
 class Running:
-    """`url`: where it listens; `pid`: of the supervisor, whose descendants are the workers."""
+    """`url`: where it listens; `pid`: of the supervisor, whose descendants are the workers; `printed`: its last lines."""
 
     url: str
     pid: int
+    printed: Sequence[str]
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def server(arguments: Sequence[str], environment: Mapping[str, str] | None = Non
         url = output.address()
         if url is None:
             raise NoServer("\n".join(output.lines) or f"it says nothing for {START:g} seconds")
-        yield Running(url, process.pid)
+        yield Running(url, process.pid, output.lines)
     finally:
         _end(process)
         output.close()
@@ -86,8 +87,8 @@ class _Output:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Asks, and after a while no longer asks. What it left behind in its session goes, too."""
-    process.send_signal(signal.SIGTERM)
+    """At once, as nobody wants what it still has to do; after a while it is not asked. What it left in its session goes, too."""
+    process.send_signal(signal.SIGQUIT)
     with suppress(subprocess.TimeoutExpired):
         process.wait(STOP)
     with suppress(ProcessLookupError):
