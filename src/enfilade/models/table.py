@@ -34,7 +34,7 @@ class Model(NamedTuple):
 MODELS = {
     "single": Model("single", BLOCKING, True, None, "One after the other."),
     "thread": Model("thread", BLOCKING, True, None, "A thread for each connection.", 4096),
-    "thread_pool": Model("thread_pool", BLOCKING, True, None, "Threads that are there already."),
+    "thread_pool": Model("thread_pool", BLOCKING, True, None, "Threads that are there already.", 4096),
     "fork": Model("fork", BLOCKING, True, None, "A process for each connection.", 512),
     "process_pool": Model("process_pool", BLOCKING, True, None, "Processes that are there already (prefork)."),
     "socketserver_threading": Model(
