@@ -15,10 +15,11 @@ import signal
 import socket
 import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from math import modf
-from typing import Any
+from functools import partial
+from math import inf, modf
+from typing import Any, Protocol
 
 from enfilade.http.reasons import Reason
 from enfilade.models.conversation import HANDLER_FAILED, Conversation
@@ -41,49 +42,110 @@ from enfilade.models.server import (
 
 AT_ONCE = 64
 """Clients taken at one door before the others have their turn."""
+AT_LAST = 4096
+"""Those that are taken before a door is closed: they had come before."""
+MOMENT = 0.001
+"""Seconds from now to what is due now."""
 LINGER_BYTES = 4 * 1024 * 1024
 """Bytes that are read and dropped before a connection is closed over what its client still sends: it would be reset, and the
 answer to what was asked before be lost with it."""
 
 
-def arrivals(server: Server) -> Iterator[Arrival]:
-    """Each client that comes, until the server is to end; then it waits for those who are there. In the main thread."""
-    with Waker() as waker, selectors.DefaultSelector() as selector:
-        selector.register(waker, selectors.EVENT_READ)
-        for door in server.doors:
-            selector.register(door, selectors.EVENT_READ, door)
-        server.on_drain = _begin_to_hurry
-        signal.signal(signal.SIGALRM, lambda *_: server.hurry())
+def arrivals(server: Server, *others: Caller, make: Make = None, listens: bool = True) -> Iterator[Arrival]:
+    """Each client that comes, until the server is to end; then it waits for those who are there. In the main thread. `others`,
+    `make`, `listens`: see `Reception`."""
+    with Reception(server, *others, make=make, listens=listens) as reception:
         while not server.draining:
-            for key, _ in selector.select(TICK):
-                if key.fileobj is waker:
-                    waker.clear()
-                else:
-                    yield from _take(server, key.data, AT_ONCE)
-            server.look()
-        for door in server.doors:  # who has waited is not turned away; the next generation may have the same sockets
-            if not door.udp:
-                yield from _take(server, door)
-            selector.unregister(door)
+            yield from reception.wait(TICK)
+            server.turn()
+        yield from reception.leave()
+        reception.see_off()
+
+
+class Caller(Protocol):
+    """Whoever may want something while clients are waited for."""
+
+    def fileno(self) -> int:
+        """Readable when it does."""
+
+    def hear(self) -> None:
+        """What it is."""
+
+
+class Reception:
+    """Where clients are waited for: at all doors of a server at once, in the main thread. `others`: are heard meanwhile. `make`:
+    what connections are made as; None: as `Talker`. `listens`: False: somebody else takes the clients. A process that is forked
+    of ours lets go of it."""
+
+    def __init__(self, server: Server, *others: Caller, make: Make = None, listens: bool = True) -> None:
+        self._server = server
+        self._make = make or Talker
+        self._listens = listens
+        self._waker = Waker()
+        self._selector = selectors.DefaultSelector()
+        for other in (self._waker, *others):
+            self._selector.register(other, selectors.EVENT_READ, other)
+        for door in server.doors if listens else ():
+            self._selector.register(door, selectors.EVENT_READ, door)
+        server.on_drain = partial(_hurry_later, server)
+        signal.signal(signal.SIGALRM, lambda *_: server.hurry())
+        server.on_fork.append(self.close)
+
+    def __enter__(self) -> Reception:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.on_fork.remove(self.close)
+        self.close()
+
+    def close(self) -> None:
+        """Nobody waits here any more."""
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        self._waker.close()
+        self._selector.close()
+
+    def fileno(self) -> int:
+        """For those who wait for the whole of it."""
+        return self._selector.fileno()
+
+    def wait(self, seconds: float) -> Iterator[Arrival]:
+        """Those who come, as soon as somebody does; nobody, after so many seconds or when somebody else is heard."""
+        for key, _ in self._selector.select(seconds):
+            if isinstance(key.data, Door):
+                yield from self._take(key.data, AT_ONCE)
+            else:
+                key.data.hear()
+
+    def _take(self, door: Door, at_most: int) -> Iterator[Arrival]:
+        server = self._server
+        for _ in range(at_most):
+            arrival = take_datagram(server, door) if door.udp else server.take(door, self._make)
+            if arrival is None or server.aborted:
+                return
+            yield arrival
+
+    def leave(self) -> Iterator[Arrival]:
+        """Close the doors. Who has waited is not turned away; the next generation may have the same sockets."""
+        for door in self._server.doors:
+            if self._listens:
+                if not door.udp:
+                    yield from self._take(door, AT_LAST)
+                self._selector.unregister(door)
             door.sock.close()
-        while server.open and not server.aborted:
-            selector.select(TICK / 10)
-            waker.clear()
-            server.look()
-        server.collect()
+
+    def see_off(self) -> None:
+        """Wait for those who are still there."""
+        while self._server.open and not self._server.aborted:
+            for _ in self.wait(TICK / 10):
+                pass
+            self._server.look()
+        self._server.collect()
 
 
-def _take(server: Server, door: Door, at_most: int = 4096) -> Iterator[Arrival]:
-    for _ in range(at_most):
-        arrival = take_datagram(server, door) if door.udp else server.take(door, Talker)
-        if arrival is None or server.aborted:
-            return
-        yield arrival
-
-
-def _begin_to_hurry() -> None:
+def _hurry_later(server: Server) -> None:
     """Whoever the main thread waits for may take longer than there is time: interrupt it."""
-    signal.setitimer(signal.ITIMER_REAL, FAREWELL / 5, FAREWELL / 5)
+    if (due_in := server.due_in) < inf:
+        signal.setitimer(signal.ITIMER_REAL, max(due_in, MOMENT), FAREWELL / 5)
 
 
 class Waker:
@@ -93,12 +155,16 @@ class Waker:
         self._read, self._write = socket.socketpair()
         self._read.setblocking(False)
         self._write.setblocking(False)
+        signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
 
     def __enter__(self) -> Waker:
-        signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Signals wake nobody any more."""
         signal.set_wakeup_fd(-1)
         self._read.close()
         self._write.close()
@@ -107,7 +173,7 @@ class Waker:
         """For those who wait for it."""
         return self._read.fileno()
 
-    def clear(self) -> None:
+    def hear(self) -> None:
         """Who waited has woken."""
         try:
             while self._read.recv(4096):
@@ -135,6 +201,8 @@ class Talker(Connection):
             why = TLS_ERROR
         except OSError:
             why = CLIENT_GONE
+        except SystemExit as error:  # of the handler, whom others need
+            why, failure = HANDLER_FAILED, error
         finally:
             self.sock.close()
             self.server.ended(self, why, failure)
@@ -160,16 +228,24 @@ class Talker(Connection):
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
 
     def _requests(self) -> tuple[Reason | None, BaseException | None]:
-        sock = self.sock
         conversation = Conversation(self.server.handler, self.server.limits.message)
-        while not conversation.over and (data := sock.recv(READ)):
-            self.received += len(data)
+        while not conversation.over and (data := self.recv()):
             answer = conversation.received(data)
             self.requests = conversation.requests
             if answer:
-                sock.sendall(answer)
-                self.sent += len(answer)
+                self.sendall(answer)
         return conversation.why, conversation.error
+
+    def recv(self, size: int = READ) -> bytes:
+        """What has come, as soon as something has; b"": the client has ended."""
+        data = self.sock.recv(size)
+        self.received += len(data)
+        return data
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it."""
+        self.sock.sendall(data)
+        self.sent += len(data)
 
     def _session(self) -> tuple[Reason | None, BaseException | None]:
         try:
@@ -200,18 +276,19 @@ class Talker(Connection):
 class Datagram:
     """One datagram, and its answer."""
 
-    __slots__ = ("_address", "_data", "_door", "_server")
+    __slots__ = ("_address", "_data", "_door", "_server", "client")
 
     def __init__(self, server: Server, door: Door, data: bytes, address: Any) -> None:
         self._server = server
         self._door = door
         self._data = data
         self._address = address
+        self.client = client_of(address)
 
     def serve(self) -> None:
         """Answer it."""
         try:
-            self._send(self._server.answer(self._data, client_of(self._address)))
+            self._send(self._server.answer(self._data, self.client))
         finally:
             self._server.open.discard(self)
 
@@ -220,7 +297,7 @@ class Datagram:
         server = self._server
         server.open.add(self)
         try:
-            conversation = server.admit(client_of(self._address))
+            conversation = server.admit(self.client)
             if conversation is not None:
                 answer = await conversation.answers(self._data)
                 self._send(server.answered(conversation, self._data, answer))
@@ -269,6 +346,7 @@ def take_datagram(server: Server, door: Door) -> Datagram | None:
 
 
 Arrival = Talker | Datagram
+Make = Callable[[Server, Door, socket.socket, Address], Talker] | None
 
 
 class Talk:
@@ -277,29 +355,25 @@ class Talk:
 
     def __init__(self, connection: Talker) -> None:
         self._connection = connection
-        self._sock = connection.sock
         self.client: Address = connection.client
 
     def recv(self, size: int = READ) -> bytes:
         """What has come, `size` bytes at most, as soon as something has; b"": the client has ended."""
         try:
-            data = self._sock.recv(size)
+            return self._connection.recv(size)
         except BlockingIOError:
             raise TimeoutError("the client says nothing") from None
-        self._connection.received += len(data)
-        return data
 
     def sendall(self, data: bytes) -> None:
         """Send all of it."""
         try:
-            self._sock.sendall(data)
+            self._connection.sendall(data)
         except BlockingIOError:
             raise TimeoutError("the client takes nothing") from None
-        self._connection.sent += len(data)
 
     def shutdown(self, how: int = socket.SHUT_WR) -> None:
         """As that of sockets; by default say that nothing more will be sent."""
-        self._sock.shutdown(how)
+        self._connection.sock.shutdown(how)
 
     def makefile(self, mode: str = "rwb") -> io.BufferedRWPair:
         """A binary file of both directions, with `readline` and the like. What is written is sent by `flush`."""

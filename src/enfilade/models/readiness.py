@@ -91,7 +91,7 @@ class Loop:
                 door = self._doors[fd]
                 self._answer(door) if door.udp else self._accept(door)
             else:
-                waker.clear()
+                waker.hear()
         self.now = self.server.clock()
         if self.now >= self._look_at:
             self._look_at = self.now + tick

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import NamedTuple, Protocol, TypeVar
 
 from enfilade.http.addresses import Addresses
@@ -208,7 +209,8 @@ C = TypeVar("C", bound=Connection)
 
 class Server:
     """`open`: who is being served. `draining`: nobody is taken any more. `aborted`: nobody is waited for, either. `on_drain` is
-    called when one of both begins. `on_look`: what a model does about once a second."""
+    called when one of both begins. `on_look`: what is done about once a second. `on_fork`: what a process
+    does that was forked of this one, to let go of what is not its own."""
 
     def __init__(
         self,
@@ -231,9 +233,11 @@ class Server:
         self.aborted = False
         self.on_drain: Callable[[], None] = _nothing
         self.on_look: list[Callable[[], None]] = []
-        self._doorkeeper = doorkeeper
+        self.on_fork: list[Callable[[], None]] = []
+        self.doorkeeper = doorkeeper
         self._news: deque[Callable[[], None]] = deque()
         self._main = threading.get_ident()
+        self._look_at = clock() + TICK
         self._end_at: float | None = None
         self._abort_at: float | None = None
         self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -274,8 +278,8 @@ class Server:
     def enter(self, client: Address) -> Reason | Leave | None:
         """Why no connection of `client` is taken now, which is counted; or what to call when it is over, if anything."""
         why: Reason | Leave | None = CONNECTION_LIMIT if self.full else None
-        if why is None and self._doorkeeper is not None:
-            why = self._doorkeeper.enter(client[0])
+        if why is None and self.doorkeeper is not None:
+            why = self.doorkeeper.enter(client[0])
         if isinstance(why, Reason):
             self.ledger.refused(why)
         return why
@@ -340,7 +344,7 @@ class Server:
 
     def admit(self, client: Address) -> Conversation | None:
         """What a datagram of `client` is said to; None: it may not come in."""
-        why = None if self._doorkeeper is None else self._doorkeeper.refuses(client[0])
+        why = None if self.doorkeeper is None else self.doorkeeper.refuses(client[0])
         if why is not None:
             self.refuse(why)
             return None
@@ -359,6 +363,18 @@ class Server:
     def refuse(self, why: Reason) -> None:
         """A datagram came or was answered in vain."""
         self._tell(partial(self.ledger.refused, why))
+
+    # -- processes forked of this one
+
+    def become_child(self, ledger: Ledger, doorkeeper: Doorkeeper | None) -> None:
+        """This process was forked of the server's. What it does is told to `ledger`; `doorkeeper` is asked instead of its own."""
+        for hook in self.on_fork:
+            hook()
+        self.on_fork.clear()
+        self.on_drain = _nothing
+        self.open.clear()
+        self.ledger = ledger
+        self.doorkeeper = doorkeeper
 
     # -- the end
 
@@ -391,6 +407,12 @@ class Server:
                 self.refuse(BANNED)
                 connection.abort()
 
+    @property
+    def due_in(self) -> float:
+        """Seconds until there is something to `hurry` for; infinite where nothing is known of."""
+        at = self._abort_at if self._abort_at is not None else self._end_at
+        return inf if at is None else max(at - self.clock(), 0.0)
+
     def hurry(self) -> None:
         """Do what is due of the end."""
         now = self.clock()
@@ -399,9 +421,16 @@ class Server:
         elif self._end_at is not None and now >= self._end_at:
             self.dismiss()
 
+    def turn(self) -> None:
+        """As often as the main thread has time for it: what others left word of, and a look where one is due."""
+        self.collect()
+        if self.draining or self.clock() >= self._look_at:
+            self.look()
+
     def look(self) -> None:
         """About once a second, in the main thread."""
         now = self.clock()
+        self._look_at = now + TICK
         self.hurry()
         self.collect()
         for connection in list(self.open):
