@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from contextlib import closing
 from pathlib import Path
+from time import perf_counter_ns
 
 import pytest
 from tests.measure.servers import datagram_server, echo, stream_server
 from tests.ports import free_port
 
-from enfilade.measure.crowd import Order
-from enfilade.measure.load import WAYS, Way, load
+from enfilade.measure.crowd import Order, Span
+from enfilade.measure.load import WAYS, Way, load, settle
 from enfilade.measure.processes import share
 from enfilade.measure.talk import Echo
+from enfilade.measure.tally import Tally
 from enfilade.measure.target import target
 
 SECONDS = 0.2
@@ -166,8 +169,69 @@ def test_it_is_watched_twice_while_all_are_connected_and_nobody_talks(way: Way) 
 @ways
 def test_the_warm_up_is_checked_but_not_timed(way: Way) -> None:
     with stream_server(echo) as url:
-        tally = load(order(url, 1, each=50), PATIENCE, warm_up=PATIENCE, way=way)
-    assert tally.answers == 50 and tally.latencies.count == 0
+        tally = load(order(url, 2), 0.3, warm_up=0.2, way=way)
+    assert 0 < tally.latencies.count < tally.answers
+
+
+@ways
+def test_who_waits_for_an_answer_waits_on_in_the_next_run(way: Way) -> None:
+    answer = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        data = connection.recv(65536)
+        answer.wait()
+        connection.sendall(data)
+        connection.recv(1)
+
+    def span(seconds: float) -> Span:
+        now = perf_counter_ns()
+        return Span(now, now + int(seconds * 1e9))
+
+    with stream_server(serve) as url, closing(WAYS[way](order(url, 2, each=1))) as crowd:
+        crowd.connect()
+        assert crowd.run(span(0.1)).answers == 0
+        answer.set()
+        tally = crowd.run(span(PATIENCE))
+    assert (tally.answers, tally.served) == (2, 2) and not tally.errors
+
+
+class SlowToServe:
+    """A crowd whose clients are served by and by, and a clock that only goes on while they talk."""
+
+    def __init__(self, served_at: list[float]) -> None:
+        self.now = 0
+        self._served_at = served_at
+
+    def clock(self) -> int:
+        return self.now
+
+    def connect(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def run(self, span: Span) -> Tally:
+        self.now = span.end
+        tally = Tally()
+        tally.served = sum(at * 1e9 <= self.now for at in self._served_at)
+        return tally
+
+
+@pytest.mark.parametrize(
+    ("served_at", "seconds"),
+    [
+        ([0.0, 0.1], 0.3),  # all are there, but it is a warm-up all the same
+        ([0.0, 0.9, 1.7], 1.7),  # they come slowly, and all of them
+        ([0.0, 0.9, 99.0], 1.9),  # nobody new for a second
+        ([0.9 * i for i in range(100)], 10.0),  # it takes too long
+    ],
+)
+def test_a_warm_up_ends_when_all_are_served_or_some_never_will_be(
+    served_at: list[float], seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = SlowToServe(served_at)
+    monkeypatch.setattr("enfilade.measure.load.perf_counter_ns", crowd.clock)
+    settle(crowd, len(served_at), 0.3)
+    assert crowd.now / 1e9 == pytest.approx(seconds)
 
 
 def test_connections_and_descriptors_are_gone_afterwards() -> None:

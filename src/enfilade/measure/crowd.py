@@ -16,6 +16,8 @@ AGAIN = 0.2
 MEMORY = 64
 """Answers to a client's earlier datagrams that it knows when they come late."""
 DATAGRAM = 65536
+LOOK = 0.05
+"""Seconds between looks for clients that are content, and for answers that do not come."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Span(NamedTuple):
     end: int
 
 
+NEVER = Span(0, 0)
+
+
 class Crowd(Protocol):
     """Clients, each of which sends a message, waits for the answer, checks it, and sends the next."""
 
@@ -46,7 +51,8 @@ class Crowd(Protocol):
         """Have each client connect, or fail to."""
 
     def run(self, span: Span) -> Tally:
-        """Let them talk. They keep their connections afterwards."""
+        """Let them talk; what they have counted so far, in earlier runs, too. Whoever still waits for an answer then goes on to
+        wait in the next run."""
 
     def close(self) -> None:
         """Let go of all that there is, whatever was called before."""

@@ -9,16 +9,13 @@ from typing import cast
 
 import uvloop
 
-from enfilade.measure.crowd import AGAIN, MEMORY, RETRY, Order, Span
+from enfilade.measure.crowd import AGAIN, LOOK, MEMORY, NEVER, RETRY, Order, Span
 from enfilade.measure.talk import Judge, Verdict, is_late
 from enfilade.measure.tally import Tally
 from enfilade.measure.target import Unanswered, kind_of
 
 AT_ONCE = 100
 """Clients that connect at the same time: fewer than fit into the queue of whoever accepts."""
-LOOK = 0.05
-"""Seconds between looks for answers that do not come."""
-NEVER = Span(0, 0)
 
 
 class Events:
@@ -28,9 +25,10 @@ class Events:
         self.order = order
         self.tally = Tally()
         self.span = NEVER
+        self._stopped = 0
         self.loop = uvloop.new_event_loop()
         self.context = order.target.context()
-        self._again: set[asyncio.Task[None]] = set()
+        self._again: dict[Client, asyncio.Task[None]] = {}
         kind = DatagramClient if order.target.datagrams else StreamClient
         self._clients = [kind(self, order.first + i) for i in range(order.clients)]
 
@@ -41,6 +39,7 @@ class Events:
         self.span = span
         self.loop.run_until_complete(self._run())
         self.span = NEVER
+        self._stopped = perf_counter_ns()
         self.tally.served = sum(client.sequence > 0 for client in self._clients)
         return self.tally
 
@@ -58,10 +57,13 @@ class Events:
         await asyncio.gather(*map(one, self._clients))
 
     async def _run(self) -> None:
+        paused = perf_counter_ns() - self._stopped
         for client in self._clients:
             if client.transport is None:
                 self.connect_again(client)
-            else:
+            elif client.asked:
+                client.resume(paused)
+            elif not client.content:
                 client.ask()
         while (left := (self.span.end - perf_counter_ns()) / 1e9) > 0 and not all(c.content for c in self._clients):
             await asyncio.sleep(min(left, LOOK))
@@ -70,9 +72,10 @@ class Events:
                 client.look(now)
 
     async def _close(self) -> None:
-        for task in self._again:
+        tasks = list(self._again.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._again, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for client in self._clients:
             if client.transport is not None:
                 client.transport.abort()
@@ -80,15 +83,15 @@ class Events:
         await asyncio.sleep(0)  # transports close in the turn after the one in which they are told to
 
     def connect_again(self, client: Client) -> None:
-        task = self.loop.create_task(self._connect_again(client))
-        self._again.add(task)
-        task.add_done_callback(self._again.discard)
+        if client not in self._again:
+            self._again[client] = self.loop.create_task(self._connect_again(client))
 
     async def _connect_again(self, client: Client) -> None:
         while client.transport is None and perf_counter_ns() < self.span.end:
             await asyncio.sleep(RETRY)
             await client.connect()
-        if client.transport is not None and perf_counter_ns() < self.span.end:
+        del self._again[client]
+        if client.transport is not None and not client.asked and perf_counter_ns() < self.span.end:
             client.ask()
 
 
@@ -152,6 +155,10 @@ class Client:
         if self.crowd.span is not NEVER:
             self.crowd.tally.errors[kind_of(error)] += 1
             self.crowd.connect_again(self)
+
+    def resume(self, paused: int) -> None:
+        """For so many nanoseconds nobody listened: they do not count."""
+        self.asked += paused
 
     def look(self, now: int) -> None:
         if self.asked and now - self.asked > self.crowd.order.patience * 1e9:
@@ -222,6 +229,10 @@ class DatagramClient(Client, asyncio.DatagramProtocol):
             self.crowd.tally.late += 1
         else:
             self.fail(Unanswered("wrong"))
+
+    def resume(self, paused: int) -> None:
+        super().resume(paused)
+        self.sent += paused
 
     def error_received(self, error: Exception) -> None:
         self.fail(error)

@@ -17,6 +17,12 @@ Way = Literal["threads", "processes", "asyncio"]
 WAYS: dict[Way, Callable[[Order], Crowd]] = {"threads": Threads, "processes": Processes, "asyncio": Events}
 
 
+STEP = 0.1
+QUIET = 1.0
+MOST = 10.0
+"""Seconds: clients are counted each STEP of a warm-up; it is over where nobody new was served for QUIET, or after MOST."""
+
+
 def load(
     order: Order,
     seconds: float,
@@ -25,12 +31,29 @@ def load(
     way: Way = "asyncio",
     watch: Callable[[], object] = lambda: None,
 ) -> Tally:
-    """Load the server for `warm_up` seconds, whose answers are checked but not timed, and `seconds` more. `watch` is called
-    twice, while nobody says anything: when all are connected, and when it is over and they still are."""
+    """Load the server for so many seconds, after a warm-up of at least `warm_up` seconds, whose answers are checked but not
+    timed; 0: none. `watch` is called twice, while nobody says anything: before what is timed, all are connected, and after it,
+    they still are."""
     with closing(WAYS[way](order)) as crowd:
         crowd.connect()
+        if warm_up:
+            settle(crowd, order.clients, warm_up)
         watch()
-        begin = perf_counter_ns() + int(warm_up * 1e9)
+        begin = perf_counter_ns()
         tally = crowd.run(Span(begin, begin + int(seconds * 1e9)))
         watch()
     return tally
+
+
+def settle(crowd: Crowd, clients: int, warm_up: float) -> None:
+    """Until each client has had an answer, or it is clear that some will not: a server may take longer to accept them all than
+    the time that is measured."""
+    began = last = perf_counter_ns()
+    served = 0
+    while (now := perf_counter_ns()) < began + MOST * 1e9:
+        end = now + int(STEP * 1e9)
+        found = crowd.run(Span(end, end)).served
+        if found > served:
+            served, last = found, end
+        if end >= began + warm_up * 1e9 and (found == clients or end >= last + QUIET * 1e9):
+            return

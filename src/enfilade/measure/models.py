@@ -20,8 +20,8 @@ from enfilade.models.handler import Kind
 from enfilade.models.table import MODELS
 
 WARM_UP = 0.3
-PATIENCE = 4.0
-"""Seconds that a client waits for a connection; beyond them, it counts as an error."""
+PATIENCE = 15.0
+"""Seconds that a client waits for an answer, beside those that are measured; beyond them, it counts as an error."""
 SPARE = 100
 """Descriptors beside those of connections."""
 _HANDLERS = {("none", False): "nothing", ("io", False): "wait", ("io", True): "wait_awaited", ("cpu", False): "compute"}
@@ -98,10 +98,10 @@ def _measure(
         options = ["--listen", listen, "--model", row.model, "--no-log"]
         with server(["stream", handler, *options], facts) as running:
             watch = Watch(running.pid)
-            order = Order(target(running.url), Echo(), row.clients, patience=max(PATIENCE, WARM_UP + seconds + 1))
+            order = Order(target(running.url), Echo(), row.clients, patience=PATIENCE + seconds)
             tally = load(order, seconds, warm_up=WARM_UP, way=way, watch=watch)
     before, after = watch.seen
-    requests = max(1, tally.answers)
+    requests = max(1, tally.latencies.count)
     switches = after.usage.voluntary + after.usage.involuntary - before.usage.voluntary - before.usage.involuntary
     cpu, span = after.usage.cpu - before.usage.cpu, after.began - before.ended
     return Sample(

@@ -71,13 +71,13 @@ def hear(pipe: IO[bytes] | None) -> Any:
 
 
 def main() -> None:
-    """One of the processes: connects, talks, tells, and stays until its input ends."""
+    """One of the processes: connects, and talks and tells as often as it is told to, until its input ends."""
     crowd = Threads(hear(sys.stdin.buffer))
     try:
         crowd.connect()
         tell(sys.stdout.buffer, "connected")
-        tell(sys.stdout.buffer, crowd.run(hear(sys.stdin.buffer)))
-        sys.stdin.buffer.read()
+        while True:
+            tell(sys.stdout.buffer, crowd.run(hear(sys.stdin.buffer)))
     except EOFError:  # nobody wants it any more
         pass
     finally:

@@ -7,10 +7,10 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from math import inf
+from queue import SimpleQueue
 from time import perf_counter_ns
 
-from enfilade.measure.crowd import AGAIN, DATAGRAM, MEMORY, RETRY, Order, Span
+from enfilade.measure.crowd import AGAIN, DATAGRAM, LOOK, MEMORY, NEVER, RETRY, Order, Span
 from enfilade.measure.talk import Judge, Verdict, is_late
 from enfilade.measure.tally import Tally
 from enfilade.measure.target import Unanswered, kind_of
@@ -22,18 +22,20 @@ class Threads:
     def __init__(self, order: Order) -> None:
         kind = DatagramClient if order.target.datagrams else StreamClient
         self._clients = [kind(order, order.first + i) for i in range(order.clients)]
-        self._threads: list[threading.Thread] = []
+        self._threads = [threading.Thread(target=client.live, daemon=True) for client in self._clients]
 
     def connect(self) -> None:
         for client in self._clients:
             client.connect()
-
-    def run(self, span: Span) -> Tally:
-        self._threads = [threading.Thread(target=client.talk, args=(span,), daemon=True) for client in self._clients]
         for thread in self._threads:
             thread.start()
-        for thread in self._threads:
-            thread.join(max(0, span.end - perf_counter_ns()) / 1e9)
+
+    def run(self, span: Span) -> Tally:
+        for client in self._clients:
+            client.span = span
+            client.turns.put(True)
+        while (left := span.end - perf_counter_ns()) > 0 and not all(client.content for client in self._clients):
+            time.sleep(min(left / 1e9, LOOK))
         total = Tally()
         for client in self._clients:
             total.merge(client.tally)
@@ -43,7 +45,8 @@ class Threads:
         for client in self._clients:
             client.leave()
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
 
 
 class StreamClient:
@@ -51,8 +54,13 @@ class StreamClient:
 
     def __init__(self, order: Order, number: int) -> None:
         self.tally = Tally()
+        self.span = NEVER
+        """Of the run that is on, or was the last."""
+        self.turns: SimpleQueue[bool] = SimpleQueue()
+        """One for each run; False: it is over."""
         self._order = order
         self._number = number
+        self._sequence = 0
         self._sock: socket.socket | None = None
         self._left = threading.Event()
 
@@ -65,15 +73,23 @@ class StreamClient:
             self.leave()
         return self._sock
 
-    def talk(self, span: Span) -> None:
+    def live(self) -> None:
+        """All of its life, in a thread of its own."""
+        while self.turns.get():
+            self._talk()
+
+    @property
+    def content(self) -> bool:
+        return 0 < self._order.each <= self._sequence
+
+    def _talk(self) -> None:
         tally, order = self.tally, self._order
-        sequence = 0
-        while (now := perf_counter_ns()) < span.end and not self._left.is_set() and sequence < (order.each or inf):
+        while (now := perf_counter_ns()) < self.span.end and not self._left.is_set() and not self.content:
             sock = self._sock or self.connect()
             if sock is None:
                 self._left.wait(RETRY)
                 continue
-            message, judge = order.talk(self._number, sequence)
+            message, judge = order.talk(self._number, self._sequence)
             try:
                 self.ask(sock, message, judge)
             except (OSError, Unanswered) as error:
@@ -84,9 +100,10 @@ class StreamClient:
                     self._left.wait(RETRY)
                 continue
             answered = perf_counter_ns()
-            sequence += 1
+            self._sequence += 1
             tally.answers += 1
             tally.served = 1
+            span = self.span  # which may be another one by now
             if span.begin <= answered < span.end:
                 tally.latencies.add(answered - now)
 
@@ -97,6 +114,7 @@ class StreamClient:
     def leave(self) -> None:
         """End whatever the client waits for, and its connection."""
         self._left.set()
+        self.turns.put(False)
         if sock := self._sock:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
