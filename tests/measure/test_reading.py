@@ -61,6 +61,13 @@ def test_a_winner_that_takes_more_processor_time_is_told_of_as_such() -> None:
     assert "process_pool with 60 us answered more: it kept 1.80 cores busy, epoll 0.50." in text
 
 
+def test_processor_times_that_hardly_differ_prove_nothing() -> None:
+    text = said(
+        measurement(sample("poll", rate=2000, cpu_request=11e-6), sample("epoll", rate=1990, cpu_request=10e-6))
+    )
+    assert "processor time" not in text
+
+
 def test_context_switches_are_compared_where_they_differ() -> None:
     threads = sample("thread", threads=101, switches=2.0)
     loop = sample("epoll", switches=0.1)

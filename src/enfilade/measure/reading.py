@@ -10,6 +10,8 @@ from enfilade.measure.table import megabytes, milliseconds, number
 
 CLOSE = 0.05
 """Rates that differ by no more are the same: so much two runs differ, too."""
+MUCH_LESS = 0.8
+"""Of processor time: what is not even this much less proves nothing."""
 BUSY = 0.9
 """Cores of clients in one thread, from which on they may be what is slow."""
 
@@ -105,7 +107,7 @@ def cost_of_a_request(m: Measurement) -> Iterator[str]:
             f"There is nothing to do but to receive and to send, so who takes the least processor time for that wins: "
             f"{best.name} {_micro(best)} a request, {dearest.name} {_micro(dearest)}."
         )
-    elif least is not best:
+    elif least.cpu_request < best.cpu_request * MUCH_LESS:
         yield (
             f"{least.name} takes the least processor time for a request, {_micro(least)}, and yet {best.name} with "
             f"{_micro(best)} answered more: it kept {best.cpu:.2f} cores busy, {least.name} {least.cpu:.2f}."
