@@ -53,6 +53,7 @@ def test_a_png_is_one(tmp_path: Path) -> None:
         ([0.5, 0.5, 0.5], [0.4, 0.5, 0.6]),
         ([0.1, 0.5, 0.52], [0.1, 0.46, 0.56]),
         ([0.40, 0.42, 0.54], [0.3533, 0.4533, 0.5533]),  # pushed apart, the first two come upon the third
+        ([0.0, 0.02, 0.99, 1.0], [0.0, 0.1, 0.9, 1.0]),  # they stay beside the chart
     ],
 )
 def test_labels_keep_their_distance_and_stay_near(wanted: list[float], places: list[float]) -> None:

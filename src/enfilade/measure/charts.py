@@ -119,13 +119,19 @@ def _label(axes: Axes, ends: list[tuple[Sample, float]]) -> None:
             textcoords="axes fraction",
             color=LOOKS[sample.model].colour,
             va="center",
-            arrowprops={"arrowstyle": "-", "color": LOOKS[sample.model].colour, "alpha": 0.4, "shrinkB": 5},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": LOOKS[sample.model].colour,
+                "alpha": 0.4,
+                "shrinkB": 5,
+                "relpos": (0, 0.5),
+            },
         )
 
 
 def spread(wanted: list[float], gap: float) -> list[float]:
-    """Places, in ascending order as they are wanted, at least `gap` apart, and otherwise as near to where they are wanted as
-    that allows."""
+    """Places from 0 to 1, in ascending order as they are wanted, at least `gap` apart, and otherwise as near to where they are
+    wanted as that allows."""
     groups: list[list[float]] = []
     for place in wanted:
         groups.append([place])
@@ -137,7 +143,8 @@ def spread(wanted: list[float], gap: float) -> list[float]:
 
 def _bottom(group: list[float], gap: float) -> float:
     """Of a group of neighbours, whose middle is where the middle of them is wanted."""
-    return sum(group) / len(group) - gap * (len(group) - 1) / 2
+    extent = gap * (len(group) - 1)
+    return max(0.0, min(sum(group) / len(group) - extent / 2, 1 - extent))
 
 
 def _top(group: list[float], gap: float) -> float:
