@@ -131,6 +131,7 @@ class HandlerWorker:
         """What the supervisor says, and what is looked at once a second; then it may know that we serve."""
         control = self._control
         server.on_look.append(partial(self._look, server))
+        server.on_fork.append(control.leave_in_child)
         control.on_drain(partial(self._drain, server))
         control.on_stop_now(server.abort)
         control.on_reopen_logs(self._ledger.reopen)

@@ -134,12 +134,15 @@ class Reception:
             door.sock.close()
 
     def see_off(self) -> None:
-        """Wait for those who are still there."""
-        while self._server.open and not self._server.aborted:
-            for _ in self.wait(TICK / 10):
+        """Wait for those who are still there. Who is aborted ends at once, and says so."""
+        server, until = self._server, inf
+        while server.open and server.clock() < until:
+            for _ in self.wait(TICK / 10 if until == inf else TICK / 100):
                 pass
-            self._server.look()
-        self._server.collect()
+            server.look()
+            if server.aborted:
+                until = min(until, server.clock() + FAREWELL)
+        server.collect()
 
 
 def _hurry_later(server: Server) -> None:
