@@ -62,7 +62,6 @@ class Talker(LoopConnection):
 
     def data_received(self, data: bytes) -> None:
         if self._until is None:
-            self.received += len(data)
             self.say(self._talk.received(data))
 
     def eof_received(self) -> bool:
@@ -86,14 +85,14 @@ class Talker(LoopConnection):
     def say(self, answer: bytes) -> None:
         """Send an answer, and end if it was the last."""
         if answer:
-            self.written += len(answer)
             self.transport.write(answer)
         if self._conversation.over:
             self.farewell()
 
     def moved(self) -> tuple[int, int, int]:
         """See `Present.moved`."""
-        self.requests = self._conversation.requests
+        conversation = self._conversation
+        self.received, self.written, self.requests = conversation.heard, conversation.said, conversation.requests
         return super().moved()
 
 
@@ -111,7 +110,6 @@ class AwaitingTalker(Talker):
 
     def data_received(self, data: bytes) -> None:
         if self._until is None:
-            self.received += len(data)
             self._waiting += data
             self._go_on()
 

@@ -16,9 +16,10 @@ from typing import Any, cast
 
 from enfilade.http.reasons import Reason
 from enfilade.models.conversation import HANDLER_FAILED, Conversation
+from enfilade.models.encrypted import Tls
 from enfilade.models.handler import Kind
 from enfilade.models.on_loop import LoopConnection, run
-from enfilade.models.server import CLIENT_GONE, READ, Address, Door, Server
+from enfilade.models.server import CLIENT_GONE, READ, TLS_ERROR, Address, Door, Server
 
 LEFT = (OSError, asyncio.IncompleteReadError, asyncio.CancelledError)
 """How coroutines hear that their client is gone."""
@@ -28,7 +29,7 @@ Outcome = tuple[Reason | None, BaseException | None]
 
 async def serve(server: Server) -> None:
     """Serve until the server is drained."""
-    await run(server, Talker, tls=True)
+    await run(server, Talker)
 
 
 class Talker(LoopConnection, asyncio.StreamReaderProtocol):
@@ -37,8 +38,9 @@ class Talker(LoopConnection, asyncio.StreamReaderProtocol):
 
     def __init__(self, server: Server, door: Door, sock: socket.socket, client: Address) -> None:
         LoopConnection.__init__(self, server, door, sock, client)
-        self._reader = asyncio.StreamReader(server.limits.message)
+        self._reader = asyncio.StreamReader(READ if server.handler.framing else server.limits.message)
         asyncio.StreamReaderProtocol.__init__(self, self._reader)
+        self._tls = None if door.tls is None else Tls(door.tls)
         self._talking: asyncio.Task[Outcome] | None = None
         self._outcome: Outcome | None = None
 
@@ -74,28 +76,68 @@ class Talker(LoopConnection, asyncio.StreamReaderProtocol):
         super().connection_made(transport)
         self.met(cast(asyncio.Transport, transport))
         self._writer = Writer(self, self._reader)  # who closes the transport when it is forgotten
-        self._talking = asyncio.get_running_loop().create_task(self._talk(self._reader, self._writer))
-        self._talking.add_done_callback(self._talked)
+        if self._tls is None:
+            self._begin()
 
     def data_received(self, data: bytes) -> None:
-        if self._until is None:
+        tls = self._tls
+        if self._until is not None:
+            return
+        if tls is not None:
+            data = tls.decrypt(data)
+            self.send(b"")
+            if tls.shaken and self._talking is None:
+                self._begin()
+        if data:
             self.received += len(data)
             super().data_received(data)
+        if tls is not None and tls.over:
+            self._why = tls.why
+            self.eof_received()
 
-    def eof_received(self) -> bool | None:
+    def eof_received(self) -> bool:
         """Whether the transport stays open."""
         self._ended = True
-        return super().eof_received() and self._until is None
+        if self._talking is None:
+            self._why = TLS_ERROR
+            self.transport.close()
+        super().eof_received()
+        return self._until is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.is_connected = False
-        if self._outcome is not None:
+        if self._talking is None:
+            self.gone(CLIENT_GONE)
+        elif self._outcome is not None:
             self.gone(*self._outcome)
-        elif self._talking is not None and self.server.handler.framing is not None:
-            self._talking.cancel()  # a session may want to clear up
+        elif self.server.handler.framing is not None:  # a session may want to clear up
+            self._talking.cancel()
+
+    # -- what goes out
+
+    def send(self, data: bytes) -> None:
+        """Send it, in whatever way is spoken here."""
+        records = data if self._tls is None else self._tls.encrypt(data)
+        if records and not self.transport.is_closing():
+            self.written += len(data)
+            self.transport.write(records)
+
+    def bid_farewell(self) -> None:
+        """TLS has an end of its own, in front of that of the connection."""
+        if self._tls is not None and (records := self._tls.close()) and not self.transport.is_closing():
+            self.transport.write(records)
+
+    def farewell(self) -> None:
+        """See `LoopConnection.farewell`."""
+        self.bid_farewell()
+        super().farewell()
 
     # -- the end
+
+    def _begin(self) -> None:
+        self._talking = asyncio.get_running_loop().create_task(self._talk(self._reader, self._writer))
+        self._talking.add_done_callback(self._talked)
 
     def _talked(self, talking: asyncio.Task[Outcome]) -> None:
         self._outcome = talking.result()
@@ -113,7 +155,8 @@ class Talker(LoopConnection, asyncio.StreamReaderProtocol):
 
 
 class Writer(asyncio.StreamWriter):
-    """One whose bytes are counted."""
+    """One whose bytes are counted, and encrypted where TLS is spoken: that of the loops themselves knows no half-close, and would
+    lose the answer to whoever says farewell right behind the question."""
 
     def __init__(self, talker: Talker, reader: asyncio.StreamReader) -> None:
         super().__init__(talker.transport, talker, reader, asyncio.get_running_loop())
@@ -121,10 +164,18 @@ class Writer(asyncio.StreamWriter):
 
     def write(self, data: Any) -> None:
         """See `StreamWriter.write`."""
-        if not self.is_closing():
-            self._talker.written += len(data)
-            super().write(data)
+        self._talker.send(data)
 
     def writelines(self, data: Iterable[Any]) -> None:
         """See `StreamWriter.writelines`."""
         self.write(b"".join(data))
+
+    def write_eof(self) -> None:
+        """See `StreamWriter.write_eof`."""
+        self._talker.bid_farewell()
+        super().write_eof()
+
+    def close(self) -> None:
+        """See `StreamWriter.close`."""
+        self._talker.bid_farewell()
+        super().close()

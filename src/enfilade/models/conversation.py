@@ -11,9 +11,9 @@ MESSAGE_TOO_LONG = reason("message_too_long")
 
 class Conversation:
     """`over`: whatever else comes is not answered, because the handler has ended it or, then `why` says so, something went wrong;
-    `error` is what the handler raised. `requests`: messages that were answered."""
+    `error` is what the handler raised. `heard` and `said`: bytes so far; `requests`: messages that were answered."""
 
-    __slots__ = ("_cut", "_handle", "_held", "_limit", "_wrap", "error", "over", "requests", "why")
+    __slots__ = ("_cut", "_handle", "_held", "_limit", "_wrap", "error", "heard", "over", "requests", "said", "why")
 
     def __init__(self, handler: Handler, limit: int) -> None:
         assert handler.framing is not None, "sessions see to it themselves"
@@ -23,7 +23,7 @@ class Conversation:
         self._limit = limit
         self._held = b""
         self.over = False
-        self.requests = 0
+        self.heard = self.said = self.requests = 0
         self.why: Reason | None = None
         self.error: BaseException | None = None
 
@@ -40,7 +40,9 @@ class Conversation:
                 self.requests += 1
         except (Exception, SystemExit) as error:
             self.fail(error)
-        return answers[0] if len(answers) == 1 else b"".join(answers)
+        answer = answers[0] if len(answers) == 1 else b"".join(answers)
+        self.said += len(answer)
+        return answer
 
     async def answers(self, data: bytes) -> bytes:
         """`received`, for handlers that are to be awaited, one message after the other."""
@@ -55,7 +57,9 @@ class Conversation:
                 self.requests += 1
         except (Exception, SystemExit) as error:
             self.fail(error)
-        return b"".join(answers)
+        answer = b"".join(answers)
+        self.said += len(answer)
+        return answer
 
     def ended(self) -> bytes:
         """The client sends nothing more: what is still to be said."""
@@ -72,6 +76,7 @@ class Conversation:
         it before."""
         if self.over:
             return []
+        self.heard += len(data)
         messages, rest = self._cut(self._held + data if self._held else data, self._limit)
         if rest is None:
             self._held = b""

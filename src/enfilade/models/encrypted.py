@@ -1,4 +1,4 @@
-"""TLS around a conversation: bytes in, bytes out, as the conversation itself. No I/O."""
+"""TLS without a socket: bytes in, bytes out. No I/O."""
 
 from __future__ import annotations
 
@@ -13,58 +13,81 @@ RECORD = 16 * 1024
 """Bytes of a record at most (RFC 8446, 5.1): nothing longer is decrypted at once."""
 
 
-class Encrypted:
-    """What comes is decrypted for `conversation`, and its answers are encrypted; when one of both is over, so is the other."""
+class Tls:
+    """The server's side of it. `shaken`: the handshake is done. `over`: the client has said its farewell (close_notify, RFC 8446,
+    6.1), or gone without one; or what it sent was no TLS, as `why` then says."""
 
-    __slots__ = ("_conversation", "_incoming", "_outgoing", "_over", "_shaken", "_tls", "_why")
+    __slots__ = ("_incoming", "_outgoing", "_tls", "over", "shaken", "why")
 
-    def __init__(self, context: ssl.SSLContext, conversation: Conversation) -> None:
+    def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._conversation = conversation
-        self._shaken = self._over = False
-        self._why: Reason | None = None
+        self.shaken = self.over = False
+        self.why: Reason | None = None
 
-    def received(self, data: bytes) -> bytes:
-        """See `Conversation.received`."""
-        plain = self._decrypt(data)
-        return self._encrypt(self._conversation.received(plain) if plain else b"")
-
-    async def answers(self, data: bytes) -> bytes:
-        """See `Conversation.answers`."""
-        plain = self._decrypt(data)
-        return self._encrypt(await self._conversation.answers(plain) if plain else b"")
-
-    def ended(self) -> bytes:
-        """See `Conversation.ended`."""
-        self._over, self._why = True, None if self._shaken else TLS_ERROR
-        return self._encrypt(b"")
-
-    def _decrypt(self, data: bytes) -> bytes:
-        """What `data` says. `_over`: that is all; `_why`: because the rest is no TLS."""
+    def decrypt(self, data: bytes) -> bytes:
+        """What the client says with `data`."""
         plain: list[bytes] = []
         self._incoming.write(data)
         try:
-            if not self._shaken:
+            if not self.shaken:
                 self._tls.do_handshake()
-                self._shaken = True
+                self.shaken = True
             while part := self._tls.read(RECORD):
                 plain.append(part)
-            self._over = True  # close_notify (RFC 8446, 6.1)
+            self.over = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError:
-            self._over, self._why = True, TLS_ERROR
+            self.over, self.why = True, TLS_ERROR
         return b"".join(plain)
 
-    def _encrypt(self, answer: bytes) -> bytes:
-        """What is to be sent: `answer`, records of the handshake or an alert, and at the end our own close_notify."""
-        conversation = self._conversation
-        if self._over and not conversation.over:
-            conversation.over, conversation.why = True, self._why
-        with suppress(ssl.SSLError):  # there is nothing left to talk by; or the client has not said its farewell yet
-            if answer:
-                self._tls.write(answer)
-            if conversation.over:
-                self._tls.unwrap()
+    def ended(self) -> None:
+        """Nothing more will come."""
+        self.over, self.why = True, None if self.shaken else TLS_ERROR
+
+    def encrypt(self, plain: bytes = b"") -> bytes:
+        """What is to be sent: `plain`, behind what TLS itself has to say, as its handshake and its alerts."""
+        if plain:
+            with suppress(ssl.SSLError):  # there is nothing left to talk by
+                self._tls.write(plain)
         return self._outgoing.read()
+
+    def close(self) -> bytes:
+        """What is to be sent at the end: our own farewell."""
+        with suppress(ssl.SSLError):  # the client has not said its own yet; or TLS has never begun
+            self._tls.unwrap()
+        return self._outgoing.read()
+
+
+class Encrypted:
+    """A conversation in TLS: what comes is decrypted for it, its answers are encrypted, and when one of both is over, so is the
+    other."""
+
+    __slots__ = ("_conversation", "_tls")
+
+    def __init__(self, context: ssl.SSLContext, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._tls = Tls(context)
+
+    def received(self, data: bytes) -> bytes:
+        """See `Conversation.received`."""
+        plain = self._tls.decrypt(data)
+        return self._encrypted(self._conversation.received(plain) if plain else b"")
+
+    async def answers(self, data: bytes) -> bytes:
+        """See `Conversation.answers`."""
+        plain = self._tls.decrypt(data)
+        return self._encrypted(await self._conversation.answers(plain) if plain else b"")
+
+    def ended(self) -> bytes:
+        """See `Conversation.ended`."""
+        self._tls.ended()
+        return self._encrypted(b"")
+
+    def _encrypted(self, answer: bytes) -> bytes:
+        conversation, tls = self._conversation, self._tls
+        if tls.over and not conversation.over:
+            conversation.over, conversation.why = True, tls.why
+        records = tls.encrypt(answer)
+        return records + tls.close() if conversation.over else records

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -16,7 +15,6 @@ from enfilade.models.server import (
     IDLE_TIMEOUT,
     SHUTTING_DOWN,
     TICK,
-    TLS_ERROR,
     Address,
     Connection,
     Door,
@@ -24,12 +22,12 @@ from enfilade.models.server import (
 )
 
 
-async def run(server: Server, make: Make[L], *, tls: bool = False) -> None:
-    """Serve until the server is drained, and everybody who was there has gone. `make` makes the protocol that talks to a client;
-    `tls`: the loop speaks TLS for it."""
+async def run(server: Server, make: Make[L]) -> None:
+    """Serve until the server is drained, and everybody who was there has gone. `make` makes the protocol that talks to a
+    client."""
     told = asyncio.Event()
     server.on_drain = told.set
-    entrance = _Entrance(server, make, tls)
+    entrance = _Entrance(server, make)
     while not server.draining:
         await _wait(told, TICK)
         server.look()
@@ -54,7 +52,7 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
 
 class LoopConnection(Connection, asyncio.Protocol):
     """One whose socket belongs to a transport of the loop, as soon as there is one. `written`: bytes that the transport was
-    given, of which those that are `sent` have left it. `_why`: why we ended it. `_ended`: the client sends nothing more.
+    given; those that have left it are `sent`. `_why`: why we ended it. `_ended`: the client sends nothing more.
     `_until`: we send nothing more, and this is how long we wait for the client's end."""
 
     __slots__ = ("_ended", "_until", "_why", "is_connected", "transport", "written")
@@ -76,11 +74,8 @@ class LoopConnection(Connection, asyncio.Protocol):
 
     def gone(self, why: Reason | None, error: BaseException | None = None) -> None:
         """The transport is closed, or was never made."""
-        why = self._why or why
-        if why is None:
-            self.sent = self.written
         self.is_connected = False
-        self.server.ended(self, why, error)
+        self.server.ended(self, self._why or why, error)
 
     def farewell(self) -> None:
         """Say that this is the end, and take what the client still has to say: it would be reset, and its last answer be lost."""
@@ -98,8 +93,8 @@ class LoopConnection(Connection, asyncio.Protocol):
 
     def moved(self) -> tuple[int, int, int]:
         """See `Present.moved`."""
-        if self.is_connected:
-            self.sent = self.written - self.transport.get_write_buffer_size()
+        held = self.transport.get_write_buffer_size() if self.is_connected else 0
+        self.sent = max(0, self.written - held)  # to which TLS has added something
         return super().moved()
 
     def abort(self) -> None:
@@ -131,10 +126,9 @@ class _Entrance(Generic[L]):
     """Takes who waits at the doors, in the same way as models without a loop: asyncio's own servers would not count who is turned
     away, and with no descriptor left they try, and log, as many times as their queue is long."""
 
-    def __init__(self, server: Server, make: Make[L], tls: bool) -> None:
+    def __init__(self, server: Server, make: Make[L]) -> None:
         self._server = server
         self._make = make
-        self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._entering: set[asyncio.Task[None]] = set()
         self._doors = [door for door in server.doors if not door.udp]
@@ -151,11 +145,10 @@ class _Entrance(Generic[L]):
             task.add_done_callback(self._entering.discard)
 
     async def _enter(self, connection: L) -> None:
-        tls = connection.door.tls if self._tls else None
         try:
-            await self._loop.connect_accepted_socket(lambda: connection, connection.sock, ssl=tls)
-        except OSError as error:
-            connection.gone(TLS_ERROR if isinstance(error, ssl.SSLError) else CLIENT_GONE)
+            await self._loop.connect_accepted_socket(lambda: connection, connection.sock)
+        except OSError:
+            connection.gone(CLIENT_GONE)
             connection.sock.close()
 
     def close(self) -> None:

@@ -164,7 +164,6 @@ class Client(Connection):
             self.close(CLIENT_GONE)
             return
         if self._until is None:
-            self.received += len(data)
             answer = self._talk.received(data) if data else self._talk.ended()
             self._ended = not data
             if answer:
@@ -188,14 +187,12 @@ class Client(Connection):
     def _try(self, data: bytes | bytearray) -> int:
         """How many bytes of `data` are on their way."""
         try:
-            sent = self.sock.send(data)
+            return self.sock.send(data)
         except BlockingIOError:
-            return 0
+            pass
         except OSError:
             self.close(CLIENT_GONE)
-            return len(data)  # to nobody
-        self.sent += sent
-        return sent
+        return 0
 
     def _go_on(self) -> None:
         """Wait for what is to come next; or end."""
@@ -227,7 +224,9 @@ class Client(Connection):
 
     def moved(self) -> tuple[int, int, int]:
         """See `Present.moved`."""
-        self.requests = self._conversation.requests
+        conversation = self._conversation
+        self.received, self.requests = conversation.heard, conversation.requests
+        self.sent = max(0, conversation.said - len(self._unsent))  # to which TLS has added something
         return super().moved()
 
     def sweep(self, now: float) -> None:
@@ -243,6 +242,5 @@ class Client(Connection):
         if self._watched:
             self._watched = 0
             self._loop.poller.forget(self._fd)
-        self._unsent.clear()
         self.sock.close()
         self.server.ended(self, why, self._conversation.error)

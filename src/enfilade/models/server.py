@@ -315,8 +315,8 @@ class Server:
         if error is not None:
             log.error("%s raised, and the connection of %s ends", self.handler.name, connection.client, exc_info=error)
         self.open.discard(connection)
-        c = connection
-        ended = Ended(c.client, c.began, c.received, c.sent, c.moved(), None if why is None else why.index)
+        c, moved = connection, connection.moved()
+        ended = Ended(c.client, c.began, c.received, c.sent, moved, None if why is None else why.index)
         self._tell(partial(self.ledger.ended, ended))
         if c.leave is not None:
             self._tell(c.leave)
