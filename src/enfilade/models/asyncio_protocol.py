@@ -45,15 +45,16 @@ async def serve(server: Server) -> None:
 
 
 class Talker(LoopConnection):
-    """A connection."""
+    """A connection. `_full`: the client does not take its answers, so we do not listen to it."""
 
-    __slots__ = ("_conversation", "_talk")
+    __slots__ = ("_conversation", "_full", "_talk")
 
     def __init__(self, server: Server, door: Door, sock: socket.socket, client: Address) -> None:
         super().__init__(server, door, sock, client)
         self._conversation = Conversation(server.handler, server.limits.message)
         tls = door.tls
         self._talk = self._conversation if tls is None else Encrypted(tls, self._conversation)
+        self._full = False
 
     # -- what the loop calls
 
@@ -72,10 +73,13 @@ class Talker(LoopConnection):
         return False
 
     def pause_writing(self) -> None:
+        self._full = True
         self.transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._full = False
         self.transport.resume_reading()
+        self.say(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gone(self._conversation.why or (CLIENT_GONE if exc else None), self._conversation.error)
@@ -83,10 +87,13 @@ class Talker(LoopConnection):
     # -- what follows
 
     def say(self, answer: bytes) -> None:
-        """Send an answer, and end if it was the last."""
+        """Send an answer, and those to what else has been asked; end if it was the last."""
+        conversation = self._conversation
         if answer:
             self.transport.write(answer)
-        if self._conversation.over:
+        while conversation.waiting and not self._full and not self.transport.is_closing():
+            self.transport.write(self._talk.received(None))
+        if conversation.over and self._until is None:
             self.farewell()
 
     def moved(self) -> tuple[int, int, int]:
@@ -98,15 +105,14 @@ class Talker(LoopConnection):
 
 class AwaitingTalker(Talker):
     """One whose handler is awaited. `_waiting`: what the client has said meanwhile; it is read from all the time, as far as that
-    is bounded, because we would not hear of its going away otherwise. `_full`: it does not take its answers."""
+    is bounded, because we would not hear of its going away otherwise."""
 
-    __slots__ = ("_answering", "_full", "_waiting")
+    __slots__ = ("_answering", "_waiting")
 
     def __init__(self, server: Server, door: Door, sock: socket.socket, client: Address) -> None:
         super().__init__(server, door, sock, client)
         self._answering: asyncio.Task[bytes] | None = None
         self._waiting = b""
-        self._full = False
 
     def data_received(self, data: bytes) -> None:
         if self._until is None:
@@ -133,12 +139,20 @@ class AwaitingTalker(Talker):
             self._answering.cancel()
         super().connection_lost(exc)
 
+    def say(self, answer: bytes) -> None:
+        """Send an answer, and end if it was the last."""
+        if answer:
+            self.transport.write(answer)
+        if self._conversation.over:
+            self.farewell()
+
     def _go_on(self) -> None:
         """Answer what was said, one after the other; and read from a client that takes its answers and does not run ahead."""
-        if self._conversation.over:
+        conversation = self._conversation
+        if conversation.over:
             self._waiting = b""
-        elif self._waiting and self._answering is None and not self._full:
-            self._answering = asyncio.get_running_loop().create_task(self._talk.answers(self._waiting))
+        elif (self._waiting or conversation.waiting) and self._answering is None and not self._full:
+            self._answering = asyncio.get_running_loop().create_task(self._talk.answers(self._waiting or None))
             self._answering.add_done_callback(self._answered)
             self._waiting = b""
         if self._full or len(self._waiting) >= READ:
@@ -152,9 +166,8 @@ class AwaitingTalker(Talker):
             return
         if answering.cancelled():  # by the handler itself
             self._conversation.fail(asyncio.CancelledError())
-        else:
-            self.say(answering.result())
-        if self._ended and not self._waiting:
+        self.say(b"" if answering.cancelled() else answering.result())
+        if self._ended and not self._waiting and not self._conversation.waiting:
             self.say(self._talk.ended())
         else:
             self._go_on()

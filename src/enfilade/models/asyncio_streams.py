@@ -62,7 +62,10 @@ class Talker(LoopConnection, asyncio.StreamReaderProtocol):
     async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Outcome:
         conversation = Conversation(self.server.handler, self.server.limits.message)
         awaited = self.server.handler.kind is Kind.ASYNC_REQUEST
-        while not conversation.over and (data := await reader.read(READ)):
+        while not conversation.over:
+            data = None if conversation.waiting else await reader.read(READ)
+            if data == b"":
+                break
             answer = await conversation.answers(data) if awaited else conversation.received(data)
             self.requests = conversation.requests
             if answer:

@@ -233,11 +233,16 @@ class Talker(Connection):
     def _requests(self) -> tuple[Reason | None, BaseException | None]:
         conversation = Conversation(self.server.handler, self.server.limits.message)
         while not conversation.over and (data := self.recv()):
-            answer = conversation.received(data)
-            self.requests = conversation.requests
-            if answer:
-                self.sendall(answer)
+            self._say(conversation, data)
+            while conversation.waiting:
+                self._say(conversation, None)
         return conversation.why, conversation.error
+
+    def _say(self, conversation: Conversation, data: bytes | None) -> None:
+        answer = conversation.received(data)
+        self.requests = conversation.requests
+        if answer:
+            self.sendall(answer)
 
     def recv(self, size: int = READ) -> bytes:
         """What has come, as soon as something has; b"": the client has ended."""

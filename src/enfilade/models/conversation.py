@@ -9,11 +9,30 @@ HANDLER_FAILED = reason("handler_failed")
 MESSAGE_TOO_LONG = reason("message_too_long")
 
 
-class Conversation:
-    """`over`: whatever else comes is not answered, because the handler has ended it or, then `why` says so, something went wrong;
-    `error` is what the handler raised. `heard` and `said`: bytes so far; `requests`: messages that were answered."""
+ENOUGH = 64 * 1024
+"""Bytes of answers that are made at once: further messages wait until these are on their way."""
 
-    __slots__ = ("_cut", "_handle", "_held", "_limit", "_wrap", "error", "heard", "over", "requests", "said", "why")
+
+class Conversation:
+    """`waiting`: messages that are to be answered by `received(None)`, when what was said before has been sent; the last comes
+    first. `over`: whatever else comes is not answered, because the handler has ended it or, then `why` says so, something went
+    wrong; `error` is what the handler raised. `heard` and `said`: bytes so far; `requests`: messages that were answered."""
+
+    __slots__ = (
+        "_cut",
+        "_handle",
+        "_held",
+        "_is_too_long",
+        "_limit",
+        "_wrap",
+        "error",
+        "heard",
+        "over",
+        "requests",
+        "said",
+        "waiting",
+        "why",
+    )
 
     def __init__(self, handler: Handler, limit: int) -> None:
         assert handler.framing is not None, "sessions see to it themselves"
@@ -22,44 +41,49 @@ class Conversation:
         self._handle = handler.function
         self._limit = limit
         self._held = b""
-        self.over = False
+        self._is_too_long = self.over = False
         self.heard = self.said = self.requests = 0
+        self.waiting: list[bytes] = []
         self.why: Reason | None = None
         self.error: BaseException | None = None
 
-    def received(self, data: bytes) -> bytes:
-        """What to answer to `data`, which continues what came before."""
+    def received(self, data: bytes | None) -> bytes:
+        """What to answer to `data`, which continues what came before; None: to what is `waiting`."""
+        messages = self._messages(data)
         answers: list[bytes] = []
+        room = ENOUGH
         try:
-            for message in self._messages(data):
-                answer = self._handle(message)
+            while messages and room > 0:
+                answer = self._handle(messages.pop())
                 if answer is None:
                     self._end(None)
                     break
-                answers.append(self._wrap(answer))
+                answer = self._wrap(answer)
+                answers.append(answer)
+                room -= len(answer)
                 self.requests += 1
         except (Exception, SystemExit) as error:
             self.fail(error)
-        answer = answers[0] if len(answers) == 1 else b"".join(answers)
-        self.said += len(answer)
-        return answer
+        return self._said(answers)
 
-    async def answers(self, data: bytes) -> bytes:
+    async def answers(self, data: bytes | None) -> bytes:
         """`received`, for handlers that are to be awaited, one message after the other."""
+        messages = self._messages(data)
         answers: list[bytes] = []
+        room = ENOUGH
         try:
-            for message in self._messages(data):
-                answer = await self._handle(message)
+            while messages and room > 0:
+                answer = await self._handle(messages.pop())
                 if answer is None:
                     self._end(None)
                     break
-                answers.append(self._wrap(answer))
+                answer = self._wrap(answer)
+                answers.append(answer)
+                room -= len(answer)
                 self.requests += 1
         except (Exception, SystemExit) as error:
             self.fail(error)
-        answer = b"".join(answers)
-        self.said += len(answer)
-        return answer
+        return self._said(answers)
 
     def ended(self) -> bytes:
         """The client sends nothing more: what is still to be said."""
@@ -71,19 +95,23 @@ class Conversation:
         self._end(HANDLER_FAILED)
         self.error = error
 
-    def _messages(self, data: bytes) -> list[bytes]:
-        """The messages that are whole with `data`. If the next is too long, the conversation is over, unless the handler ends
-        it before."""
-        if self.over:
-            return []
-        self.heard += len(data)
-        messages, rest = self._cut(self._held + data if self._held else data, self._limit)
-        if rest is None:
-            self._held = b""
+    def _messages(self, data: bytes | None) -> list[bytes]:
+        """Those to be answered, the last first."""
+        if data is not None and not self.over and not self._is_too_long:
+            self.heard += len(data)
+            messages, rest = self._cut(self._held + data if self._held else data, self._limit)
+            self._is_too_long = rest is None
+            self._held = rest or b""
+            messages.reverse()
+            self.waiting = messages + self.waiting if self.waiting else messages
+        return self.waiting
+
+    def _said(self, answers: list[bytes]) -> bytes:
+        answer = answers[0] if len(answers) == 1 else b"".join(answers)
+        self.said += len(answer)
+        if self._is_too_long and not self.waiting and not self.over:
             self._end(MESSAGE_TOO_LONG)
-        else:
-            self._held = rest
-        return messages
+        return answer
 
     def _end(self, why: Reason | None) -> None:
-        self.over, self.why = True, why
+        self.over, self.why, self.waiting = True, why, []

@@ -27,6 +27,8 @@ class Tls:
 
     def decrypt(self, data: bytes) -> bytes:
         """What the client says with `data`."""
+        if self.over:
+            return b""
         plain: list[bytes] = []
         self._incoming.write(data)
         try:
@@ -70,24 +72,25 @@ class Encrypted:
         self._conversation = conversation
         self._tls = Tls(context)
 
-    def received(self, data: bytes) -> bytes:
+    def received(self, data: bytes | None) -> bytes:
         """See `Conversation.received`."""
-        plain = self._tls.decrypt(data)
-        return self._encrypted(self._conversation.received(plain) if plain else b"")
+        return self._encrypted(self._conversation.received(self._decrypted(data)))
 
-    async def answers(self, data: bytes) -> bytes:
+    async def answers(self, data: bytes | None) -> bytes:
         """See `Conversation.answers`."""
-        plain = self._tls.decrypt(data)
-        return self._encrypted(await self._conversation.answers(plain) if plain else b"")
+        return self._encrypted(await self._conversation.answers(self._decrypted(data)))
 
     def ended(self) -> bytes:
         """See `Conversation.ended`."""
         self._tls.ended()
         return self._encrypted(b"")
 
+    def _decrypted(self, data: bytes | None) -> bytes | None:
+        return (self._tls.decrypt(data) or None) if data is not None else None
+
     def _encrypted(self, answer: bytes) -> bytes:
         conversation, tls = self._conversation, self._tls
-        if tls.over and not conversation.over:
+        if tls.over and not conversation.over and not conversation.waiting:
             conversation.over, conversation.why = True, tls.why
         records = tls.encrypt(answer)
         return records + tls.close() if conversation.over else records

@@ -100,7 +100,7 @@ class LoopConnection(Connection, asyncio.Protocol):
     def abort(self) -> None:
         """See `Present.abort`."""
         super().abort()
-        self.end(SHUTTING_DOWN)
+        self.end(SHUTTING_DOWN if self.server.aborted else CLIENT_GONE)
 
     def sweep(self, now: float) -> None:
         """See `Present.sweep`."""

@@ -164,27 +164,25 @@ class Client(Connection):
             self.close(CLIENT_GONE)
             return
         if self._until is None:
-            answer = self._talk.received(data) if data else self._talk.ended()
             self._ended = not data
-            if answer:
-                self._send(answer)
-            if self._conversation.over:
+            self._say(self._talk.received(data) if data else self._talk.ended())
+            if self._unsent or self._conversation.over or self._conversation.waiting:
                 self._go_on()
         elif not data:
             self.close(self._conversation.why)
 
-    def _send(self, answer: bytes) -> None:
+    def _say(self, answer: bytes) -> None:
         """Send it, and keep what of it the client does not take yet."""
-        sent = 0 if self._unsent else self._try(answer)
-        if sent < len(answer):
-            self._unsent += answer[sent:]
-            self._go_on()
+        if answer:
+            sent = 0 if self._unsent else self._send(answer)
+            if sent < len(answer):
+                self._unsent += answer[sent:]
 
     def _flush(self) -> None:
-        del self._unsent[: self._try(self._unsent)]
+        del self._unsent[: self._send(self._unsent)]
         self._go_on()
 
-    def _try(self, data: bytes | bytearray) -> int:
+    def _send(self, data: bytes | bytearray) -> int:
         """How many bytes of `data` are on their way."""
         try:
             return self.sock.send(data)
@@ -195,17 +193,19 @@ class Client(Connection):
         return 0
 
     def _go_on(self) -> None:
-        """Wait for what is to come next; or end."""
-        over = self._conversation.over
+        """Say what is still to be said, and wait for what is to come next; or end."""
+        conversation = self._conversation
+        while conversation.waiting and not self._unsent:
+            self._say(self._talk.received(None))
         if not self._watched:  # it was closed in between
             return
         if self._unsent:
-            room = len(self._unsent) < HIGH_WATER and not over
-            self._watch(WRITABLE | READABLE if room else WRITABLE)
+            has_room = len(self._unsent) < HIGH_WATER and not conversation.waiting and not conversation.over
+            self._watch(WRITABLE | READABLE if has_room else WRITABLE)
         elif self._ended:
-            self.close(self._conversation.why)
+            self.close(conversation.why)
         else:
-            if over and self._until is None:
+            if conversation.over and self._until is None:
                 self._linger()
             self._watch(READABLE)
 
