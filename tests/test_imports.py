@@ -36,8 +36,10 @@ MAY_IMPORT = {
     "stream": {"http", "wire", "route", "exchange", "observe", "upstream", "net"},
     "process": {"assemble", "config", "exchange", "http", "net", "observe"},
     "doctor": {"config", "http", "wire"},
-    "measure": {"framing", "models", "upstream"},
+    "client": {"upstream"},
+    "measure": {"client", "framing", "models", "upstream"},
     "cli": {
+        "client",
         "assemble",
         "cache",
         "config",

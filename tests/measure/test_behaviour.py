@@ -8,8 +8,8 @@ import socket
 import pytest
 from tests.measure.servers import echo, stream_server
 
+from enfilade.client.target import target
 from enfilade.measure.behaviour import idle, read_until_end, reset, say_all, send_in_pieces
-from enfilade.measure.target import target
 
 
 def test_a_message_in_pieces_arrives_whole() -> None:

@@ -13,12 +13,12 @@ import pytest
 from tests.measure.servers import datagram_server, echo, stream_server
 from tests.ports import free_port
 
+from enfilade.client.target import target
 from enfilade.measure.crowd import Order, Span
 from enfilade.measure.load import WAYS, Way, load, settle
 from enfilade.measure.processes import share
 from enfilade.measure.talk import Echo
 from enfilade.measure.tally import Tally
-from enfilade.measure.target import target
 
 SECONDS = 0.2
 """Where nobody is served; where somebody is, it ends when all have had their answers."""

@@ -28,6 +28,7 @@ COMMANDS = {
     "password": ("enfilade.cli.password", "Print a line with a hashed password, for auth.basic."),
     "trust": ("enfilade.cli.trust", "Have this machine and its browsers trust the internal authority."),
     "register": ("enfilade.cli.register", "Tell edges that a server is there, as long as it runs."),
+    "ask": ("enfilade.cli.ask", "Ask a raw TCP or UDP service, and print its answers."),
     "bench": ("enfilade.cli.bench", "Measure the concurrency models side by side."),
     "version": ("enfilade.cli.inspect", "Print the version."),
 }

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from enfilade.measure.target import Target
+from enfilade.client.target import Target
 
 
 def send_in_pieces(sock: socket.socket, data: bytes, size: int = 1, pause: float = 0.0) -> None:

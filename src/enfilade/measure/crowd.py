@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from enfilade.client.target import Target
 from enfilade.measure.talk import Talk
 from enfilade.measure.tally import Tally
-from enfilade.measure.target import Target
 
 RETRY = 0.1
 """Seconds before a client that lost its connection, or got none, connects again."""

@@ -10,9 +10,9 @@ from typing import cast
 import uvloop
 
 from enfilade.measure.crowd import AGAIN, LOOK, MEMORY, NEVER, RETRY, Order, Span
+from enfilade.measure.failures import Unanswered, kind_of
 from enfilade.measure.talk import Judge, Verdict, is_late
 from enfilade.measure.tally import Tally
-from enfilade.measure.target import Unanswered, kind_of
 
 AT_ONCE = 100
 """Clients that connect at the same time: fewer than fit into the queue of whoever accepts."""

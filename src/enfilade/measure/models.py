@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from enfilade.client.target import target
 from enfilade.measure.crowd import Order
 from enfilade.measure.load import Way, load
 from enfilade.measure.procfs import Usage, descendants, usage
 from enfilade.measure.samples import Sample, Transport, Work
 from enfilade.measure.server import NoServer, server
 from enfilade.measure.talk import Echo
-from enfilade.measure.target import target
 from enfilade.measure.work import ROUNDS, SECONDS, rounds_for
 from enfilade.models.handler import Kind
 from enfilade.models.table import MODELS

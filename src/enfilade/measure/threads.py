@@ -11,9 +11,9 @@ from queue import SimpleQueue
 from time import perf_counter_ns
 
 from enfilade.measure.crowd import AGAIN, DATAGRAM, LOOK, MEMORY, NEVER, RETRY, Order, Span
+from enfilade.measure.failures import Unanswered, kind_of
 from enfilade.measure.talk import Judge, Verdict, is_late
 from enfilade.measure.tally import Tally
-from enfilade.measure.target import Unanswered, kind_of
 
 
 class Threads:

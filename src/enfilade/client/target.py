@@ -1,8 +1,7 @@
-"""The server that is loaded, and connections to it."""
+"""Where a raw service is, and connections to it."""
 
 from __future__ import annotations
 
-import errno
 import socket
 import ssl
 from dataclasses import dataclass
@@ -10,32 +9,15 @@ from typing import Any
 
 from enfilade.upstream.addresses import Address, parse_address
 
-KINDS: dict[type[Exception], str] = {
-    ConnectionRefusedError: "refused",
-    ConnectionResetError: "reset",
-    BrokenPipeError: "broken_pipe",
-    TimeoutError: "timeout",
-}
-
-
-class Unanswered(Exception):
-    """No answer, or not the right one. The text is what kind of failure that is: "closed", "wrong", "timeout"."""
-
-
-def kind_of(error: Exception) -> str:
-    """What `error` is counted as: "refused", "reset", "closed", "EMFILE"."""
-    if isinstance(error, Unanswered):
-        return str(error)
-    number = error.errno if isinstance(error, OSError) else None
-    return KINDS.get(type(error)) or errno.errorcode.get(number or 0, type(error).__name__)
-
 
 @dataclass(frozen=True)
 class Target:
-    """`authority`: a file with the certificates that are trusted in place of the system's."""
+    """`authority`: a file with the certificates that are trusted in place of the system's. `verify`: False: whatever certificate
+    the server has is taken."""
 
     address: Address
     authority: str | None = None
+    verify: bool = True
 
     @property
     def datagrams(self) -> bool:
@@ -47,7 +29,13 @@ class Target:
         return self.address.host
 
     def context(self) -> ssl.SSLContext | None:
-        return ssl.create_default_context(cafile=self.authority) if self.address.tls else None
+        if not self.address.tls:
+            return None
+        context = ssl.create_default_context(cafile=self.authority)
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
 
     def connect(self, timeout: float, receive: int = 0) -> socket.socket:
         """A connection, or a socket for datagrams that talks to nobody else. `receive`: bytes that the kernel keeps for us, if
@@ -78,11 +66,11 @@ class Target:
         return [(family, kind, place) for family, _, _, _, place in found]
 
 
-def target(url: str, authority: str | None = None) -> Target:
+def target(url: str, authority: str | None = None, *, verify: bool = True) -> Target:
     """ "tcp://host:port", "tls://host:port", "udp://host:port", "unix:/path". Raises ValueError."""
     address = parse_address(url)
     if not address.path and address.protocol not in ("tcp", "udp"):
         raise ValueError(
             f'"{url}" is no raw service; write "tcp://host:port", "tls://...", "udp://..." or "unix:/path"'
         )
-    return Target(address, authority)
+    return Target(address, authority, verify)
