@@ -100,6 +100,7 @@ class Reception:
 
     def close(self) -> None:
         """Nobody waits here any more."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         self._waker.close()
         self._selector.close()

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 from typing import Any
 
@@ -219,8 +220,9 @@ class Child:
             self._send(signal.SIGUSR2)
 
     def _send(self, number: signal.Signals) -> None:
-        if not self.has_gone():
-            os.kill(self._pid, number)
+        if self._status is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, number)
 
     # -- what it says
 
