@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, cast
 
 from enfilade.models.blocking import Datagram
-from enfilade.models.conversation import Conversation
 from enfilade.models.encrypted import Encrypted
 from enfilade.models.handler import Kind
 from enfilade.models.on_loop import LoopConnection, run
@@ -26,7 +25,6 @@ from enfilade.models.server import (
     Address,
     Door,
     Server,
-    client_of,
 )
 
 
@@ -51,7 +49,7 @@ class Talker(LoopConnection):
 
     def __init__(self, server: Server, door: Door, sock: socket.socket, client: Address) -> None:
         super().__init__(server, door, sock, client)
-        self._conversation = Conversation(server.handler, server.limits.message)
+        self._conversation = server.conversation()
         tls = door.tls
         self._talk = self._conversation if tls is None else Encrypted(tls, self._conversation)
         self._full = False
@@ -174,12 +172,14 @@ class AwaitingTalker(Talker):
 
 
 class Datagrams(asyncio.DatagramProtocol):
-    """All datagrams of a door. `_full`: the system does not take them as fast as we send, so they are lost here."""
+    """All datagrams of a door. `_conversation`: of one after the other, where they are not awaited. `_full`: the system does not
+    take them as fast as we send, so they are lost here."""
 
     def __init__(self, server: Server, door: Door, awaited: bool) -> None:
         self._server = server
         self._door = door
         self._awaited = awaited
+        self._conversation = server.conversation()
         self._full = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -190,7 +190,7 @@ class Datagrams(asyncio.DatagramProtocol):
         if self._awaited:
             self._answer_later(data, address)
             return
-        answer = self._server.answer(data, client_of(address))
+        answer = self._server.answer(self._conversation, data, address)
         if answer is not None:
             if self._full:
                 self._server.refuse(WRITE_FAILED)

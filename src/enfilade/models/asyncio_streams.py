@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from enfilade.http.reasons import Reason
-from enfilade.models.conversation import HANDLER_FAILED, Conversation
+from enfilade.models.conversation import HANDLER_FAILED
 from enfilade.models.encrypted import Tls
 from enfilade.models.handler import Kind
 from enfilade.models.on_loop import LoopConnection, run
@@ -60,7 +60,7 @@ class Talker(LoopConnection, asyncio.StreamReaderProtocol):
             return HANDLER_FAILED, error
 
     async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Outcome:
-        conversation = Conversation(self.server.handler, self.server.limits.message)
+        conversation = self.server.conversation()
         awaited = self.server.handler.kind is Kind.ASYNC_REQUEST
         while not conversation.over:
             data = None if conversation.waiting else await reader.read(READ)

@@ -232,7 +232,7 @@ class Talker(Connection):
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
 
     def _requests(self) -> tuple[Reason | None, BaseException | None]:
-        conversation = Conversation(self.server.handler, self.server.limits.message)
+        conversation = self.server.conversation()
         while not conversation.over and (data := self.recv()):
             self._say(conversation, data)
             while conversation.waiting:
@@ -297,7 +297,8 @@ class Datagram:
     def serve(self) -> None:
         """Answer it."""
         try:
-            self._send(self._server.answer(self._data, self.client))
+            server = self._server
+            self._send(server.answer(server.conversation(), self._data, self._address))
         finally:
             self._server.open.discard(self)
 
@@ -306,20 +307,16 @@ class Datagram:
         server = self._server
         server.open.add(self)
         try:
-            conversation = server.admit(self.client)
-            if conversation is not None:
+            if server.admits(self._address):
+                conversation = server.conversation()
                 answer = await conversation.answers(self._data)
                 self._send(server.answered(conversation, self._data, answer))
         finally:
             server.open.discard(self)
 
     def _send(self, answer: bytes | None) -> None:
-        """Datagrams may be lost: one for which there is no room, or no way, is."""
         if answer is not None:
-            try:
-                self._door.sock.sendto(answer, self._address)
-            except OSError:
-                self._server.refuse(WRITE_FAILED)
+            send_datagram(self._server, self._door, answer, self._address)
 
     def refuse(self) -> None:
         """Nobody is left to answer it."""
@@ -352,6 +349,14 @@ def take_datagram(server: Server, door: Door) -> Datagram | None:
     datagram = Datagram(server, door, data, address)
     server.open.add(datagram)
     return datagram
+
+
+def send_datagram(server: Server, door: Door, answer: bytes, address: Any) -> None:
+    """Datagrams may be lost: one for which there is no room, or no way, is."""
+    try:
+        door.sock.sendto(answer, address)
+    except OSError:
+        server.refuse(WRITE_FAILED)
 
 
 Arrival = Talker | Datagram

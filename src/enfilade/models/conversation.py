@@ -40,6 +40,10 @@ class Conversation:
         self._wrap = handler.framing.wrap
         self._handle = handler.function
         self._limit = limit
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing has been said yet."""
         self._held = b""
         self._is_too_long = self.over = False
         self.heard = self.said = self.requests = 0

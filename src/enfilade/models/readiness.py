@@ -11,8 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from enfilade.http.reasons import Reason
-from enfilade.models.blocking import AT_ONCE, Waker, take_datagram
-from enfilade.models.conversation import Conversation
+from enfilade.models.blocking import AT_ONCE, Waker, send_datagram
 from enfilade.models.encrypted import Encrypted
 from enfilade.models.server import (
     CLIENT_GONE,
@@ -64,6 +63,7 @@ class Loop:
         self.now = server.clock()
         self._doors = {door.fileno(): door for door in server.doors}
         self._look_at = self.now + TICK
+        self._conversation = server.conversation()  # of one datagram after the other
 
     def run(self) -> None:
         """Serve until the server is drained, and everybody who was there has gone."""
@@ -105,11 +105,16 @@ class Loop:
             client.begin()
 
     def _answer(self, door: Door) -> None:
+        """Each datagram at once, so nobody else is there meanwhile."""
+        server, recvfrom = self.server, door.sock.recvfrom
         for _ in range(AT_ONCE):
-            datagram = take_datagram(self.server, door)
-            if datagram is None:
+            try:
+                data, address = recvfrom(READ)
+            except OSError:  # BlockingIOError; or word of one that we sent and that did not arrive
                 return
-            datagram.serve()
+            answer = server.answer(self._conversation, data, address)
+            if answer is not None:
+                send_datagram(server, door, answer, address)
 
     def _leave_doors(self) -> None:
         """Who has waited is not turned away; the next generation may have the same sockets."""
@@ -132,7 +137,7 @@ class Client(Connection):
         sock.setblocking(False)
         self._loop = loop
         self._fd = sock.fileno()
-        self._conversation = Conversation(server.handler, server.limits.message)
+        self._conversation = server.conversation()
         self._talk = self._conversation if door.tls is None else Encrypted(door.tls, self._conversation)
         self._unsent = bytearray()
         self._ended = False

@@ -317,16 +317,16 @@ class Server:
         self.open.discard(connection)
         c, moved = connection, connection.moved()
         ended = Ended(c.client, c.began, c.received, c.sent, moved, None if why is None else why.index)
-        self._tell(partial(self.ledger.ended, ended))
+        self._tell(self.ledger.ended, ended)
         if c.leave is not None:
             self._tell(c.leave)
 
-    def _tell(self, news: Callable[[], None]) -> None:
+    def _tell(self, news: Callable[..., None], *what: object) -> None:
         """Counters belong to the main thread: others leave word."""
         if threading.get_ident() == self._main:
-            news()
+            news(*what)
         else:
-            self._news.append(news)
+            self._news.append(partial(news, *what))
 
     def collect(self) -> None:
         """Tell the ledger what other threads have left word of. In the main thread."""
@@ -335,20 +335,23 @@ class Server:
 
     # -- datagrams
 
-    def answer(self, datagram: bytes, client: Address) -> bytes | None:
-        """What to answer to a datagram; None: nothing."""
-        conversation = self.admit(client)
-        if conversation is None:
+    def conversation(self) -> Conversation:
+        """One with the handler."""
+        return Conversation(self.handler, self.limits.message)
+
+    def answer(self, conversation: Conversation, datagram: bytes, address: object) -> bytes | None:
+        """What to answer to a datagram, all that is said in `conversation`, which was another's before; None: nothing."""
+        if not self.admits(address):
             return None
+        conversation.begin()
         return self.answered(conversation, datagram, conversation.received(datagram))
 
-    def admit(self, client: Address) -> Conversation | None:
-        """What a datagram of `client` is said to; None: it may not come in."""
-        why = None if self.doorkeeper is None else self.doorkeeper.refuses(client[0])
+    def admits(self, address: object) -> bool:
+        """Whether a datagram may come in from `address`, as recvfrom(2) gives it."""
+        why = None if self.doorkeeper is None else self.doorkeeper.refuses(client_of(address)[0])
         if why is not None:
             self.refuse(why)
-            return None
-        return Conversation(self.handler, self.limits.message)
+        return why is None
 
     def answered(self, conversation: Conversation, datagram: bytes, answer: bytes) -> bytes | None:
         """`answer`, if there is one; it is counted."""
@@ -357,12 +360,12 @@ class Server:
         why = conversation.why or (None if conversation.requests or conversation.over else NO_MESSAGE)
         if why is not None:
             self.refuse(why)
-        self._tell(partial(self.ledger.moved, len(datagram), len(answer), conversation.requests))
+        self._tell(self.ledger.moved, len(datagram), len(answer), conversation.requests)
         return answer or None
 
     def refuse(self, why: Reason) -> None:
         """A datagram came or was answered in vain."""
-        self._tell(partial(self.ledger.refused, why))
+        self._tell(self.ledger.refused, why)
 
     # -- processes forked of this one
 
