@@ -32,6 +32,7 @@ def channel() -> Iterator[Ends]:
 def make_control(worker: socket.socket, happened: list[object]) -> Control:
     control = Control(worker, Links(Channel(worker)), 0, 1, 0.0, happened.append)
     control.on_drain(lambda: happened.append("drain"))
+    control.on_stop(lambda: happened.append("stop"))
     control.on_stop_now(lambda: happened.append("stop now"))
     control.on_reopen_logs(lambda: happened.append("reopen"))
     return control
@@ -89,20 +90,26 @@ def test_orders_call_back_once(channel: Ends, obeys: Obeys) -> None:
         lambda o=o: channel[0].send(o.value) for o in (Order.DRAIN, Order.REOPEN_LOGS, Order.STOP_NOW)
     )
     happened = obeys(channel, drain, drain, reopen, reopen, stop, stop)
-    assert happened == [*START, State.DRAINING, "drain", "reopen", "reopen", State.DRAINING, "stop now"]
+    assert happened == [*START, State.DRAINING, "drain", "reopen", "reopen", "stop now"]
+
+
+@both
+def test_a_stop_may_come_in_the_middle_of_a_drain(channel: Ends, obeys: Obeys) -> None:
+    drain, stop = (lambda o=o: channel[0].send(o.value) for o in (Order.DRAIN, Order.STOP))
+    assert obeys(channel, drain, stop, stop, drain) == [*START, State.DRAINING, "drain", "stop"]
 
 
 @both
 def test_orders_that_come_together_are_all_obeyed(channel: Ends, obeys: Obeys) -> None:
     orders = Order.REOPEN_LOGS.value * 100 + Order.STOP.value + Order.STOP_NOW.value
     happened = obeys(channel, lambda: channel[0].send(orders))
-    assert happened == [*START, *["reopen"] * 100, State.DRAINING, "drain", State.DRAINING, "stop now"]
+    assert happened == [*START, *["reopen"] * 100, State.DRAINING, "drain", "stop", "stop now"]
 
 
 @both
 def test_the_death_of_the_supervisor_is_a_drain_and_then_a_stop(channel: Ends, obeys: Obeys) -> None:
     happened = obeys(channel, channel[0].close)
-    assert happened == [*START, State.DRAINING, "drain", State.DRAINING, "stop now"]
+    assert happened == [*START, State.DRAINING, "drain", "stop", "stop now"]
 
 
 @both

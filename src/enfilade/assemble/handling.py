@@ -132,16 +132,11 @@ class HandlerWorker:
         control = self._control
         server.on_look.append(partial(self._look, server))
         server.on_fork.append(control.leave_in_child)
-        control.on_drain(partial(self._drain, server))
+        control.on_drain(partial(server.drain, self._around.config.server.drain_timeout))
+        control.on_stop(server.dismiss)
         control.on_stop_now(server.abort)
         control.on_reopen_logs(self._ledger.reopen)
         control.ready()
-
-    def _drain(self, server: Server) -> None:
-        if self._control.stopping:
-            server.dismiss()
-        else:
-            server.drain(self._around.config.server.drain_timeout)
 
     def _look(self, server: Server) -> None:
         around, now = self._around, time.monotonic()

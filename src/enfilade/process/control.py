@@ -83,7 +83,7 @@ class Control:
         self.links = links
         self.slot = slot
         self.generation = generation
-        self.state = State.STARTING
+        self.state = State.NONE
         self.stopping = False
         self._drain_timeout = drain_timeout
         self._channel = channel
@@ -142,6 +142,10 @@ class Control:
         """Stop accepting, finish what is in flight, return from `run`."""
         self._register(Order.DRAIN, callback)
 
+    def on_stop(self, callback: Callback) -> None:
+        """`stopping` has begun, with a drain or in the middle of it."""
+        self._register(Order.STOP, callback)
+
     def on_stop_now(self, callback: Callback) -> None:
         """Return from `run` at once."""
         self._register(Order.STOP_NOW, callback)
@@ -193,7 +197,7 @@ class Control:
     def _obey(self, order: Order) -> None:
         if order is Order.STOP:
             self.stopping = True
-            order = Order.DRAIN
+            self._obey(Order.DRAIN)
         if order is not Order.REOPEN_LOGS:
             if order in self._given:
                 return
@@ -208,8 +212,9 @@ class Control:
             callback()
 
     def _enter(self, state: State) -> None:
-        self.state = state
-        self._set_state(state)
+        if state is not self.state:
+            self.state = state
+            self._set_state(state)
 
     def _send(self, message: bytes) -> None:
         try:
