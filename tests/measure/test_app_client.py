@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from tests.measure.servers import stream_server
 
-from enfilade.measure.app_client import Connection, Load, Probe, WrongAnswerError
+from enfilade.measure.app_client import Connection, Load, Probe, WrongAnswerError, connected
 
 RIGHT = b'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"done"'
 
@@ -65,48 +65,59 @@ def test_nobody_listens() -> None:
             asyncio.run(ask(f"tcp://127.0.0.1:{port}"))
 
 
-def test_a_load_counts_from_where_it_begins() -> None:
+def test_a_load_counts_from_one_taking_to_the_next() -> None:
     async def main(port: int) -> None:
-        load = Load(port, "/x", clients=3)
-        task = asyncio.create_task(load.run())
-        await load.under_way()
-        assert load.waits.count >= 3
-        load.begin()
-        assert load.waits.count == 0
-        await load.next_answer()
-        assert load.waits.count >= 1
-        task.cancel()
-        await asyncio.wait([task])
+        async with connected(port, 3) as connections:
+            load = Load(connections, "/x")
+            task = asyncio.create_task(load.run())
+            await load.under_way()
+            assert load.take().count >= 4
+            assert load.take().count == 0
+            await load.next_answer()
+            assert load.take().count >= 1
+            task.cancel()
+            await asyncio.wait([task])
 
     with stream_server(says(RIGHT)) as url:
         asyncio.run(main(urlsplit(url).port or 0))
 
 
 def test_a_wrong_answer_ends_a_load() -> None:
-    with stream_server(says(RIGHT, times=2)) as url, pytest.raises(ExceptionGroup) as caught:
-        asyncio.run(Load(urlsplit(url).port or 0, "/x", clients=2).run())
+    async def main(port: int) -> None:
+        async with connected(port, 2) as connections:
+            await Load(connections, "/x").run()
+
+    with stream_server(says(RIGHT, times=3)) as url, pytest.raises(ExceptionGroup) as caught:
+        asyncio.run(main(urlsplit(url).port or 0))
     assert caught.group_contains(WrongAnswerError, match="ended before the answer")
 
 
-def test_a_probe_asks_on_while_it_is_not_answered() -> None:
-    """On a new connection each time, and counts how long it has waited so far."""
-    held, third = threading.Event(), threading.Event()
+def test_a_probe_asks_on_while_it_is_not_answered_and_waits_for_all_answers() -> None:
+    """What is not answered yet counts as so long so far."""
+    begun, held, third = threading.Event(), threading.Event(), threading.Event()
     asked: list[bytes] = []
 
     def serve(connection: socket.socket) -> None:
-        asked.append(connection.recv(4096))
-        if len(asked) == 3:
-            third.set()
-        held.wait(30)
+        while request := connection.recv(4096):
+            if begun.is_set():
+                asked.append(request)
+                if len(asked) == 3:
+                    third.set()
+                held.wait(30)
+            connection.sendall(RIGHT)
 
     async def main(port: int) -> None:
-        probe = Probe(port, "/x")
-        task = asyncio.create_task(probe.run())
-        assert await asyncio.to_thread(third.wait, 30)
-        assert probe.waits().count >= 3
-        assert probe.waits().longest > 0
-        task.cancel()
-        await asyncio.wait([task])
+        async with connected(port, 5) as connections:
+            probe = Probe(connections, "/x")
+            begun.set()
+            task = asyncio.create_task(probe.run())
+            assert await asyncio.to_thread(third.wait, 30)
+            assert probe.waits().count >= 3
+            assert probe.waits().longest > 0
+            probe.stop()
+            held.set()
+            await task
+            assert probe.waits().count == len(asked)
 
     with stream_server(serve) as url:
         try:

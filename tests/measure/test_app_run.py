@@ -16,9 +16,9 @@ HALF = """
 async def app(scope, receive, send):
     if scope["type"] != "http":
         raise NotImplementedError
-    about = scope["path"] == "/about"
-    body = b'{"fastapi": "none", "threads": 1, "executor": 1}' if about else b"oh"
-    await send({"type": "http.response.start", "status": 200 if about else 503,
+    right = {"/ping": b'"done"', "/about": b'{"fastapi": "none", "threads": 1, "executor": 1}'}
+    body = right.get(scope["path"], b"oh")
+    await send({"type": "http.response.start", "status": 200 if scope["path"] in right else 503,
                 "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
 """

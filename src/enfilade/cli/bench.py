@@ -175,7 +175,7 @@ def app(
     files = [name for name in (svg, png) if name]
     cells = app_run.cells(routes, workers)
     try:
-        make_room(clients)
+        make_room(clients + 2 * app_run.PROBES)
         found = app_run.measure(cells, clients, seconds, told=lambda text: click.echo(text, err=True))
     except (TooMany, app_run.AppBenchError) as error:
         fail(str(error))

@@ -1,7 +1,7 @@
 """The clients of `enfilade bench app`: HTTP/1.1 over connections that are kept, with a look at every answer.
 
-Some load one route: each asks, waits for the answer, asks again. Beside them a probe asks every PROBE seconds, on time whether or
-not it was answered yet, as visitors do not wait for each other.
+Some load one route: each asks, waits for the answer, asks again. Beside them probes ask on time, whether or not they were
+answered yet, as visitors do not wait for each other.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from time import perf_counter_ns
 from typing import Self
 
@@ -66,41 +68,45 @@ class Connection:
         self._writer.transport.abort()
 
 
-async def fetch(port: int, path: str) -> bytes:
-    """The body of the answer, on a connection of its own. Raises WrongAnswerError."""
-    connection = await Connection.open(port)
+@asynccontextmanager
+async def connected(port: int, number: int) -> AsyncIterator[list[Connection]]:
+    """So many connections, each of which was answered once: an event loop takes one a turn (uvloop), so what stands in the way
+    later must not be how long it takes to be let in. Raises WrongAnswerError."""
+    connections: list[Connection] = []
     try:
-        async with asyncio.timeout(PATIENCE):
-            return await connection.get(path)
-    except TimeoutError:
-        raise WrongAnswerError(f"GET {path}: no answer for {PATIENCE:g} seconds") from None
+        for _ in range(number):
+            connections.append(await Connection.open(port))
+            await connections[-1].ask("/ping")
+        yield connections
     finally:
-        connection.close()
+        for connection in connections:
+            connection.close()
 
 
 class Load:
-    """`clients` connections that ask for `path` as fast as they are answered. `waits`: how long for each answer since `begin`."""
+    """On each of the connections `path` is asked for as fast as it is answered."""
 
-    def __init__(self, port: int, path: str, clients: int) -> None:
-        self.waits = Histogram()
+    def __init__(self, connections: Sequence[Connection], path: str) -> None:
+        self._connections, self._path = connections, path
+        self._waits = Histogram()
         self._answered = asyncio.Event()
-        self._port, self._path, self._clients = port, path, clients
 
     async def run(self) -> None:
         """Until it is cancelled. Raises WrongAnswerError, in a group."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._clients):
-                group.create_task(self._client())
+            for connection in self._connections:
+                group.create_task(self._client(connection))
 
     async def under_way(self) -> None:
         """Until there were as many answers as there are clients, and another one. Raises WrongAnswerError, as `next_answer`."""
-        while self.waits.count < self._clients:
+        while self._waits.count < len(self._connections):
             await self.next_answer()
         await self.next_answer()
 
-    def begin(self) -> None:
-        """Count from now on."""
-        self.waits = Histogram()
+    def take(self) -> Histogram:
+        """How long it took until each answer, since this was asked before."""
+        taken, self._waits = self._waits, Histogram()
+        return taken
 
     async def next_answer(self) -> None:
         """Until an answer comes. Raises WrongAnswerError where there is none for PATIENCE seconds."""
@@ -111,29 +117,25 @@ class Load:
         except TimeoutError:
             raise WrongAnswerError(f"GET {self._path}: no answer for {PATIENCE:g} seconds") from None
 
-    async def _client(self) -> None:
-        connection = await Connection.open(self._port)
-        try:
-            while True:
-                began = perf_counter_ns()
-                await connection.ask(self._path)
-                self.waits.add(perf_counter_ns() - began)
-                self._answered.set()
-        finally:
-            connection.close()
+    async def _client(self, connection: Connection) -> None:
+        while True:
+            began = perf_counter_ns()
+            await connection.ask(self._path)
+            self._waits.add(perf_counter_ns() - began)
+            self._answered.set()
 
 
 class Probe:
-    """Asks for `path` every PROBE seconds, on a connection that is free, or a new one."""
+    """Asks for `path` every PROBE seconds on one of the connections, unless all of them still wait for answers."""
 
-    def __init__(self, port: int, path: str) -> None:
-        self._port, self._path = port, path
+    def __init__(self, connections: Sequence[Connection], path: str) -> None:
+        self._free, self._path = list(connections), path
+        self._stopped = False
         self._answered = Histogram()
         self._unanswered: set[int] = set()
-        self._free: list[Connection] = []
 
     def waits(self) -> Histogram:
-        """How long for each answer, connecting included; for what is not answered yet, how long so far."""
+        """How long for each answer; for what is not answered yet, how long so far."""
         everything = Histogram()
         everything.merge(self._answered)
         now = perf_counter_ns()
@@ -141,29 +143,25 @@ class Probe:
             everything.add(now - began)
         return everything
 
-    async def run(self) -> None:
-        """Until it is cancelled. Raises WrongAnswerError, in a group."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.TaskGroup() as group:
-                due = loop.time()
-                while True:
-                    group.create_task(self._ask())
-                    due += PROBE
-                    await asyncio.sleep(due - loop.time())
-        finally:
-            for connection in self._free:
-                connection.close()
+    def stop(self) -> None:
+        """Ask no more: `run` returns when all is answered."""
+        self._stopped = True
 
-    async def _ask(self) -> None:
+    async def run(self) -> None:
+        """Raises WrongAnswerError, in a group."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as group:
+            due = loop.time()
+            while not self._stopped:
+                if self._free:
+                    group.create_task(self._ask(self._free.pop()))
+                due += PROBE
+                await asyncio.sleep(due - loop.time())
+
+    async def _ask(self, connection: Connection) -> None:
         began = perf_counter_ns()
         self._unanswered.add(began)
-        connection = self._free.pop() if self._free else await Connection.open(self._port)
-        try:
-            await connection.ask(self._path)
-        except BaseException:
-            connection.close()
-            raise
+        await connection.ask(self._path)
         self._answered.add(perf_counter_ns() - began)
         self._unanswered.remove(began)
         self._free.append(connection)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 import uvloop
 
-from enfilade.measure.app_client import ANSWER, Load, Probe, WrongAnswerError, fetch
+from enfilade.measure.app_client import ANSWER, Load, Probe, WrongAnswerError, connected
 from enfilade.measure.app_rows import MODES, About, Mode, Result, Row, Waits
 from enfilade.measure.app_ways import COMPUTE, TALLY
 from enfilade.measure.histogram import Histogram
@@ -24,6 +24,11 @@ from enfilade.measure.procfs import Usage, descendants, usage
 from enfilade.measure.samples import this_machine
 from enfilade.measure.server import NoServer, Running, server
 from enfilade.measure.work import ROUNDS, rounds_for
+
+PROBES = 40
+"""Questions of each probe that may be unanswered at once."""
+PROBED = 10.0
+"""Seconds in which what probes have asked may be answered, with the load still on; what is not counts as so long."""
 
 CONFIG = """\
 [server]
@@ -80,78 +85,94 @@ def measure(what: Sequence[Cell], clients: int, seconds: float, told: Callable[[
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for number, cell in enumerate(what, 1):
             told(f"[{number}/{len(what)}] {cell}")
-            with _running(cell, environment) as (running, tally):
-                about, row = runner.run(_load(running, tally, cell, clients, seconds))
+            with _serving(cell, environment) as served:
+                about, row = runner.run(_load(served, cell, clients, seconds))
             rows.append(row)
     return Result(clients=clients, machine=this_machine(), about=about, rows=rows)
 
 
+class _Moment(NamedTuple):
+    """What was so far: `own` is processor time of the clients, `done` pieces of work."""
+
+    time: float
+    own: float
+    done: int
+    usage: Usage
+
+
+class _Served(NamedTuple):
+    """A server, and the file that grows with each piece of work that is done there."""
+
+    running: Running
+    tally: Path
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.running.url).port or 0
+
+    def look(self) -> _Moment:
+        pids = [self.running.pid, *descendants(self.running.pid)]
+        return _Moment(perf_counter(), process_time(), self.tally.stat().st_size, usage(pids))
+
+
 @contextmanager
-def _running(cell: Cell, environment: Mapping[str, str]) -> Iterator[tuple[Running, Path]]:
-    """A server, and the file that grows with each piece of work that is done there. Raises AppBenchError."""
+def _serving(cell: Cell, environment: Mapping[str, str]) -> Iterator[_Served]:
+    """Raises AppBenchError."""
     with tempfile.TemporaryDirectory(prefix="enfilade-bench-") as name:
         file, tally = Path(name, "enfilade.toml"), Path(name, "tally")
         file.write_text(cell.configuration())
         tally.touch()
         try:
             with server(["up", "-c", str(file)], {**environment, TALLY: str(tally)}) as running:
-                yield running, tally
+                yield _Served(running, tally)
         except NoServer as error:
             raise AppBenchError(f"{cell}: {error}") from None
 
 
-async def _load(running: Running, tally: Path, cell: Cell, clients: int, seconds: float) -> tuple[About, Row]:
-    port = urlsplit(running.url).port
-    assert port is not None
+async def _load(served: _Served, cell: Cell, clients: int, seconds: float) -> tuple[About, Row]:
     try:
-        about = msgspec.json.decode(await fetch(port, "/about"), type=About)
-        return about, await _span(port, running.pid, tally, cell, clients, seconds)
+        async with connected(served.port, 1 + 2 * PROBES + clients) as (one, *others):
+            about = msgspec.json.decode(await one.get("/about"), type=About)
+            probes = Probe(others[:PROBES], "/ping"), Probe(others[PROBES : 2 * PROBES], "/beside")
+            return about, await _span(served, cell, Load(others[2 * PROBES :], f"/{cell.route}"), *probes, seconds)
     except* WrongAnswerError as errors:
-        raise AppBenchError("\n".join([f"{cell}: {first(errors)}", *running.printed])) from None
+        raise AppBenchError("\n".join([f"{cell}: {first(errors)}", *served.running.printed])) from None
 
 
-async def _span(port: int, pid: int, tally: Path, cell: Cell, clients: int, seconds: float) -> Row:
+async def _span(served: _Served, cell: Cell, load: Load, ping: Probe, beside: Probe, seconds: float) -> Row:
     """When all are under way, from one answer to another, about `seconds` later: where answers come many at a time, a span that
     is cut anywhere would have one time more or fewer of them. Raises WrongAnswerError, in a group."""
-    load = Load(port, f"/{cell.route}", clients)
-    ping, beside = Probe(port, "/ping"), Probe(port, "/beside")
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(load.run())]
+        loading = group.create_task(load.run())
         await load.under_way()
-        tasks += [group.create_task(probe.run()) for probe in (ping, beside)]
-        load.begin()
-        began, own, done, before = perf_counter(), process_time(), _done(tally), _usage(pid)
+        probing = [group.create_task(probe.run()) for probe in (ping, beside)]
+        load.take()
+        before = served.look()
         await asyncio.sleep(seconds)
         await load.next_answer()
-        took, own, done, after = perf_counter() - began, process_time() - own, _done(tally) - done, _usage(pid)
-        for task in tasks:
+        after, answers = served.look(), load.take()
+        for probe in (ping, beside):
+            probe.stop()
+        await asyncio.wait(probing, timeout=PROBED)
+        for task in (loading, *probing):
             task.cancel()
     return Row(
         route=cell.route,
         mode=cell.mode,
         workers=cell.workers,
-        seconds=took,
-        answers=load.waits.count,
-        p50=load.waits.percentile(50),
-        p99=load.waits.percentile(99),
-        done=done,
+        seconds=after.time - before.time,
+        answers=answers.count,
+        p50=answers.percentile(50),
+        p99=answers.percentile(99),
+        done=after.done - before.done,
         ping=_waits(ping.waits()),
         beside=_waits(beside.waits()),
-        cpu=after.cpu - before.cpu,
-        load_cpu=own,
-        memory=after.proportional,
-        threads=after.threads,
-        processes=after.processes,
+        cpu=after.usage.cpu - before.usage.cpu,
+        load_cpu=after.own - before.own,
+        memory=after.usage.proportional,
+        threads=after.usage.threads,
+        processes=after.usage.processes,
     )
-
-
-def _done(tally: Path) -> int:
-    """Pieces of work that are finished."""
-    return tally.stat().st_size
-
-
-def _usage(supervisor: int) -> Usage:
-    return usage([supervisor, *descendants(supervisor)])
 
 
 def _waits(histogram: Histogram) -> Waits:

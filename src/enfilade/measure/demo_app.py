@@ -24,22 +24,26 @@ rounds = int(os.environ.get(ROUNDS) or rounds_for(COMPUTE))
 tally = os.open(os.environ.get(TALLY, os.devnull), os.O_WRONLY | os.O_APPEND)
 
 
+def finished() -> None:
+    os.write(tally, b".")
+
+
 def wait() -> None:
     """As a database driver that blocks: the thread can do nothing else."""
     time.sleep(WAIT)
-    os.write(tally, b".")
+    finished()
 
 
 async def await_it() -> None:
     """As a driver that is made for asyncio: the event loop serves others meanwhile."""
     await asyncio.sleep(WAIT)
-    os.write(tally, b".")
+    finished()
 
 
 def compute() -> None:
     """As much Python as takes so long by itself."""
     turn(rounds)
-    os.write(tally, b".")
+    finished()
 
 
 async def compute_in_the_loop() -> None:
@@ -50,38 +54,38 @@ async def compute_in_the_loop() -> None:
 
 
 @app.get("/wait/def")
-def wait_def() -> str:
+def wait_def() -> str:  # FastAPI runs it in a thread of its pool
     wait()
     return DONE
 
 
 @app.get("/wait/await")
-async def wait_await() -> str:
+async def wait_await() -> str:  # it runs in the event loop, which serves others meanwhile
     await await_it()
     return DONE
 
 
 @app.get("/wait/blocking")
 async def wait_blocking() -> str:
-    wait()  # the mistake: nothing else runs in this process meanwhile
+    wait()  # the mistake: the event loop stands still, and everybody waits
     return DONE
 
 
 @app.get("/wait/to_thread")
 async def wait_to_thread() -> str:
-    await asyncio.to_thread(wait)
+    await asyncio.to_thread(wait)  # in a thread of asyncio's executor
     return DONE
 
 
 @app.get("/wait/background_def")
 async def wait_background_def(later: BackgroundTasks) -> str:
-    later.add_task(wait)
+    later.add_task(wait)  # after the answer, in a thread of FastAPI's pool
     return DONE
 
 
 @app.get("/wait/background_async")
 async def wait_background_async(later: BackgroundTasks) -> str:
-    later.add_task(await_it)
+    later.add_task(await_it)  # after the answer, in the event loop
     return DONE
 
 
