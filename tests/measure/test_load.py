@@ -15,7 +15,7 @@ from tests.ports import free_port
 
 from enfilade.client.target import target
 from enfilade.measure.crowd import Order, Span
-from enfilade.measure.load import WAYS, Way, load, settle
+from enfilade.measure.load import WAYS, Way, greet, load
 from enfilade.measure.processes import share
 from enfilade.measure.talk import Echo
 from enfilade.measure.tally import Tally
@@ -219,19 +219,34 @@ class SlowToServe:
 @pytest.mark.parametrize(
     ("served_at", "seconds"),
     [
-        ([0.0, 0.1], 0.3),  # all are there, but it is a warm-up all the same
+        ([0.0, 0.1], 0.1),  # all are there
         ([0.0, 0.9, 1.7], 1.7),  # they come slowly, and all of them
         ([0.0, 0.9, 99.0], 1.9),  # nobody new for a second
-        ([0.9 * i for i in range(100)], 10.0),  # it takes too long
+        ([0.9 * i for i in range(100)], 10.8),  # it takes too long
     ],
 )
-def test_a_warm_up_ends_when_all_are_served_or_some_never_will_be(
+def test_clients_greet_until_all_are_served_or_some_never_will_be(
     served_at: list[float], seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crowd = SlowToServe(served_at)
     monkeypatch.setattr("enfilade.measure.load.perf_counter_ns", crowd.clock)
-    settle(crowd, len(served_at), 0.3)
+    greet(crowd, len(served_at))
     assert crowd.now / 1e9 == pytest.approx(seconds)
+
+
+@ways
+def test_clients_greet_once_before_all_of_them_are_busy(way: Way) -> None:
+    seen: list[bytes] = []
+
+    def serve(connection: socket.socket) -> None:
+        while data := connection.recv(65536):
+            seen.append(data)
+            connection.sendall(data)
+
+    with stream_server(serve) as url:
+        load(order(url, 5), 0.1, warm_up=0.1, way=way)
+    assert {line.partition(b".")[2].strip(b".\n") for line in seen[:5]} == {b"0"}  # the number of the message
+    assert len(seen) > 5
 
 
 def test_connections_and_descriptors_are_gone_afterwards() -> None:

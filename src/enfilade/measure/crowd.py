@@ -35,10 +35,12 @@ class Order:
 
 class Span(NamedTuple):
     """Answers count from `begin` on; at `end` those clients stop that are not content yet. Nanoseconds of perf_counter_ns(): on
-    Linux all processes have the same."""
+    Linux all processes have the same. `each`: the answers, from the beginning on, after which a client is content now; 0: as the
+    order says."""
 
     begin: int
     end: int
+    each: int = 0
 
 
 NEVER = Span(0, 0)

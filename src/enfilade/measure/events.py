@@ -112,7 +112,7 @@ class Client:
 
     @property
     def content(self) -> bool:
-        return 0 < self.crowd.order.each <= self.sequence
+        return 0 < (self.crowd.span.each or self.crowd.order.each) <= self.sequence
 
     async def connect(self) -> None:
         try:

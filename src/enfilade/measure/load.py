@@ -20,7 +20,7 @@ WAYS: dict[Way, Callable[[Order], Crowd]] = {"threads": Threads, "processes": Pr
 STEP = 0.1
 QUIET = 1.0
 MOST = 10.0
-"""Seconds: clients are counted each STEP of a warm-up; it is over where nobody new was served for QUIET, or after MOST."""
+"""Seconds: when clients greet, they are counted each STEP, until nobody new was served for QUIET, or for MOST in all."""
 
 
 def load(
@@ -31,13 +31,15 @@ def load(
     way: Way = "asyncio",
     watch: Callable[[], object] = lambda: None,
 ) -> Tally:
-    """Load the server for so many seconds, after a warm-up of at least `warm_up` seconds, whose answers are checked but not
-    timed; 0: none. `watch` is called twice, while nobody says anything: before what is timed, all are connected, and after it,
-    they still are."""
+    """Load the server for so many seconds. With a `warm_up`, the clients greet first, and are as busy for so many seconds; what
+    is answered then is checked but not timed. `watch` is called twice, while nobody says anything: before what is timed, all are
+    connected, and after it, they still are."""
     with closing(WAYS[way](order)) as crowd:
         crowd.connect()
         if warm_up:
-            settle(crowd, order.clients, warm_up)
+            greet(crowd, order.clients)
+            begin = perf_counter_ns() + int(warm_up * 1e9)
+            crowd.run(Span(begin, begin))
         watch()
         begin = perf_counter_ns()
         tally = crowd.run(Span(begin, begin + int(seconds * 1e9)))
@@ -45,15 +47,15 @@ def load(
     return tally
 
 
-def settle(crowd: Crowd, clients: int, warm_up: float) -> None:
-    """Until each client has had an answer, or it is clear that some will not: a server may take longer to accept them all than
-    the time that is measured."""
+def greet(crowd: Crowd, clients: int) -> None:
+    """Have each client ask once, until all have had their answers, or it is clear that some will have none: a server that is
+    busy with the first may take longer to accept the last than the time that is measured."""
     began = last = perf_counter_ns()
     served = 0
-    while (now := perf_counter_ns()) < began + MOST * 1e9:
-        end = now + int(STEP * 1e9)
-        found = crowd.run(Span(end, end)).served
+    while served < clients and last < began + MOST * 1e9:
+        end = perf_counter_ns() + int(STEP * 1e9)
+        found = crowd.run(Span(end, end, each=1)).served
         if found > served:
             served, last = found, end
-        if end >= began + warm_up * 1e9 and (found == clients or end >= last + QUIET * 1e9):
+        elif end >= last + QUIET * 1e9:
             return

@@ -80,7 +80,7 @@ class StreamClient:
 
     @property
     def content(self) -> bool:
-        return 0 < self._order.each <= self._sequence
+        return 0 < (self.span.each or self._order.each) <= self._sequence
 
     def _talk(self) -> None:
         tally, order = self.tally, self._order
