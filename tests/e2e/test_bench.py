@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.e2e.kit import eventually
 
+from enfilade.measure.procfs import descendants
 from enfilade.measure.samples import Measurement, read
 
 ROOT = Path(__file__).parent.parent.parent
@@ -79,3 +81,32 @@ def test_an_application_its_table_chart_and_progress(tmp_path: Path) -> None:
     assert "waiting 20 ms for somebody else, inline, 2 clients" in done.stdout
     assert "Where nothing else is said: inline, 1 worker." in done.stdout
     assert ">async def, blocking call<" in svg.read_text()
+
+
+def test_told_to_stop_it_stops_what_it_has_started() -> None:
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "enfilade",
+            "bench",
+            "models",
+            "--models",
+            "thread",
+            "--clients",
+            "1",
+            "--seconds",
+            "60",
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            eventually(lambda: len(descendants(process.pid)) == 2, "a supervisor and a worker")
+            started = descendants(process.pid)
+            process.terminate()
+            assert process.communicate(timeout=30)[1].splitlines()[-1] == "Aborted!"
+        finally:
+            process.kill()
+    assert not [pid for pid in started if os.path.exists(f"/proc/{pid}")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -30,6 +31,7 @@ def bench() -> None:
       enfilade bench models --work io:5ms --clients 1,100 --svg models.svg
       enfilade bench app
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is stopped
 
 
 def _models(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
