@@ -187,19 +187,20 @@ class Waker:
 
 
 class Talker(Connection):
-    """A connection that is served by whoever calls `serve`."""
+    """A connection that is served by whoever calls `serve`. `_lost`: how its client was lost; other errors are the handler's."""
 
-    __slots__ = ()
+    __slots__ = ("_lost",)
 
     def serve(self) -> None:
         """All of it, to its end."""
         why: Reason | None = None
         failure: BaseException | None = None
+        self._lost: OSError | None = None
         try:
             self._secure()
             why, failure = self._session() if self.server.handler.framing is None else self._requests()
             self._leave()
-        except (TimeoutError, BlockingIOError):
+        except TimeoutError:
             why = IDLE_TIMEOUT
         except ssl.SSLError:
             why = TLS_ERROR
@@ -247,21 +248,32 @@ class Talker(Connection):
 
     def recv(self, size: int = READ) -> bytes:
         """What has come, as soon as something has; b"": the client has ended."""
-        data = self.sock.recv(size)
+        try:
+            data = self.sock.recv(size)
+        except OSError as error:
+            raise self._lose(error) from None
         self.received += len(data)
         return data
 
     def sendall(self, data: bytes) -> None:
         """Send all of it."""
-        self.sock.sendall(data)
+        try:
+            self.sock.sendall(data)
+        except OSError as error:
+            raise self._lose(error) from None
         self.sent += len(data)
+
+    def _lose(self, error: OSError) -> OSError:
+        late = isinstance(error, BlockingIOError)  # the kernel's time-out
+        self._lost = TimeoutError("the client says nothing, or takes nothing") if late else error
+        return self._lost
 
     def _session(self) -> tuple[Reason | None, BaseException | None]:
         try:
             self.server.handler.function(Talk(self))
-        except OSError:  # told by its kind
-            raise
         except Exception as error:
+            if error is self._lost:
+                raise
             return HANDLER_FAILED, error
         return None, None
 
@@ -373,17 +385,11 @@ class Talk:
 
     def recv(self, size: int = READ) -> bytes:
         """What has come, `size` bytes at most, as soon as something has; b"": the client has ended."""
-        try:
-            return self._connection.recv(size)
-        except BlockingIOError:
-            raise TimeoutError("the client says nothing") from None
+        return self._connection.recv(size)
 
     def sendall(self, data: bytes) -> None:
         """Send all of it."""
-        try:
-            self._connection.sendall(data)
-        except BlockingIOError:
-            raise TimeoutError("the client takes nothing") from None
+        self._connection.sendall(data)
 
     def shutdown(self, how: int = socket.SHUT_WR) -> None:
         """As that of sockets; by default say that nothing more will be sent."""
