@@ -206,8 +206,6 @@ class Talker(Connection):
             why = TLS_ERROR
         except OSError:
             why = CLIENT_GONE
-        except SystemExit as error:  # of the handler, whom others need
-            why, failure = HANDLER_FAILED, error
         finally:
             self.sock.close()
             self.server.ended(self, why, failure)
@@ -271,7 +269,7 @@ class Talker(Connection):
     def _session(self) -> tuple[Reason | None, BaseException | None]:
         try:
             self.server.handler.function(Talk(self))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if error is self._lost:
                 raise
             return HANDLER_FAILED, error
