@@ -38,6 +38,7 @@ from enfilade.models.server import (
     Door,
     Server,
     client_of,
+    reset,
 )
 
 AT_ONCE = 64
@@ -212,8 +213,7 @@ class Talker(Connection):
 
     def refuse(self) -> None:
         """Nobody is left to serve it."""
-        self.abort()
-        self.sock.close()
+        reset(self.sock)
         self.server.ended(self, NO_SOCKET)
 
     def _secure(self) -> None:

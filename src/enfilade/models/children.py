@@ -129,6 +129,8 @@ class Children:
         if child.arrival is not None:
             server.open.add(child.arrival)
             server.on_look.clear()
+            if isinstance(child.arrival, Talker):
+                child.arrival.leave = None  # that is for the parent to say
             for door in server.doors:
                 if not door.udp:  # those that are have yet to send the answer
                     door.sock.close()
