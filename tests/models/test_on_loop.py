@@ -1,0 +1,369 @@
+"""What is particular to the models on an event loop, asyncio's own and uvloop: handlers that are awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import uvloop
+
+from enfilade.framing import Chunks, Delimiter, framed
+from enfilade.http.reasons import REASONS, Reason
+from enfilade.models import asyncio_protocol, asyncio_streams
+from enfilade.models.handler import handler_of
+from enfilade.models.server import Door, Ended, Limits, Server
+
+PATIENCE = 20.0
+NAMES = tuple(REASONS)
+NO_LIMITS = Limits()
+RESET = struct.pack("ii", 1, 0)
+
+
+class Ledger:
+    """Keeps how connections end."""
+
+    def __init__(self) -> None:
+        self.ends: list[str | None] = []
+        self.sums = [0, 0, 0]
+        self.changed = asyncio.Event()
+
+    def opened(self) -> None:
+        pass
+
+    def moved(self, received: int, sent: int, requests: int) -> None:
+        self.sums = [self.sums[0] + received, self.sums[1] + sent, self.sums[2] + requests]
+
+    def ended(self, ended: Ended) -> None:
+        self.moved(*ended.moved)
+        self.ends.append(None if ended.why is None else NAMES[ended.why])
+        self.changed.set()
+
+    def refused(self, why: Reason) -> None:
+        self.ends.append(why.name)
+        self.changed.set()
+
+    def look(self, now: float) -> None:
+        pass
+
+
+class Scene:
+    """A server and its clients, in one loop. `now`: what the server's clock shows."""
+
+    def __init__(self, serve: Callable[[Server], Awaitable[None]], handler: Callable[..., Any], limits: Limits) -> None:
+        self.now = 0.0
+        self.ledger = Ledger()
+        self.door = socket.create_server(("127.0.0.1", 0))
+        self.address = self.door.getsockname()
+        self.door.setblocking(False)
+        doors = [Door(self.door)]
+        self.server = Server(handler_of("a test's", handler), doors, limits, self.ledger, clock=lambda: self.now)
+        self.serving = asyncio.ensure_future(serve(self.server))
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(*self.address)
+
+    async def ends(self, count: int = 1) -> list[str | None]:
+        """How so many connections have ended."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.ledger.ends) < count:
+                self.ledger.changed.clear()
+                await self.ledger.changed.wait()
+        return self.ledger.ends
+
+    async def close(self) -> None:
+        self.server.abort()
+        async with asyncio.timeout(PATIENCE):
+            await self.serving
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    writer.transport.abort()
+
+
+Play = Callable[[Scene], Awaitable[None]]
+Stage = Callable[..., None]
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
+    return uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
+
+
+@pytest.fixture
+def streams(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Stage:
+    """Plays with a server of coroutines."""
+
+    def play(handler: Callable[..., Any], play: Play, limits: Limits = NO_LIMITS) -> None:
+        _perform(loop_factory, asyncio_streams.serve, handler, play, limits)
+
+    return play
+
+
+@pytest.fixture(params=[asyncio_protocol, asyncio_streams], ids=["protocol", "streams"])
+def stage(request: pytest.FixtureRequest, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Stage:
+    """Plays with a server of either kind."""
+
+    def play(handler: Callable[..., Any], play: Play, limits: Limits = NO_LIMITS) -> None:
+        _perform(loop_factory, request.param.serve, handler, play, limits)
+
+    return play
+
+
+def _perform(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], serve: Any, handler: Any, play: Play, limits: Limits
+) -> None:
+    async def perform() -> None:
+        scene = Scene(serve, handler, limits)
+        try:
+            await play(scene)
+        finally:
+            await scene.close()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(perform())
+
+
+class Waiting:
+    """A handler that waits for ever, and tells."""
+
+    def __init__(self) -> None:
+        self.begun, self.cancelled = asyncio.Event(), asyncio.Event()
+
+    async def wait(self) -> bytes:
+        self.begun.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return b""
+
+
+def test_a_handler_whose_client_resets_the_connection_is_cancelled(stage: Stage) -> None:
+    waiting = Waiting()
+
+    @framed(Chunks())
+    async def handler(data: bytes) -> bytes:
+        return await waiting.wait()
+
+    async def play(scene: Scene) -> None:
+        _, writer = await scene.connect()
+        writer.write(b"a")
+        await waiting.begun.wait()
+        reset(writer)
+        async with asyncio.timeout(PATIENCE):
+            await waiting.cancelled.wait()
+        assert await scene.ends() == ["client_gone"]
+        assert not scene.server.open
+
+    stage(handler, play)
+
+
+def test_a_client_that_has_said_its_last_still_gets_its_answer(stage: Stage) -> None:
+    go_on = asyncio.Event()
+
+    @framed(Delimiter(b"\n"))
+    async def handler(line: bytes) -> bytes:
+        await go_on.wait()
+        return line.upper()
+
+    async def play(scene: Scene) -> None:
+        reader, writer = await scene.connect()
+        writer.write(b"one\ntwo\nthr")
+        writer.write_eof()
+        await asyncio.sleep(0)
+        go_on.set()
+        async with asyncio.timeout(PATIENCE):
+            assert await reader.read() == b"ONE\nTWO\n"
+        assert await scene.ends() == [None]
+        assert scene.ledger.sums == [11, 8, 2]
+        writer.close()
+
+    stage(handler, play)
+
+
+def test_a_handler_that_cancels_itself_has_failed(stage: Stage) -> None:
+    @framed(Chunks())
+    async def handler(data: bytes) -> bytes:
+        raise asyncio.CancelledError
+
+    async def play(scene: Scene) -> None:
+        reader, writer = await scene.connect()
+        writer.write(b"a")
+        async with asyncio.timeout(PATIENCE):
+            assert await reader.read() == b""
+        writer.close()
+        assert await scene.ends() == ["handler_failed"]
+
+    stage(handler, play)
+
+
+def test_messages_of_a_client_are_answered_one_after_the_other(stage: Stage) -> None:
+    """Also when more come while one is being answered."""
+    at_once: list[int] = []
+    running = 0
+
+    @framed(Delimiter(b"\n"))
+    async def handler(line: bytes) -> bytes:
+        nonlocal running
+        running += 1
+        at_once.append(running)
+        await asyncio.sleep(0)
+        running -= 1
+        return line
+
+    async def play(scene: Scene) -> None:
+        reader, writer = await scene.connect()
+        for i in range(20):
+            writer.write(b"%d\n" % i)
+            await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE):
+            assert [int(await reader.readline()) for _ in range(20)] == list(range(20))
+        writer.close()
+        assert max(at_once) == 1
+
+    stage(handler, play)
+
+
+def test_who_runs_ahead_of_its_handler_is_not_read_without_end(stage: Stage) -> None:
+    waiting = Waiting()
+
+    @framed(Chunks())
+    async def handler(data: bytes) -> bytes:
+        return await waiting.wait()
+
+    async def play(scene: Scene) -> None:
+        _, writer = await scene.connect()
+        writer.write(b"a")
+        await waiting.begun.wait()
+        writer.transport.set_write_buffer_limits(0)
+        writer.write(bytes(100_000_000))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await writer.drain()
+        assert writer.transport.get_write_buffer_size() > 50_000_000
+        writer.transport.abort()
+
+    stage(handler, play)
+
+
+def test_a_session_may_return_and_its_client_gets_what_was_written(streams: Stage) -> None:
+    async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.writelines([b"x" * 500_000, b"y" * 500_000])
+
+    async def play(scene: Scene) -> None:
+        reader, writer = await scene.connect()
+        writer.write(b"go\n" + b"more" * 1000)
+        async with asyncio.timeout(PATIENCE):
+            assert await reader.read() == b"x" * 500_000 + b"y" * 500_000
+        writer.close()
+        assert await scene.ends() == [None]
+        assert scene.ledger.sums[1] == 1_000_000
+
+    streams(session, play)
+
+
+def test_a_session_may_close_the_connection_itself_and_go_on(streams: Stage) -> None:
+    done = asyncio.Event()
+
+    async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"bye")
+        writer.close()
+        await writer.wait_closed()
+        done.set()
+
+    async def play(scene: Scene) -> None:
+        reader, writer = await scene.connect()
+        async with asyncio.timeout(PATIENCE):
+            assert await reader.read() == b"bye"
+            await done.wait()
+        writer.close()
+        assert await scene.ends() == [None]
+
+    streams(session, play)
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, OSError, asyncio.CancelledError])
+def test_a_session_that_raises_ends_its_connection_only(streams: Stage, error: type[BaseException]) -> None:
+    async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            if line == b"raise\n":
+                raise error
+            writer.write(line)
+
+    async def play(scene: Scene) -> None:
+        other_reader, other = await scene.connect()
+        reader, writer = await scene.connect()
+        writer.write(b"one\nraise\n")
+        async with asyncio.timeout(PATIENCE):
+            assert await reader.read() == b"one\n"
+        writer.close()
+        assert await scene.ends() == ["handler_failed"]
+        other.write(b"two\n")
+        assert await other_reader.readline() == b"two\n"
+        other.close()
+
+    streams(session, play)
+
+
+def test_a_session_that_expects_more_than_comes_has_lost_its_client(streams: Stage) -> None:
+    async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(10)
+
+    async def play(scene: Scene) -> None:
+        _, writer = await scene.connect()
+        writer.write(b"half")
+        writer.close()
+        assert await scene.ends() == ["client_gone"]
+
+    streams(session, play)
+
+
+def test_a_session_that_goes_on_without_its_client_counts_until_it_is_idle_for_too_long(streams: Stage) -> None:
+    waiting = Waiting()
+
+    async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionResetError):
+            await reader.read()
+        await waiting.wait()
+
+    async def play(scene: Scene) -> None:
+        _, writer = await scene.connect()
+        writer.write(b"a")
+        await writer.drain()
+        reset(writer)
+        async with asyncio.timeout(PATIENCE):
+            await waiting.begun.wait()
+        assert not waiting.cancelled.is_set() and len(scene.server.open) == 1
+        scene.server.look()
+        scene.now += 10
+        scene.server.look()
+        assert await scene.ends() == ["idle_timeout"]
+
+    streams(session, play, Limits(idle=10))
+
+
+def test_who_is_aborted_is_cancelled(stage: Stage) -> None:
+    waiting = Waiting()
+
+    @framed(Chunks())
+    async def handler(data: bytes) -> bytes:
+        return await waiting.wait()
+
+    async def play(scene: Scene) -> None:
+        _, writer = await scene.connect()
+        writer.write(b"a")
+        await waiting.begun.wait()
+        await scene.close()
+        assert waiting.cancelled.is_set()
+        assert scene.ledger.ends == ["shutting_down"]
+        writer.transport.abort()
+
+    stage(handler, play)
