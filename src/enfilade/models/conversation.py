@@ -62,10 +62,9 @@ class Conversation:
                 if answer is None:
                     self._end(None)
                     break
-                answer = self._wrap(answer)
+                answer = b"" + self._wrap(answer)  # what is no bytes raises here
                 answers.append(answer)
                 room -= len(answer)
-                self.requests += 1
         except (Exception, SystemExit) as error:
             self.fail(error)
         return self._said(answers)
@@ -81,10 +80,9 @@ class Conversation:
                 if answer is None:
                     self._end(None)
                     break
-                answer = self._wrap(answer)
+                answer = b"" + self._wrap(answer)  # what is no bytes raises here
                 answers.append(answer)
                 room -= len(answer)
-                self.requests += 1
         except (Exception, SystemExit) as error:
             self.fail(error)
         return self._said(answers)
@@ -111,7 +109,8 @@ class Conversation:
         return self.waiting
 
     def _said(self, answers: list[bytes]) -> bytes:
-        answer = answers[0] if len(answers) == 1 else b"".join(answers)
+        answer = b"".join(answers)
+        self.requests += len(answers)
         self.said += len(answer)
         if self._is_too_long and not self.waiting and not self.over:
             self._end(MESSAGE_TOO_LONG)
