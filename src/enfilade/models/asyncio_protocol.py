@@ -16,7 +16,7 @@ from typing import Any, cast
 from enfilade.models.blocking import Datagram
 from enfilade.models.encrypted import Encrypted
 from enfilade.models.handler import Kind
-from enfilade.models.on_loop import LoopConnection, run
+from enfilade.models.on_loop import LoopConnection, read_less, run
 from enfilade.models.server import (
     CLIENT_GONE,
     CONNECTION_LIMIT,
@@ -185,6 +185,7 @@ class Datagrams(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
+        read_less(transport)
 
     def datagram_received(self, data: bytes, address: Any) -> None:
         if self._awaited:
