@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from enfilade.http.reasons import Reason
 from enfilade.models.conversation import HANDLER_FAILED, Conversation
+from enfilade.models.encrypted import Tls
 from enfilade.models.server import (
     CLIENT_GONE,
     CONNECTION_LIMIT,
@@ -188,20 +189,27 @@ class Waker:
 
 
 class Talker(Connection):
-    """A connection that is served by whoever calls `serve`. `_lost`: how its client was lost; other errors are the handler's."""
+    """A connection that is served by whoever calls `serve`. `_lost`: how its client was lost; other errors are the handler's.
+    `_plain`: what was decrypted, and not read yet."""
 
-    __slots__ = ("_lost",)
+    __slots__ = ("_lost", "_plain", "_tls")
+
+    def __init__(self, server: Server, door: Door, sock: socket.socket, client: Address) -> None:
+        super().__init__(server, door, sock, client)
+        self._lost: OSError | None = None
+        self._tls: Tls | None = None
+        self._plain = bytearray()
 
     def serve(self) -> None:
         """All of it, to its end."""
         why: Reason | None = None
         failure: BaseException | None = None
-        self._lost: OSError | None = None
         try:
+            self._bound()
             self._secure()
             why, failure = self._session() if self.server.handler.framing is None else self._requests()
             self._leave()
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             why = IDLE_TIMEOUT
         except ssl.SSLError:
             why = TLS_ERROR
@@ -216,19 +224,33 @@ class Talker(Connection):
         reset(self.sock)
         self.server.ended(self, NO_SOCKET)
 
-    def _secure(self) -> None:
-        """Have the kernel bound the waiting, and speak TLS where that is spoken here."""
+    def _bound(self) -> None:
+        """Have the kernel bound all waiting."""
         idle = self.server.limits.idle
-        tls = self.door.tls
-        if tls is not None:  # Python's TLS would not hear of the kernel's time-outs
-            self.sock.settimeout(idle or None)
-            self.sock = tls.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
-            self.sock.do_handshake()
-        elif idle:
+        if idle:
             fraction, seconds = modf(idle)
             timeval = struct.pack("@ll", int(seconds), int(fraction * 1e6))
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+
+    def _secure(self) -> None:
+        """Speak TLS where that is spoken here."""
+        context = self.door.tls
+        if context is not None:
+            self._tls = tls = Tls(context)
+            while not tls.shaken and not tls.over:
+                self._decrypt(tls)
+
+    def _decrypt(self, tls: Tls) -> None:
+        """What comes next. An SSLSocket would do as much; but its time-out counts for all that is sent at once, and others could
+        not end it."""
+        records = self.sock.recv(READ)
+        if records:
+            self._plain += tls.decrypt(records)
+        else:
+            tls.ended()
+        if said := tls.encrypt():
+            self.sock.sendall(said)
 
     def _requests(self) -> tuple[Reason | None, BaseException | None]:
         conversation = self.server.conversation()
@@ -247,16 +269,25 @@ class Talker(Connection):
     def recv(self, size: int = READ) -> bytes:
         """What has come, as soon as something has; b"": the client has ended."""
         try:
-            data = self.sock.recv(size)
+            data = self.sock.recv(size) if self._tls is None else self._decrypted(self._tls, size)
         except OSError as error:
             raise self._lose(error) from None
         self.received += len(data)
         return data
 
+    def _decrypted(self, tls: Tls, size: int) -> bytes:
+        while not self._plain and not tls.over:
+            self._decrypt(tls)
+        if not self._plain and tls.why is not None:
+            raise ssl.SSLError("this is no TLS")
+        data = bytes(self._plain[:size])
+        del self._plain[:size]
+        return data
+
     def sendall(self, data: bytes) -> None:
         """Send all of it."""
         try:
-            self.sock.sendall(data)
+            self.sock.sendall(data if self._tls is None else self._tls.encrypt(data))
         except OSError as error:
             raise self._lose(error) from None
         self.sent += len(data)
@@ -265,6 +296,12 @@ class Talker(Connection):
         late = isinstance(error, BlockingIOError)  # the kernel's time-out
         self._lost = TimeoutError("the client says nothing, or takes nothing") if late else error
         return self._lost
+
+    def shutdown(self, how: int) -> None:
+        """As that of sockets."""
+        if self._tls is not None and how != socket.SHUT_RD:
+            self.sock.sendall(self._tls.close())
+        self.sock.shutdown(how)
 
     def _session(self) -> tuple[Reason | None, BaseException | None]:
         try:
@@ -280,14 +317,11 @@ class Talker(Connection):
         sock, clock = self.sock, self.server.clock
         left, until = LINGER_BYTES, clock() + FAREWELL
         with suppress(OSError):
-            if isinstance(sock, ssl.SSLSocket):
-                sock.settimeout(0)
-                with suppress(ssl.SSLError):  # the client's own close_notify is not waited for
-                    sock.unwrap()
-            socket.socket.shutdown(sock, socket.SHUT_WR)
+            sock.settimeout(FAREWELL)
+            self.shutdown(socket.SHUT_WR)
             while left > 0 and (seconds := until - clock()) > 0:
                 sock.settimeout(seconds)
-                if not (dropped := len(socket.socket.recv(sock, READ))):
+                if not (dropped := len(sock.recv(READ))):
                     break
                 left -= dropped
 
@@ -391,7 +425,7 @@ class Talk:
 
     def shutdown(self, how: int = socket.SHUT_WR) -> None:
         """As that of sockets; by default say that nothing more will be sent."""
-        self._connection.sock.shutdown(how)
+        self._connection.shutdown(how)
 
     def makefile(self, mode: str = "rwb") -> io.BufferedRWPair:
         """A binary file of both directions, with `readline` and the like. What is written is sent by `flush`."""

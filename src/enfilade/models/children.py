@@ -293,19 +293,26 @@ class Child:
     def has_gone(self) -> bool:
         """Whether the process has ended."""
         if self._status is None:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            self._wait(os.WNOHANG)
+        return self._status is not None
+
+    def _wait(self, options: int) -> None:
+        try:
+            pid, status = os.waitpid(self._pid, options)
+        except ChildProcessError:  # in the middle of this, a signal came whose handler has asked, too
+            self._status = self._status or 0
+        else:
             if pid:
                 self._status = os.waitstatus_to_exitcode(status)
-        return self._status is not None
 
     def end(self) -> None:
         """There is nothing of it any more. Who has let go of the line has ended, or has to."""
         if self._status is None:
             os.kill(self._pid, signal.SIGKILL)
-            self._status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+            self._wait(0)
         self.hear()
         self.line.close()
-        if not self._killed and self._status != 0:
+        if not self._killed and self._status:
             log.error("a process that served %s has ended: %s", self._server.handler.name, _how(self._status))
         if isinstance(self.serving, Connection):
             self._ended(None if self._killed else HANDLER_FAILED)
