@@ -1,7 +1,7 @@
 """Makes the pages that are drawn from the code: `make docs`. A test holds each of them to it.
 
 docs/configuration.md from the schema; docs/states/ from the tables of the engines; tables of docs/security.md, docs/proxy.md and
-docs/cache.md.
+docs/cache.md; those of docs/blocking.md from what was measured (docs/measured/).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from enfilade.cache.reasons import CACHE_REASONS, Kind
 from enfilade.config.jsonschema import json_schema
 from enfilade.http.reasons import REASONS, Source
 from enfilade.http.security_fields import ROWS as SECURITY_FIELDS
+from enfilade.measure import app_reading, app_report, app_rows
+from enfilade.measure.app_rows import Mode, Result
 from enfilade.rules.shipped import RULES
 from enfilade.wire.http1.states import READING_RULES, WRITING_RULES
 from enfilade.wire.http2.states import DRAIN_MOVES, FRAME_RULES, MOVES, VERDICTS, Drain, Frame, State, Step, Verdict
@@ -287,7 +289,7 @@ def link() -> str:
 
 # -- security.md, proxy.md
 
-_TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def _with_tables(page: str) -> str:
@@ -382,6 +384,31 @@ def _security_fields() -> str:
     return "\n".join(rows) + "\n"
 
 
+def _app() -> Result:
+    return app_rows.read((DOCS / "measured" / "app.json").read_bytes())
+
+
+def _app_code() -> str:
+    """The routes that wait, as they are measured."""
+    source = (DOCS.parent / "src" / "enfilade" / "measure" / "demo_app.py").read_text()
+    code = source.partition("# -- waiting\n")[2].partition("# -- computing")[0]
+    return f"```python\n{code.strip()}\n```\n"
+
+
+def _app_conditions() -> str:
+    found = _app()
+    m = found.machine
+    return f"{m.processor}, {m.cores} cores, {m.python}, FastAPI {found.about.fastapi}, {m.date}.\n"
+
+
+def _app_rows(kind: str, mode: Mode) -> str:
+    return "\n".join(app_report.page(_app(), kind, mode)) + "\n"
+
+
+def _app_said() -> str:
+    return "\n".join(f"- {paragraph}" for paragraph in app_reading.reading(_app())) + "\n"
+
+
 def _rules() -> str:
     rows = ["| rule | level | adds | looks at | |", "| --- | --- | --- | --- | --- |"]
     for rule in RULES:
@@ -397,11 +424,19 @@ _TABLES = {
     "cache": _cache_reasons,
     "security_fields": _security_fields,
     "rules": _rules,
+    "app-code": _app_code,
+    "app-conditions": _app_conditions,
+    "app-wait-inline": lambda: _app_rows("wait", "inline"),
+    "app-wait-isolated": lambda: _app_rows("wait", "isolated"),
+    "app-compute-inline": lambda: _app_rows("compute", "inline"),
+    "app-compute-isolated": lambda: _app_rows("compute", "isolated"),
+    "app-said": _app_said,
 }
 
 
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
+    "blocking.md": lambda: _with_tables("blocking.md"),
     "cache.md": lambda: _with_tables("cache.md"),
     "filters.md": lambda: _with_tables("filters.md"),
     "proxy.md": lambda: _with_tables("proxy.md"),
