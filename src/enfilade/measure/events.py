@@ -26,26 +26,28 @@ class Events:
         self.tally = Tally()
         self.span = NEVER
         self._stopped = 0
-        self.loop = uvloop.new_event_loop()
+        # In a Runner, Ctrl-C cancels what runs; raised in a callback, it would be taken for that one's failure.
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self.loop = self._runner.get_loop()
         self.context = order.target.context()
         self._again: dict[Client, asyncio.Task[None]] = {}
         kind = DatagramClient if order.target.datagrams else StreamClient
         self._clients = [kind(self, order.first + i) for i in range(order.clients)]
 
     def connect(self) -> None:
-        self.loop.run_until_complete(self._connect())
+        self._runner.run(self._connect())
 
     def run(self, span: Span) -> Tally:
         self.span = span
-        self.loop.run_until_complete(self._run())
+        self._runner.run(self._run())
         self.span = NEVER
         self._stopped = perf_counter_ns()
         self.tally.served = sum(client.sequence > 0 for client in self._clients)
         return self.tally
 
     def close(self) -> None:
-        self.loop.run_until_complete(self._close())
-        self.loop.close()
+        with self._runner:
+            self._runner.run(self._close())
 
     async def _connect(self) -> None:
         turn = asyncio.Semaphore(AT_ONCE)
