@@ -59,6 +59,17 @@ def test_processor_time_of_children_that_have_ended_counts() -> None:
         assert usage([process.pid]).cpu >= 0.15
 
 
+def test_processor_time_of_less_than_a_tick_counts() -> None:
+    # Ten processes of 5 ms each, more than they took to start.
+    busy = "until = time.process_time() + 0.005\nwhile time.process_time() < until: pass"
+    pid = "os.getpid()"
+    with running(f"first = {pid}\nfor _ in range(10): {pid} == first and os.fork()\n{busy}") as process:
+        assert process.stdout is not None
+        for _ in range(10):
+            process.stdout.readline()
+        assert usage(descendants(process.pid)).cpu >= 0.05
+
+
 def test_each_wait_is_a_voluntary_switch_whichever_thread_waits() -> None:
     waits = "[time.sleep(0.0001) for _ in range(200)] and done.set() or sys.stdin.read()"
     with running(f"done = threading.Event()\nthreading.Thread(target=lambda: {waits}).start()\ndone.wait()") as process:

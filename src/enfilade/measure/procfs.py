@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -80,25 +80,29 @@ def usage(pids: Iterable[int]) -> Usage:
 def _of(pid: int) -> Usage:
     stat = _stat(pid)
     proportional = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_bytes())
-    switches = _switches(pid)
-    return Usage(
+    threads = _threads(pid)
+    # Ticks are of 10 ms, too coarse for many processes that each do little; nanoseconds are of threads that live alone.
+    own = max(sum(map(int, stat[_USER : _USER + 2])) * _TICK, threads.cpu)
+    return replace(
+        threads,
         processes=1,
         threads=int(stat[_THREADS]),
         resident=int(stat[_RESIDENT]) * _PAGE,
         proportional=int(proportional[1]) * 1024 if proportional else 0,
-        voluntary=switches[b"voluntary"],
-        involuntary=switches[b"nonvoluntary"],
-        cpu=sum(map(int, stat[_USER : _USER + 4])) * _TICK,
+        cpu=own + sum(map(int, stat[_USER + 2 : _USER + 4])) * _TICK,
     )
 
 
-def _switches(pid: int) -> dict[bytes, int]:
-    """Of all its threads: /proc/PID/status has the main thread's alone."""
-    total = {b"voluntary": 0, b"nonvoluntary": 0}
+def _threads(pid: int) -> Usage:
+    """What is told of each thread: /proc/PID itself has only the main thread's switches."""
+    total = Usage()
     for thread in os.listdir(f"/proc/{pid}/task"):
+        path = f"/proc/{pid}/task/{thread}"
         with suppress(*_GONE):
-            for kind, count in _SWITCHES.findall(Path(f"/proc/{pid}/task/{thread}/status").read_bytes()):
-                total[kind] += int(count)
+            counts = {kind: int(count) for kind, count in _SWITCHES.findall(Path(f"{path}/status").read_bytes())}
+            total += Usage(voluntary=counts[b"voluntary"], involuntary=counts[b"nonvoluntary"])
+        with suppress(*_GONE):  # nor does every kernel have it
+            total += Usage(cpu=int(Path(f"{path}/schedstat").read_bytes().split()[0]) / 1e9)
     return total
 
 
