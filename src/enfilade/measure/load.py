@@ -31,14 +31,17 @@ def load(
     way: Way = "asyncio",
     watch: Callable[[], object] = lambda: None,
 ) -> Tally:
-    """Load the server for so many seconds. With a `warm_up`, the clients greet first, and are as busy for so many seconds; what
-    is answered then is checked but not timed. `watch` is called twice, while nobody says anything: before what is timed, all are
+    """Load the server for so many seconds. With a `warm_up`, the clients greet first, and are as busy for so many seconds, or as
+    long as the greeting took: whoever serves one after the other has had all of them in its queue then. What is answered
+    meanwhile is checked but not timed. `watch` is called twice, while nobody says anything: before what is timed, all are
     connected, and after it, they still are."""
     with closing(WAYS[way](order)) as crowd:
         crowd.connect()
         if warm_up:
+            began = perf_counter_ns()
             greet(crowd, order.clients)
-            begin = perf_counter_ns() + int(warm_up * 1e9)
+            now = perf_counter_ns()
+            begin = now + max(int(warm_up * 1e9), now - began)
             crowd.run(Span(begin, begin))
         watch()
         begin = perf_counter_ns()

@@ -20,7 +20,7 @@ from enfilade.models.handler import Kind
 from enfilade.models.table import MODELS
 
 WARM_UP = 0.3
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds that a client waits for an answer, beside those that are measured; beyond them, it counts as an error."""
 SPARE = 100
 """Descriptors beside those of connections."""
