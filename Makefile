@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: test lint demo bench docs clean
+.PHONY: test lint demo bench measured docs clean
 
 test: $(VENV)/test.stamp
 	@PATH="$$PATH:/usr/sbin" scripts/need curl=curl nc=netcat-openbsd h2load=nghttp2-client haproxy=haproxy nginx=nginx-light openssl=openssl \
@@ -30,6 +30,11 @@ bench: $(VENV)/bench.stamp
 	@scripts/need cc='gcc libc6-dev' wrk=wrk h2load=nghttp2-client openssl=openssl slowhttptest=slowhttptest
 	@PATH="$$PATH:/usr/sbin" scripts/need nginx=nginx-light haproxy=haproxy varnishd=varnish nft=nftables || true
 	$(BIN)/python -m bench $(BENCH)
+
+# Measures anew what docs/concurrency.md shows, or `make measured MEASURED=models-io`.
+measured: $(VENV)/charts.stamp $(VENV)/demo.stamp
+	$(BIN)/python docs/measure.py $(MEASURED)
+	$(BIN)/python docs/make.py
 
 # The pages that are drawn from the code.
 docs: $(VENV)/demo.stamp

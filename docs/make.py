@@ -1,7 +1,7 @@
 """Makes the pages that are drawn from the code: `make docs`. A test holds each of them to it.
 
 docs/configuration.md from the schema; docs/states/ from the tables of the engines; tables of docs/security.md, docs/proxy.md and
-docs/cache.md; those of docs/blocking.md from what was measured (docs/measured/).
+docs/cache.md; those of docs/blocking.md and docs/concurrency.md from what was measured (docs/measured/).
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from enfilade.http.reasons import REASONS, Source
 from enfilade.http.security_fields import ROWS as SECURITY_FIELDS
 from enfilade.measure import app_reading, app_report, app_rows
 from enfilade.measure.app_rows import Mode, Result
+from enfilade.measure.reading import reading
+from enfilade.measure.report import page
+from enfilade.measure.samples import read as read_measurement
+from enfilade.models.handler import Kind as HandlerKind
+from enfilade.models.table import MODELS
 from enfilade.rules.shipped import RULES
 from enfilade.wire.http1.states import READING_RULES, WRITING_RULES
 from enfilade.wire.http2.states import DRAIN_MOVES, FRAME_RULES, MOVES, VERDICTS, Drain, Frame, State, Step, Verdict
@@ -417,7 +422,37 @@ def _rules() -> str:
     return "\n".join(rows) + "\n"
 
 
-_TABLES = {
+def _models() -> str:
+    rows = ["| start it | what it does | kinds of handlers | UDP |", "| --- | --- | --- | --- |"]
+    for name, model in MODELS.items():
+        kinds = ", ".join(kind.value for kind in HandlerKind if kind in model.kinds)
+        rows.append(f"| `enfilade stream zen --model {name}` | {model.text} | {kinds} | {'yes' if model.udp else ''} |")
+    return "\n".join(rows) + "\n"
+
+
+def _measured(name: str, clients: int) -> str:
+    """The table of so many clients, and what was measured on what."""
+    found = read_measurement((DOCS / "measured" / f"{name}.json").read_bytes())
+    where = f"{found.machine.processor}, {found.machine.cores} cores, {found.machine.python}, {found.machine.date}"
+    return f"{clients:,} clients ({where}):\n\n" + "\n".join(page(found, clients)) + "\n"
+
+
+def _said(name: str) -> str:
+    """What the command says of it."""
+    found = read_measurement((DOCS / "measured" / f"{name}.json").read_bytes())
+    return "\n".join(f"> {paragraph}\n>" for paragraph in reading(found)).removesuffix("\n>") + "\n"
+
+
+_TABLES: dict[str, Callable[[], str]] = {
+    "models": _models,
+    "models-none-1": lambda: _measured("models-none", 1),
+    "models-none-100": lambda: _measured("models-none", 100),
+    "models-none-1000": lambda: _measured("models-none", 1000),
+    "models-none-said": lambda: _said("models-none"),
+    "models-io-100": lambda: _measured("models-io", 100),
+    "models-io-said": lambda: _said("models-io"),
+    "models-cpu-100": lambda: _measured("models-cpu", 100),
+    "models-cpu-said": lambda: _said("models-cpu"),
     "reasons": _reasons,
     "limits": _limits,
     "upstream": _upstream,
@@ -438,6 +473,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "blocking.md": lambda: _with_tables("blocking.md"),
     "cache.md": lambda: _with_tables("cache.md"),
+    "concurrency.md": lambda: _with_tables("concurrency.md"),
     "filters.md": lambda: _with_tables("filters.md"),
     "proxy.md": lambda: _with_tables("proxy.md"),
     "rules.md": lambda: _with_tables("rules.md"),

@@ -15,6 +15,9 @@ from bench import failures
 from enfilade.cli.main import COMMANDS, main
 from enfilade.config import ConfigError, load
 from enfilade.config.errors import Problem
+from enfilade.measure.samples import read
+from enfilade.models.handler import Kind, handler_of
+from enfilade.models.table import MODELS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -80,6 +83,25 @@ def test_configurations_on_the_pages_are_right(block: str, tmp_path: Path) -> No
         problems = error.problems
     # The reader's files are not here.
     assert [str(p) for p in problems if "does not exist" not in p.text] == []
+
+
+def test_the_figures_of_the_models_are_whole() -> None:
+    names = [name for name in runpy.run_path(str(DOCS / "measure.py"))["COMMANDS"] if name.startswith("models")]
+    assert names
+    for name in names:
+        found = read((DOCS / "measured" / f"{name}.json").read_bytes())
+        assert {sample.model for sample in found.samples} == set(MODELS), name
+        assert not [sample.problem for sample in found.samples if sample.problem], name
+
+
+def test_handlers_on_the_page_of_models_are_of_the_kinds_that_it_says() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / "concurrency.md").read_text(), re.DOTALL | re.MULTILINE)
+    kinds = []
+    for block in blocks:
+        names: dict[str, object] = {}
+        exec(block, names)
+        kinds.append(handler_of("it", list(names.values())[-1]).kind)
+    assert kinds == [Kind.REQUEST, Kind.ASYNC_REQUEST, Kind.SESSION, Kind.ASYNC_SESSION]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
