@@ -180,3 +180,13 @@ def test_an_answer_that_cannot_be_framed_is_the_handlers_fault() -> None:
     talk = Conversation(handler_of("long", long), LIMIT)
     assert talk.received(b"\1a") == b""
     assert talk.why is not None and talk.why.name == "handler_failed" and isinstance(talk.error, OverflowError)
+
+
+def test_a_framing_of_ones_own_that_raises_is_the_handlers_fault() -> None:
+    class Broken(Delimiter):
+        def cut(self, data: bytes, limit: int) -> tuple[list[bytes], bytes | None]:
+            raise ValueError("broken")
+
+    talk = conversation(Broken(b"x"))
+    assert talk.received(b"a") == b""
+    assert talk.why is not None and talk.why.name == "handler_failed" and isinstance(talk.error, ValueError)

@@ -53,10 +53,10 @@ class Conversation:
 
     def received(self, data: bytes | None) -> bytes:
         """What to answer to `data`, which continues what came before; None: to what is `waiting`."""
-        messages = self._messages(data)
         answers: list[bytes] = []
         room = ENOUGH
         try:
+            messages = self._messages(data)
             while messages and room > 0:
                 answer = self._handle(messages.pop())
                 if answer is None:
@@ -71,10 +71,10 @@ class Conversation:
 
     async def answers(self, data: bytes | None) -> bytes:
         """`received`, for handlers that are to be awaited, one message after the other."""
-        messages = self._messages(data)
         answers: list[bytes] = []
         room = ENOUGH
         try:
+            messages = self._messages(data)
             while messages and room > 0:
                 answer = await self._handle(messages.pop())
                 if answer is None:
