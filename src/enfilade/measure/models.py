@@ -95,7 +95,7 @@ def _measure(
     handler = f"enfilade.measure.work:{_HANDLERS[work.kind, row.awaited]}"
     with tempfile.TemporaryDirectory() as directory:
         listen = f"unix:{directory}/s" if transport == "unix" else f"{transport}://127.0.0.1:0"
-        options = ["--listen", listen, "--model", row.model, "--no-log"]
+        options = ["--listen", listen, "--model", row.model, "--connections", "0", "--no-log"]
         with server(["stream", handler, *options], facts) as running:
             watch = Watch(running.pid)
             order = Order(target(running.url), Echo(), row.clients, patience=PATIENCE + seconds)
