@@ -364,6 +364,7 @@ UVICORN = (
     "--timeout-keep-alive 300 $target"
 )
 FLOOR = "$python -m bench.floor --port $port"
+FLOOR_ECHO = "$python -m bench.floor_echo {} --port $port"
 
 SERVERS = {
     server.name: server
@@ -559,6 +560,8 @@ SERVERS = {
                 "files": FLOOR + " --body 1024",
                 "tls": FLOOR + " --body 1024 --certificate $certificate --key $key",
                 "asgi": FLOOR + " --body 13",
+                "echo-tcp": FLOOR_ECHO.format("tcp"),
+                "echo-udp": FLOOR_ECHO.format("udp"),
             },
         ),
     )
