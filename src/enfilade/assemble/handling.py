@@ -156,6 +156,7 @@ class BoardLedger:
         self._meter = meter
         self._stream_meter = stream_meter
         self._log = log
+        self._is_moved = False
 
     def opened(self) -> None:
         """See `Ledger.opened`."""
@@ -189,11 +190,13 @@ class BoardLedger:
         """See `Ledger.look`."""
         if self._log is not None:
             self._log.sink.flush(now)
+            if self._is_moved:
+                self._is_moved = False
+                self._log.sink.reopen()
 
     def reopen(self) -> None:
-        """The log was moved away."""
-        if self._log is not None:
-            self._log.sink.reopen()
+        """The log was moved away. This may come, as a signal, in the middle of a line."""
+        self._is_moved = True
 
     def close(self) -> None:
         """The worker ends."""

@@ -391,7 +391,7 @@ class Server:
         """Take nobody any more, and let everybody finish what they have begun."""
         self.draining = True
         self._end_at = None
-        self._abort_at = self.clock() + FAREWELL
+        self._abort_at = self._abort_at or self.clock() + FAREWELL
         for connection in list(self.open):
             connection.dismiss()
         self.on_drain()
