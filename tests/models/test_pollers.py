@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Iterator
 
 import pytest
 
 from enfilade.models.epoll import Epoll
+from enfilade.models.handler import load
 from enfilade.models.poll import Poll
 from enfilade.models.readiness import READABLE, WRITABLE, Poller
 from enfilade.models.select import Select
+from enfilade.models.table import Misfit, model_for
 
 PATIENCE = 20.0
 
@@ -86,3 +89,11 @@ def test_the_end_is_ready_to_be_read(poller: Poller, pair: tuple[socket.socket, 
 
 def test_select_alone_has_a_highest_descriptor() -> None:
     assert (Select.most, Poll.most, Epoll.most) == (1024, 0, 0)
+
+
+def test_what_the_system_does_not_have_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(select, "epoll")
+    with pytest.raises(
+        Misfit, match=r"echo: the model epoll needs the call of that name, which this system does not have"
+    ):
+        model_for(load("echo"), "epoll", udp=False)

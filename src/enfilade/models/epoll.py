@@ -2,14 +2,13 @@
 
 Each descriptor is told to the kernel once, and epoll_wait(2) gives back only those that are ready: what it costs depends on how
 many talk, not on how many are connected, so ten thousand idle clients cost nothing but their memory. Level-triggered: whoever
-is not read to the end is reported again. Only Linux has it; the BSDs and macOS have kqueue(2), which then takes its place.
+is not read to the end is reported again. Only Linux has it; elsewhere, asyncio finds what there is.
 """
 
 from __future__ import annotations
 
 import select
 
-from enfilade.models.kqueue import Kqueue
 from enfilade.models.readiness import Loop
 from enfilade.models.server import Server
 
@@ -44,4 +43,4 @@ class Epoll:
 
 def serve(server: Server) -> None:
     """Serve until the server is drained."""
-    Loop(server, Epoll() if hasattr(select, "epoll") else Kqueue()).run()
+    Loop(server, Epoll()).run()

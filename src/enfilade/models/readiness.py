@@ -1,6 +1,6 @@
 """For models that wait for all clients at once: one thread asks the system who can be read from or written to, does just that
 much for each of them, and asks again. Nobody may be waited for in between, so handlers must be quick, and sessions cannot be
-served. How the system is asked is the model (select.py, poll.py, epoll.py, kqueue.py): a `Poller`.
+served. How the system is asked is the model (select.py, poll.py, epoll.py): a `Poller`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
@@ -45,7 +46,7 @@ MODELS = {
     ),
     "select": Model("select", READINESS, True, None, "One thread waits for all: select(2)."),
     "poll": Model("poll", READINESS, True, None, "One thread waits for all: poll(2)."),
-    "epoll": Model("epoll", READINESS, True, None, "One thread waits for all: epoll(7), or kqueue(2)."),
+    "epoll": Model("epoll", READINESS, True, None, "One thread waits for all: epoll(7), of Linux."),
     "asyncio_protocol": Model("asyncio_protocol", CALLBACKS, True, "asyncio", "asyncio, by callbacks."),
     "asyncio_streams": Model("asyncio_streams", COROUTINES, False, "asyncio", "asyncio, by coroutines."),
     "uvloop_protocol": Model("asyncio_protocol", CALLBACKS, True, "uvloop", "The same callbacks on uvloop."),
@@ -59,6 +60,8 @@ DEFAULTS = {
     Kind.ASYNC_SESSION: "uvloop_streams",
 }
 """The model of a handler where none is named."""
+CALLS = ("select", "poll", "epoll")
+"""Models that are called like what they ask the system by, which not every system has."""
 
 
 class Misfit(Exception):
@@ -76,6 +79,8 @@ def model_for(handler: Handler, name: str | None, *, udp: bool) -> Model:
     """The model called `name`, or that of the handler's kind. Raises Misfit where it cannot run the handler."""
     name = name or DEFAULTS[handler.kind]
     model = MODELS[name]
+    if name in CALLS and not hasattr(select, name):
+        raise Misfit(f"{handler.name}: the model {name} needs the call of that name, which this system does not have")
     if udp and handler.framing is None:
         raise Misfit(f"{handler.name}: a {handler.kind.value} needs a connection, and UDP has none")
     if handler.kind not in model.kinds or (udp and not model.udp):
