@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 
 import pytest
-from tests.certificates import self_signed
+from tests.models.tls import Client, contexts_in
 
 from enfilade.framing import Delimiter, framed
 from enfilade.models.conversation import Conversation
@@ -17,13 +17,7 @@ from enfilade.models.handler import handler_of
 
 @pytest.fixture(scope="module")
 def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Ours, and one that trusts it."""
-    certificate = self_signed(["localhost"])
-    file = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    file.write_bytes(certificate.chain + certificate.key)
-    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ours.load_cert_chain(file)
-    return ours, ssl.create_default_context(cadata=certificate.chain.decode())
+    return contexts_in(tmp_path_factory.mktemp("tls"))
 
 
 @framed(Delimiter(b"\n"))
@@ -35,45 +29,6 @@ def shout(line: bytes) -> bytes | None:
 async def shout_later(line: bytes) -> bytes | None:
     await asyncio.sleep(0)
     return shout(line)
-
-
-class Client:
-    """The other end. `flight`: what it has to send; `heard`: what it was told."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
-        self.is_shaken = self.has_ended = False
-        self.heard = b""
-        self._try()
-
-    def flight(self) -> bytes:
-        return self._outgoing.read()
-
-    def hear(self, data: bytes) -> None:
-        self._incoming.write(data)
-        self._try()
-
-    def say(self, data: bytes) -> None:
-        self.tls.write(data)
-
-    def leave(self) -> None:
-        """Say farewell."""
-        with pytest.raises(ssl.SSLWantReadError):
-            self.tls.unwrap()
-
-    def _try(self) -> None:
-        try:
-            if not self.is_shaken:
-                self.tls.do_handshake()
-                self.is_shaken = True
-            while data := self.tls.read(100):
-                self.heard += data
-            self.has_ended = True
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            self.has_ended = True
 
 
 class Meeting:

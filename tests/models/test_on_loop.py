@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from tests.models.tls import Client, contexts_in
 
 from enfilade.framing import Chunks, Delimiter, framed
 from enfilade.http.reasons import REASONS, Reason
@@ -54,13 +56,19 @@ class Ledger:
 class Scene:
     """A server and its clients, in one loop. `now`: what the server's clock shows."""
 
-    def __init__(self, serve: Callable[[Server], Awaitable[None]], handler: Callable[..., Any], limits: Limits) -> None:
+    def __init__(
+        self,
+        serve: Callable[[Server], Awaitable[None]],
+        handler: Callable[..., Any],
+        limits: Limits,
+        tls: ssl.SSLContext | None,
+    ) -> None:
         self.now = 0.0
         self.ledger = Ledger()
         self.door = socket.create_server(("127.0.0.1", 0))
         self.address = self.door.getsockname()
         self.door.setblocking(False)
-        doors = [Door(self.door)]
+        doors = [Door(self.door, None if tls is None else lambda: tls)]
         self.server = Server(handler_of("a test's", handler), doors, limits, self.ledger, clock=lambda: self.now)
         self.serving = asyncio.ensure_future(serve(self.server))
 
@@ -99,8 +107,10 @@ def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.Abstrac
 def streams(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Stage:
     """Plays with a server of coroutines."""
 
-    def play(handler: Callable[..., Any], play: Play, limits: Limits = NO_LIMITS) -> None:
-        _perform(loop_factory, asyncio_streams.serve, handler, play, limits)
+    def play(
+        handler: Callable[..., Any], play: Play, limits: Limits = NO_LIMITS, tls: ssl.SSLContext | None = None
+    ) -> None:
+        _perform(loop_factory, asyncio_streams.serve, handler, play, limits, tls)
 
     return play
 
@@ -109,17 +119,24 @@ def streams(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Stage:
 def stage(request: pytest.FixtureRequest, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Stage:
     """Plays with a server of either kind."""
 
-    def play(handler: Callable[..., Any], play: Play, limits: Limits = NO_LIMITS) -> None:
-        _perform(loop_factory, request.param.serve, handler, play, limits)
+    def play(
+        handler: Callable[..., Any], play: Play, limits: Limits = NO_LIMITS, tls: ssl.SSLContext | None = None
+    ) -> None:
+        _perform(loop_factory, request.param.serve, handler, play, limits, tls)
 
     return play
 
 
 def _perform(
-    loop_factory: Callable[[], asyncio.AbstractEventLoop], serve: Any, handler: Any, play: Play, limits: Limits
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+    serve: Any,
+    handler: Any,
+    play: Play,
+    limits: Limits,
+    tls: ssl.SSLContext | None,
 ) -> None:
     async def perform() -> None:
-        scene = Scene(serve, handler, limits)
+        scene = Scene(serve, handler, limits, tls)
         try:
             await play(scene)
         finally:
@@ -367,3 +384,92 @@ def test_who_is_aborted_is_cancelled(stage: Stage) -> None:
         writer.transport.abort()
 
     stage(handler, play)
+
+
+# -- TLS, to which half a close is known
+
+
+Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
+
+
+@pytest.fixture(scope="module")
+def contexts(tmp_path_factory: pytest.TempPathFactory) -> Contexts:
+    return contexts_in(tmp_path_factory.mktemp("tls"))
+
+
+async def shake(scene: Scene, trusting: ssl.SSLContext) -> tuple[Client, asyncio.StreamReader, asyncio.StreamWriter]:
+    """A client whose handshake is done."""
+    client = Client(trusting)
+    reader, writer = await scene.connect()
+    async with asyncio.timeout(PATIENCE):
+        while not client.is_shaken:
+            writer.write(client.flight())
+            client.hear(await reader.read(100_000))
+    writer.write(client.flight())
+    return client, reader, writer
+
+
+async def hear_to_the_end(client: Client, reader: asyncio.StreamReader) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while data := await reader.read(100_000):
+            client.hear(data)
+
+
+def test_a_question_right_in_front_of_the_farewell_of_tls_is_answered(stage: Stage, contexts: Contexts) -> None:
+    ours, trusting = contexts
+
+    @framed(Delimiter(b"\n"))
+    async def handler(line: bytes) -> bytes:
+        await asyncio.sleep(0)
+        return line.upper()
+
+    async def play(scene: Scene) -> None:
+        client, reader, writer = await shake(scene, trusting)
+        client.say(b"one\ntwo\n")
+        client.leave()
+        writer.write(client.flight())
+        await hear_to_the_end(client, reader)
+        assert client.heard == b"ONE\nTWO\n" and client.has_ended
+        writer.close()
+        assert await scene.ends() == [None]
+        assert scene.ledger.sums == [8, 8, 2]
+
+    stage(handler, play, tls=ours)
+
+
+def test_a_session_over_tls_says_farewell_when_it_returns(streams: Stage, contexts: Contexts) -> None:
+    ours, trusting = contexts
+
+    async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"who?")
+        writer.write((await reader.readline()) * 100_000)
+
+    async def play(scene: Scene) -> None:
+        client, reader, writer = await shake(scene, trusting)
+        client.say(b"me\n")
+        writer.write(client.flight())
+        await hear_to_the_end(client, reader)
+        assert client.heard == b"who?" + b"me\n" * 100_000 and client.has_ended
+        writer.close()
+        assert await scene.ends() == [None]
+        assert scene.ledger.sums == [3, 300_004, 0]
+
+    streams(session, play, tls=ours)
+
+
+@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b""])
+def test_who_speaks_no_tls_meets_no_handler(stage: Stage, contexts: Contexts, said: bytes) -> None:
+    @framed(Chunks())
+    async def handler(data: bytes) -> bytes:
+        raise AssertionError("nothing was asked")
+
+    async def play(scene: Scene) -> None:
+        reader, writer = await scene.connect()
+        writer.write(said)
+        writer.write_eof()
+        async with asyncio.timeout(PATIENCE):
+            await reader.read()
+        writer.close()
+        assert await scene.ends() == ["tls_error"]
+
+    stage(handler, play, tls=contexts[0])
