@@ -143,7 +143,7 @@ class Talker(LoopConnection, asyncio.StreamReaderProtocol):
         self._talking.add_done_callback(self._talked)
 
     def _talked(self, talking: asyncio.Task[Outcome]) -> None:
-        self._outcome = talking.result()
+        self._outcome = (CLIENT_GONE, None) if talking.cancelled() else talking.result()  # before it had begun
         if self.is_connected:
             self.farewell()
             self.transport.resume_reading()
