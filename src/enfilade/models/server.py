@@ -43,6 +43,8 @@ FAREWELL = 0.5
 """Seconds from telling connections to come to an end, to ending them."""
 TICK = 1.0
 """Seconds between two looks at what is due."""
+SPEAK_AGAIN = 60.0
+"""Seconds for which a shortage of ours is not told again: strangers could fill the log with it."""
 _NO_LINGER = struct.pack("ii", 1, 0)
 _GONE_ALREADY = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)
 """accept(2): the client had left, or the system's firewall forbids it; others may still be there."""
@@ -238,6 +240,7 @@ class Server:
         self._news: deque[Callable[[], None]] = deque()
         self._main = threading.get_ident()
         self._look_at = clock() + TICK
+        self._complain_at = clock()
         self._end_at: float | None = None
         self._abort_at: float | None = None
         self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -300,7 +303,9 @@ class Server:
     def _short_of(self, door: Door, error: OSError) -> None:
         """No descriptor is left: the spare one takes the client, so that it hears that nobody is there for it, and we do not
         turn round and round while it waits."""
-        log.warning("cannot accept a connection: %s", error.strerror)
+        if self.clock() >= self._complain_at:
+            self._complain_at = self.clock() + SPEAK_AGAIN
+            log.warning("cannot accept connections: %s", error.strerror)
         self.ledger.refused(NO_SOCKET)
         os.close(self._spare)
         try:
