@@ -128,13 +128,15 @@ class Reception:
             yield arrival
 
     def leave(self) -> Iterator[Arrival]:
-        """Close the doors. Who has waited is not turned away; the next generation may have the same sockets."""
+        """Close the doors, but those where answers are still to be sent. Who has waited is not turned away; the next generation
+        may have the same sockets."""
         for door in self._server.doors:
             if self._listens:
                 if not door.udp:
                     yield from self._take(door, AT_LAST)
                 self._selector.unregister(door)
-            door.sock.close()
+            if not door.udp:
+                door.sock.close()
 
     def see_off(self) -> None:
         """Wait for those who are still there. Who is aborted ends at once, and says so."""
@@ -145,6 +147,8 @@ class Reception:
             server.look()
             if server.aborted:
                 until = min(until, server.clock() + FAREWELL)
+        for door in server.doors:
+            door.sock.close()
         server.collect()
 
 
