@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import click
 
-from enfilade.cli.common import fail
+from enfilade.cli.common import Unit, fail
 from enfilade.client.asking import Asking, Manner, Unanswered, reason_of
 from enfilade.client.target import Target, target
 from enfilade.config.units import duration, octets
@@ -18,20 +18,6 @@ from enfilade.observe.log import printable
 
 _NEWLINES = {"lf": b"\n", "crlf": b"\r\n", "none": b""}
 _ESCAPES = {"\\n": "\\x0a", "\\r": "\\x0d", "\\t": "\\x09"}
-
-
-def _end(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> bytes:
-    try:
-        return _unescaped(value or "")
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _seconds(_ctx: click.Context, _parameter: click.Parameter, value: str) -> float:
-    try:
-        return duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 def _unescaped(text: str) -> bytes:
@@ -74,13 +60,14 @@ class _Shown(NamedTuple):
 @click.argument("texts", nargs=-1)
 @click.option(
     "--end",
-    callback=_end,
+    type=Unit("text", _unescaped),
+    default="",
     metavar="TEXT",
     help=r"Where an answer ends: `\n`, `.`, `\x00`.  [default: when no more comes]",
 )
 @click.option(
     "--wait",
-    callback=_seconds,
+    type=Unit("duration", duration),
     metavar="DURATION",
     default="500ms",
     show_default=True,
@@ -88,7 +75,7 @@ class _Shown(NamedTuple):
 )
 @click.option(
     "--timeout",
-    callback=_seconds,
+    type=Unit("duration", duration),
     metavar="DURATION",
     default="5s",
     show_default=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -12,6 +12,20 @@ from enfilade.config import Config, ConfigError, load
 from enfilade.config.load import DEFAULT_FILES, Check
 
 C = TypeVar("C", bound=Callable[..., object])
+
+
+class Unit(click.ParamType[Any]):
+    """An option whose text `parse` makes a value of, or says in a ValueError what is wrong with it."""
+
+    def __init__(self, name: str, parse: Any) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._parse(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def config_option(function: C) -> C:

@@ -6,6 +6,7 @@ from typing import Any, cast, get_args
 
 import click
 
+from enfilade.cli.common import Unit
 from enfilade.cli.configs import stream_config
 from enfilade.cli.serve import launch
 from enfilade.config import Stream, Tls
@@ -15,20 +16,6 @@ from enfilade.config.units import duration, size
 LISTEN = "tcp://127.0.0.1:9999"
 PROXY = "proxy"
 """What stands in a handler's place where `--to` says who answers."""
-
-
-class Unit(click.ParamType[Any]):
-    """A text that `parse` makes a number of."""
-
-    def __init__(self, name: str, parse: Any) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return self._parse(value) if isinstance(value, str) else value
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command(short_help="Serve a raw TCP or UDP protocol.")
