@@ -18,7 +18,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
 settings.register_profile("enfilade", deadline=None)
 settings.load_profile("enfilade")
 
-REAL = [Path(__file__).parent / name for name in ("cli", "e2e", "process")]
+REAL = [Path(__file__).parent / name for name in ("cli", "e2e", "models", "process")]
 """Tests with real processes, sockets and clocks."""
 
 

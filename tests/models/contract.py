@@ -281,9 +281,9 @@ def others_are_served(server: Serving) -> None:
         assert ask(other, b"still there?") == b"STILL THERE?"
 
 
-def over(server: Serving) -> Counts:
-    """What is counted when all have gone."""
-    return until(lambda: (counts := server.counts()).opened and counts.open == 0 and counts)
+def over(server: Serving, count: int) -> Counts:
+    """What is counted when so many have come, and all have gone."""
+    return until(lambda: (counts := server.counts()).ended.total() == count and counts.open == 0 and counts)
 
 
 def read_exactly(sock: socket.socket, count: int) -> bytes:

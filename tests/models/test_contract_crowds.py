@@ -40,7 +40,7 @@ def test_nothing_is_left_over_of_clients_who_have_gone(nursery: Nursery, model: 
         for transport in ("tcp4", "unix", "tls"):
             with server.connect(transport) as client:
                 ask(client, b"one")
-        over(server)
+        over(server, 3)
         before = until_still(server)
         for i in range(200):
             client = server.connect(("tcp4", "unix", "tls")[i % 3 if i < 30 else i % 2])
@@ -49,7 +49,7 @@ def test_nothing_is_left_over_of_clients_who_have_gone(nursery: Nursery, model: 
                     assert ask(client, b"one") == b"ONE"
                 elif i % 2:
                     reset(client)
-        counts = over(server)
+        counts = over(server, 203)
         assert counts.opened == 203 and not counts.refused
         until(lambda: server.balance() <= before)
         assert server.errors() == ""
@@ -79,4 +79,4 @@ def test_idle_clients_cost_nothing_but_memory(nursery: Nursery, model: str, hand
             before = server.cpu()
             time.sleep(0.3)
             assert server.cpu() - before < 0.2
-        assert over(server).ended == {None: count + 1}
+        assert over(server, count + 1).ended == {None: count + 1}
