@@ -5,6 +5,7 @@ process id, or, asked to reap a server that has ended, with its exit status."""
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import logging
 import os
@@ -31,6 +32,9 @@ from enfilade.models.server import Door, Ended, Limits, Server  # noqa: E402
 from enfilade.models.table import MODELS, model_for  # noqa: E402
 
 NAMES = tuple(REASONS)
+_PR_SET_PDEATHSIG = 1
+"""prctl(2): what a process gets when its parent ends. A server does not outlive the test."""
+_libc = ctypes.CDLL(None)
 
 
 class Records:
@@ -92,6 +96,7 @@ def main() -> None:
 
 def _be_server(order: dict[str, Any], records: int, errors: int, *doors: int) -> None:
     status = 1
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         os.dup2(errors, 2)
         os.close(errors)
