@@ -90,7 +90,7 @@ class Reception:
         for door in server.doors if listens else ():
             self._selector.register(door, selectors.EVENT_READ, door)
         server.on_drain = partial(_hurry_later, server)
-        heed(server)
+        signal.signal(signal.SIGALRM, lambda *_: server.hurry())
         server.on_fork.append(self.close)
 
     def __enter__(self) -> Reception:
@@ -150,13 +150,6 @@ class Reception:
         for door in server.doors:
             door.sock.close()
         server.collect()
-
-
-def heed(server: Server) -> None:
-    """Once a second, have the main thread look whether it was told something, whomever it waits for: a signal that comes right
-    before it begins to wait does not wake it, but the next one does."""
-    signal.signal(signal.SIGALRM, lambda *_: server.hurry())
-    signal.setitimer(signal.ITIMER_REAL, TICK, TICK)
 
 
 def _hurry_later(server: Server) -> None:

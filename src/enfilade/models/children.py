@@ -20,7 +20,7 @@ from math import inf
 from typing import Any
 
 from enfilade.http.reasons import REASONS, Reason
-from enfilade.models.blocking import Arrival, Talker, heed
+from enfilade.models.blocking import Arrival, Talker
 from enfilade.models.conversation import HANDLER_FAILED
 from enfilade.models.server import (
     READ,
@@ -134,7 +134,6 @@ class Children:
             for door in server.doors:
                 if not door.udp:  # those that are have yet to send the answer
                     door.sock.close()
-        heed(server)
         signal.signal(signal.SIGTERM, lambda *_: server.dismiss())
         signal.signal(signal.SIGUSR2, lambda *_: server.drain(inf))
         signal.pthread_sigmask(signal.SIG_SETMASK, self._signals)
