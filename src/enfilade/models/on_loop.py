@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from enfilade.http.reasons import Reason
-from enfilade.models.blocking import AT_ONCE
+from enfilade.models.blocking import AT_LAST, AT_ONCE
 from enfilade.models.server import (
     CLIENT_GONE,
     FAREWELL,
@@ -94,10 +94,7 @@ class LoopConnection(Connection, asyncio.Protocol):
             self._until = self.server.clock() + FAREWELL
             try:
                 self.transport.write_eof()
-            except (
-                OSError,
-                NotImplementedError,
-            ):  # it is gone; or it speaks TLS, which says farewell when it is closed
+            except OSError:  # it is gone
                 self.transport.close()
 
     def moved(self) -> tuple[int, int, int]:
@@ -164,5 +161,5 @@ class _Entrance(Generic[L]):
         """Take who has waited, and no more; the next generation may have the same sockets."""
         for door in self._doors:
             self._loop.remove_reader(door.sock)
-            self._accept(door, at_most=4096)
+            self._accept(door, at_most=AT_LAST)
             door.sock.close()

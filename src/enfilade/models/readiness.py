@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from enfilade.http.reasons import Reason
-from enfilade.models.blocking import AT_ONCE, Waker, send_datagram
+from enfilade.models.blocking import AT_LAST, AT_ONCE, Waker, send_datagram
 from enfilade.models.encrypted import Encrypted
 from enfilade.models.server import (
     CLIENT_GONE,
@@ -120,7 +120,7 @@ class Loop:
         """Who has waited is not turned away; the next generation may have the same sockets."""
         for fd, door in self._doors.items():
             if not door.udp:
-                self._accept(door, at_most=4096)
+                self._accept(door, at_most=AT_LAST)
             self.poller.forget(fd)
             door.sock.close()
         self._doors.clear()
