@@ -12,7 +12,7 @@ import socket
 import sys
 from functools import partial
 
-from enfilade.http.reasons import REASONS, Reason, reason
+from enfilade.http.reasons import Reason, reason
 from enfilade.models import server
 
 server.TICK = 0.05
@@ -20,8 +20,6 @@ server.TICK = 0.05
 from enfilade.models.handler import load  # noqa: E402
 from enfilade.models.server import Door, Ended, Leave, Limits, Server  # noqa: E402
 from enfilade.models.table import MODELS  # noqa: E402
-
-NAMES = list(REASONS)
 
 
 class Lines:
@@ -38,7 +36,7 @@ class Lines:
             self.say("moved", received, sent, requests)
 
     def ended(self, ended: Ended) -> None:
-        self.say("ended", None if ended.why is None else NAMES[ended.why], ended.client[0], ended.received, ended.sent)
+        self.say("ended", None if ended.why is None else ended.why.name, ended.client[0], ended.received, ended.sent)
         self.moved(*ended.moved)
 
     def refused(self, why: Reason) -> None:

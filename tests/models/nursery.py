@@ -26,12 +26,11 @@ from enfilade.models import server
 # What is looked after once a second is looked after ten times a second; all other modules of the room read it from here.
 server.TICK = 0.1
 
-from enfilade.http.reasons import REASONS, Reason  # noqa: E402
+from enfilade.http.reasons import Reason  # noqa: E402
 from enfilade.models.handler import load  # noqa: E402
 from enfilade.models.server import Door, Ended, Limits, Server  # noqa: E402
 from enfilade.models.table import MODELS, model_for  # noqa: E402
 
-NAMES = tuple(REASONS)
 _PR_SET_PDEATHSIG = 1
 """prctl(2): what a process gets when its parent ends. A server does not outlive the test."""
 _libc = ctypes.CDLL(None)
@@ -55,7 +54,7 @@ class Records:
 
     def ended(self, ended: Ended) -> None:
         self.moved(*ended.moved)
-        self._write("ended", None if ended.why is None else NAMES[ended.why])
+        self._write("ended", None if ended.why is None else ended.why.name)
 
     def refused(self, why: Reason) -> None:
         self._write("refused", why.name)

@@ -15,13 +15,12 @@ import uvloop
 from tests.models.tls import Client, contexts_in
 
 from enfilade.framing import Chunks, Delimiter, framed
-from enfilade.http.reasons import REASONS, Reason
+from enfilade.http.reasons import Reason
 from enfilade.models import asyncio_protocol, asyncio_streams
 from enfilade.models.handler import handler_of
 from enfilade.models.server import Door, Ended, Limits, Server
 
 PATIENCE = 20.0
-NAMES = tuple(REASONS)
 NO_LIMITS = Limits()
 RESET = struct.pack("ii", 1, 0)
 
@@ -42,7 +41,7 @@ class Ledger:
 
     def ended(self, ended: Ended) -> None:
         self.moved(*ended.moved)
-        self.ends.append(None if ended.why is None else NAMES[ended.why])
+        self.ends.append(None if ended.why is None else ended.why.name)
         self.changed.set()
 
     def refused(self, why: Reason) -> None:

@@ -209,7 +209,7 @@ def test_who_comes_when_nobody_can_be_made_to_serve_is_reset_and_counted(
         serve(scene.server)
         with pytest.raises(ConnectionResetError):
             client.recv(1)
-    assert [what for what in scene.ledger.told if what != "look"] == ["opened", ("ended", NO_SOCKET.index)]
+    assert [what for what in scene.ledger.told if what != "look"] == ["opened", ("ended", NO_SOCKET)]
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == signals
     assert descriptors() == before - 1  # the server's own door
 

@@ -14,7 +14,7 @@ import uvloop
 from enfilade.assemble.guarding import PreparedGuard, make_guard
 from enfilade.assemble.streams import PreparedStream, is_udp, open_log
 from enfilade.config.schema import Config
-from enfilade.http.reasons import REASONS, Reason
+from enfilade.http.reasons import Reason
 from enfilade.limits.bans import Bans
 from enfilade.models.handler import Handler, load
 from enfilade.models.server import Door, Ended, Limits, Server
@@ -38,7 +38,6 @@ IDLE = 60.0
 """Seconds without a byte either way."""
 DATAGRAMS = 4096
 """That are being answered at once, where nobody says."""
-_REASONS = list(REASONS.values())
 _LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
@@ -170,15 +169,14 @@ class BoardLedger:
         """See `Ledger.ended`."""
         self._stream_meter.closed()
         self._stream_meter.moved(*ended.moved)
-        why = None if ended.why is None else _REASONS[ended.why]
-        if why is not None:
-            self._meter.rejected(why)
+        if ended.why is not None:
+            self._meter.rejected(ended.why)
         if self._log is not None:
             seconds = time.monotonic() - ended.began
             self._log.sink.append(
                 Record(
                     self._log.render, ended.began, self._name, ended.client, None, None, ended.received, ended.sent,
-                    seconds, why,
+                    seconds, ended.why,
                 )
             )  # fmt: skip
 

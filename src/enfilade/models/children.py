@@ -416,7 +416,7 @@ class Parent:
     def ended(self, ended: Ended) -> None:
         """See `Ledger.ended`."""
         self.moved(*ended.moved)
-        self._say("ended", *self._moved, ended.why)
+        self._say("ended", *self._moved, None if ended.why is None else ended.why.index)
         self._moved = (0, 0, 0)
 
     def refused(self, why: Reason) -> None:

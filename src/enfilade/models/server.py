@@ -66,14 +66,14 @@ class Limits(NamedTuple):
 
 class Ended(NamedTuple):
     """A conversation that is over. `began`: monotonic. `moved`: what was received and sent, in bytes, and the requests answered,
-    as far as the ledger has not been told yet. `why`: the reason's index; None: both sides ended in peace."""
+    as far as the ledger has not been told yet. `why`: None: both sides ended in peace."""
 
     client: Address
     began: float
     received: int
     sent: int
     moved: tuple[int, int, int]
-    why: int | None
+    why: Reason | None
 
 
 class Doorkeeper(Protocol):
@@ -321,7 +321,7 @@ class Server:
             log.error("%s raised, and the connection of %s ends", self.handler.name, connection.client, exc_info=error)
         self.open.discard(connection)
         c, moved = connection, connection.moved()
-        ended = Ended(c.client, c.began, c.received, c.sent, moved, None if why is None else why.index)
+        ended = Ended(c.client, c.began, c.received, c.sent, moved, why)
         self._tell(self.ledger.ended, ended)
         if c.leave is not None:
             self._tell(c.leave)
