@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from enfilade.http.reasons import Reason
-from enfilade.models.blocking import Reception, Talker, arrivals
+from enfilade.models import blocking
+from enfilade.models.blocking import MainTalker, Reception, Talker, arrivals
 from enfilade.models.children import Child
 from enfilade.models.fork import serve as fork
 from enfilade.models.handler import load
@@ -169,6 +170,45 @@ def test_a_signal_wakes_the_reception(scene: Scene) -> None:
             assert scene.server.draining
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_signal_that_came_right_before_a_wait_is_heeded_after_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that another thread gets does not end the wait of the main thread either, where its handler is to run."""
+    monkeypatch.setattr(blocking, "TICK", 0.05)
+    teller = threading.Timer(0.1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGUSR1))
+    before = signal.signal(signal.SIGUSR1, lambda *_: scene.server.dismiss())
+    try:
+        with scene.connect():
+            talker = scene.server.take(scene.server.doors[0], MainTalker)
+            assert talker is not None
+            teller.start()
+            talker.serve()
+    finally:
+        teller.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert ("ended", None) in scene.ledger.told
+
+
+def test_who_is_alone_with_its_client_looks_all_the_same(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocking, "TICK", 0.05)
+    looked = threading.Event()
+    scene.server.on_look.append(looked.set)
+    client = scene.connect()
+    talker = scene.server.take(scene.server.doors[0], MainTalker)
+    assert talker is not None
+
+    def leave() -> None:
+        scene.clock.now += TICK
+        if looked.wait(30):
+            client.close()
+
+    leaver = threading.Thread(target=leave)
+    leaver.start()
+    talker.serve()
+    leaver.join()
+    assert looked.is_set()
 
 
 def test_who_has_waited_at_the_door_is_taken_when_it_is_closed(scene: Scene) -> None:

@@ -4,7 +4,8 @@
         arrival.serve()
 
 is a whole server already, if a slow one. An arrival is a connection or, over UDP, a datagram. Time-outs are the kernel's
-(SO_RCVTIMEO, SO_SNDTIMEO): Python's own would cost a second system call for each read.
+(SO_RCVTIMEO, SO_SNDTIMEO): Python's own would cost a second system call for each read. Nobody waits longer than a second without
+a break: a signal that comes right before a system call is heeded only after it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import signal
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from math import inf, modf
-from typing import Any, Protocol
+from itertools import repeat
+from math import ceil, inf, modf
+from typing import Any, Protocol, TypeVar
 
 from enfilade.http.reasons import Reason
 from enfilade.models.conversation import HANDLER_FAILED, Conversation
@@ -192,14 +194,20 @@ class Waker:
             pass
 
 
-class Talker(Connection):
-    """A connection that is served by whoever calls `serve`. `_lost`: how its client was lost; other errors are the handler's.
-    `_plain`: what was decrypted, and not read yet."""
+W = TypeVar("W")
+G = TypeVar("G")
 
-    __slots__ = ("_lost", "_plain", "_tls")
+
+class Talker(Connection):
+    """A connection that is served by whoever calls `serve`. `_waits`: one for each of the waits that its client may keep us
+    waiting in a row. `_lost`: how its client was lost; other errors are the handler's. `_plain`: what was decrypted, and not read
+    yet."""
+
+    __slots__ = ("_lost", "_plain", "_tls", "_waits")
 
     def __init__(self, server: Server, door: Door, sock: socket.socket, client: Address) -> None:
         super().__init__(server, door, sock, client)
+        self._waits: Iterable[object] = repeat(None)
         self._lost: OSError | None = None
         self._tls: Tls | None = None
         self._plain = bytearray()
@@ -213,7 +221,7 @@ class Talker(Connection):
             self._secure()
             why, failure = self._session() if self.server.handler.framing is None else self._requests()
             self._leave()
-        except (TimeoutError, BlockingIOError):
+        except TimeoutError:
             why = IDLE_TIMEOUT
         except ssl.SSLError:
             why = TLS_ERROR
@@ -229,13 +237,33 @@ class Talker(Connection):
         self.server.ended(self, NO_SOCKET)
 
     def _bound(self) -> None:
-        """Have the kernel bound all waiting."""
-        idle = self.server.limits.idle
-        if idle:
-            fraction, seconds = modf(idle)
-            timeval = struct.pack("@ll", int(seconds), int(fraction * 1e6))
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+        """Have the kernel bound each wait."""
+        wait = TICK
+        if idle := self.server.limits.idle:
+            self._waits = range(ceil(idle / TICK))
+            wait = idle / len(self._waits)
+        fraction, seconds = modf(wait)
+        timeval = struct.pack("@ll", int(seconds), int(fraction * 1e6))
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+
+    def _patiently(self, call: Callable[[W], G], what: W) -> G:
+        """What a system call gives, as soon as the client lets it."""
+        for _ in self._waits:
+            try:
+                return call(what)
+            except BlockingIOError:
+                self.has_waited()
+        raise TimeoutError("the client says nothing, or takes nothing")
+
+    def _send(self, data: bytes) -> None:
+        """Send all of it."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._patiently(self.sock.send, rest) :]
+
+    def has_waited(self) -> None:
+        """A second has gone by, at most, in which the client said and took nothing."""
 
     def _secure(self) -> None:
         """Speak TLS where that is spoken here."""
@@ -248,13 +276,13 @@ class Talker(Connection):
     def _decrypt(self, tls: Tls) -> None:
         """What comes next. An SSLSocket would do as much; but its time-out counts for all that is sent at once, and others could
         not end it."""
-        records = self.sock.recv(READ)
+        records = self._patiently(self.sock.recv, READ)
         if records:
             self._plain += tls.decrypt(records)
         else:
             tls.ended()
         if said := tls.encrypt():
-            self.sock.sendall(said)
+            self._send(said)
 
     def _requests(self) -> tuple[Reason | None, BaseException | None]:
         conversation = self.server.conversation()
@@ -273,9 +301,10 @@ class Talker(Connection):
     def recv(self, size: int = READ) -> bytes:
         """What has come, as soon as something has; b"": the client has ended."""
         try:
-            data = self.sock.recv(size) if self._tls is None else self._decrypted(self._tls, size)
+            data = self._patiently(self.sock.recv, size) if self._tls is None else self._decrypted(self._tls, size)
         except OSError as error:
-            raise self._lose(error) from None
+            self._lost = error
+            raise
         self.received += len(data)
         return data
 
@@ -291,20 +320,16 @@ class Talker(Connection):
     def sendall(self, data: bytes) -> None:
         """Send all of it."""
         try:
-            self.sock.sendall(data if self._tls is None else self._tls.encrypt(data))
+            self._send(data if self._tls is None else self._tls.encrypt(data))
         except OSError as error:
-            raise self._lose(error) from None
+            self._lost = error
+            raise
         self.sent += len(data)
-
-    def _lose(self, error: OSError) -> OSError:
-        late = isinstance(error, BlockingIOError)  # the kernel's time-out
-        self._lost = TimeoutError("the client says nothing, or takes nothing") if late else error
-        return self._lost
 
     def shutdown(self, how: int) -> None:
         """As that of sockets."""
         if self._tls is not None and how != socket.SHUT_RD:
-            self.sock.sendall(self._tls.close())
+            self._send(self._tls.close())
         self.sock.shutdown(how)
 
     def _session(self) -> tuple[Reason | None, BaseException | None]:
@@ -328,6 +353,21 @@ class Talker(Connection):
                 if not (dropped := len(sock.recv(READ))):
                     break
                 left -= dropped
+
+
+class MainTalker(Talker):
+    """One that is served in the main thread, where the server has its turn before each wait, and after."""
+
+    __slots__ = ()
+
+    def recv(self, size: int = READ) -> bytes:
+        """See `Talker.recv`."""
+        self.server.turn()
+        return super().recv(size)
+
+    def has_waited(self) -> None:
+        """See `Talker.has_waited`."""
+        self.server.turn()
 
 
 class Datagram:

@@ -345,17 +345,6 @@ class Elsewhere(Connection):
         self._child.abort()
 
 
-class Telling(Talker):
-    """A connection that is served by a child. Before it waits for its client, what has moved is told, once a second."""
-
-    __slots__ = ()
-
-    def recv(self, size: int = READ) -> bytes:
-        """See `Talker.recv`."""
-        self.server.turn()
-        return super().recv(size)
-
-
 class Parent:
     """What a child knows of its parent: a ledger and a doorkeeper (see server.py), whom it reaches by the line; and it hears
     (see `blocking.Caller`) when there is no parent any more."""

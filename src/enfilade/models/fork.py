@@ -8,13 +8,13 @@ memory is copied when one of both writes to it, and Python writes to whatever it
 
 from __future__ import annotations
 
-from enfilade.models.blocking import arrivals
-from enfilade.models.children import Children, Telling
+from enfilade.models.blocking import MainTalker, arrivals
+from enfilade.models.children import Children
 from enfilade.models.server import Server
 
 
 def serve(server: Server) -> None:
     """Serve until the server is drained."""
     with Children(server) as children:
-        for arrival in arrivals(server, children, make=Telling):
+        for arrival in arrivals(server, children, make=MainTalker):
             children.start(arrival)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from math import inf
 
-from enfilade.models.blocking import arrivals
-from enfilade.models.children import Children, Parent, Telling
+from enfilade.models.blocking import MainTalker, arrivals
+from enfilade.models.children import Children, Parent
 from enfilade.models.server import Server
 
 REPLACE = 0.1
@@ -26,7 +26,7 @@ def serve(server: Server) -> None:
     replace_at = -inf
 
     def serve_some(parent: Parent) -> None:
-        for arrival in arrivals(server, parent, make=Telling):
+        for arrival in arrivals(server, parent, make=MainTalker):
             arrival.serve()
 
     def replace() -> None:

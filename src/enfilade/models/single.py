@@ -7,11 +7,11 @@ nothing holds up all of them until its time is over: it is for work that takes n
 
 from __future__ import annotations
 
-from enfilade.models.blocking import arrivals
+from enfilade.models.blocking import MainTalker, arrivals
 from enfilade.models.server import Server
 
 
 def serve(server: Server) -> None:
     """Serve until the server is drained."""
-    for arrival in arrivals(server):
+    for arrival in arrivals(server, make=MainTalker):
         arrival.serve()

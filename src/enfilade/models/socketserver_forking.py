@@ -11,8 +11,8 @@ import sys
 from socketserver import ForkingMixIn, TCPServer, UDPServer
 from typing import Any
 
-from enfilade.models.blocking import Reception
-from enfilade.models.children import Child, Children, Telling
+from enfilade.models.blocking import MainTalker, Reception
+from enfilade.models.children import Child, Children
 from enfilade.models.on_socketserver import Front
 from enfilade.models.server import Server
 
@@ -56,7 +56,7 @@ class ForkingUDPServer(Front, Forking, UDPServer):
 def serve(server: Server) -> None:
     """Serve until the server is drained."""
     udp = any(door.udp for door in server.doors)
-    with Children(server) as children, Reception(server, children, make=Telling) as reception:
+    with Children(server) as children, Reception(server, children, make=MainTalker) as reception:
         front = (ForkingUDPServer if udp else ForkingTCPServer)(server, reception)
         front.children = children
         front.run()
