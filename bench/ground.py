@@ -22,7 +22,7 @@ from pathlib import Path
 from string import Template
 
 from bench import browser, compiled, processes
-from bench.servers import ORIGINS, STREAMS, TARGETS, TLS, Server
+from bench.servers import ON_ALL_CORES, ORIGINS, STREAMS, TARGETS, TLS, Server
 
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT = 15.0
@@ -131,7 +131,8 @@ class Ground:
         Path(names["config"]).write_text(Template(server.configs.get(kind, "")).substitute(names))
         log = self._scratch / f"{server.name}.log"
         began = time.perf_counter()
-        process = processes.spawn(self._command(server.commands[kind], names), self._environment(), log)
+        cores = processes.ALL_CORES if kind in ON_ALL_CORES else processes.SERVER_CORES
+        process = processes.spawn(self._command(server.commands[kind], names), self._environment(), log, cores)
         try:
             status, length = self._first_answer(process, port, kind, path, log)
             seconds = time.perf_counter() - began

@@ -11,13 +11,12 @@ from pathlib import Path
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 CORES = sorted(os.sched_getaffinity(0))
+ALL_CORES = set(CORES)
 SERVER_CORES = set(CORES[:1])
 LOAD_CORES = set(CORES[1:])
 
 
-def spawn(
-    command: list[str], environment: dict[str, str], log: Path, cores: set[int] = SERVER_CORES
-) -> subprocess.Popen[bytes]:
+def spawn(command: list[str], environment: dict[str, str], log: Path, cores: set[int]) -> subprocess.Popen[bytes]:
     """A process group of its own on `cores`; its output goes to `log`."""
     here = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)

@@ -34,8 +34,11 @@ STREAMS = {
     "echo-udp": SOCK_DGRAM,
     "echo-udp-epoll": SOCK_DGRAM,
     "zen": SOCK_STREAM,
+    "zen-cores": SOCK_STREAM,
 }
 """Kinds of work that are raw services, and the kind of their sockets."""
+ON_ALL_CORES = ("zen-cores",)
+"""Kinds of work whose server is not kept to a core of its own: threads of Python get into each other's way only on several."""
 THREADING = "socketserver_threading"
 
 
@@ -401,8 +404,8 @@ SERVERS = {
                 "echo-tcp-epoll": ENFILADE_STREAM.format("echo", "tcp", "epoll"),
                 "echo-udp": ENFILADE_STREAM.format("echo", "udp", "uvloop_protocol"),
                 "echo-udp-epoll": ENFILADE_STREAM.format("echo", "udp", "epoll"),
-                "zen": ENFILADE_STREAM.format("zen", "tcp", "uvloop_protocol"),
-            },
+            }
+            | apps(ENFILADE_STREAM.format("zen", "tcp", "uvloop_protocol"), "zen", "zen-cores"),
             {
                 "files": ENFILADE_FILES % ("http", '"off"'),
                 "tls": ENFILADE_FILES % ("https", PEM),
@@ -437,7 +440,7 @@ SERVERS = {
         Server(
             THREADING,
             "$python -m enfilade --version",
-            {"zen": ENFILADE_STREAM.format("zen", "tcp", THREADING)},
+            apps(ENFILADE_STREAM.format("zen", "tcp", THREADING), "zen", "zen-cores"),
         ),
         Server(
             "C",

@@ -17,6 +17,7 @@ MESSAGE = "Sixty-four bytes of text that go to and fro, compared each time."
 TCP = under(partial(loads.stream, transport="tcp", connections=100, answer=MESSAGE))
 UDP = under(partial(loads.stream, transport="udp", connections=100, answer=MESSAGE))
 QUESTION, ANSWER = "What counts?", "Readability counts."
+ZEN = under(partial(loads.stream, transport="tcp", connections=1000, answer=ANSWER))
 
 WORKS = {
     work.name: work
@@ -123,8 +124,9 @@ WORKS = {
         Work("echo-udp-epoll", "the same, epoll", "echo-udp-epoll", UDP, "echoes/s",
              ("C",), {"C": 0.8}, path=MESSAGE, body=64),
         Work("zen-1000", "the Zen of Python, 1,000 connections, uvloop_protocol against socketserver_threading", "zen",
-             under(partial(loads.stream, transport="tcp", connections=1000, answer=ANSWER)), "answers/s",
-             (THREADING,), {THREADING: 5.0}, path=QUESTION, body=len(ANSWER)),
+             ZEN, "answers/s", (THREADING,), {THREADING: 5.0}, path=QUESTION, body=len(ANSWER)),
+        Work("zen-1000-cores", "the same, not kept to one core", "zen-cores",
+             ZEN, "answers/s", (THREADING,), {THREADING: 5.0}, path=QUESTION, body=len(ANSWER)),
         Work("start", "start to first answer", "start", start_time, "s", ("uvicorn",), limit=0.4, rounds=5),
     )
 }  # fmt: skip
