@@ -22,6 +22,9 @@ from enfilade.wire.link import LinkedRequest, LinkServer
 
 SWEEP = 5.0
 """Seconds between two looks at links that are silent, and need not remember what they have seen."""
+HOLD = 0.005
+"""Seconds for which answers wait for others at most, to be written together at the end of a turn of the loop. An application that
+blocks makes a turn as long as all the answers in it."""
 FAREWELL = 0.5
 """Seconds that WebSockets get for their goodbye when the time for a drain is up (net/edge.py: the same)."""
 
@@ -116,13 +119,21 @@ class Links(Service):
 
 class LinkConnection(HttpConnection):
     """One link. What goes wrong before there is an answer is told by its reason: the edge answers for it, in its own words, with
-    the request's id, and counts it."""
+    the request's id, and counts it. `_hold_until`: answers may be held back."""
 
-    __slots__ = ()
+    __slots__ = ("_hold_until",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._hold_until = 0.0
+        super().connection_made(transport)
 
     def _answer(self, x: Exchange, response: Response) -> None:
         if response.reason is None:
             super()._answer(x, response)
+            now = self.service.clock()
+            if now >= self._hold_until:
+                self._hold_until = now + HOLD
+                self.flush()
         else:
             x.response = response
             self._cut(x.stream, response.reason)
