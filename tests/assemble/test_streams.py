@@ -205,3 +205,15 @@ def test_tls_that_ends_here_speaks_no_protocol_of_the_web() -> None:
     (prepared,) = prepare_streams(config, Board(rows=512, columns=2), Certificates(config))
     assert isinstance(prepared, PreparedStream) and prepared.tls is not None
     assert [(s.name, s.kind, s.port) for s in listeners_of(config)] == [("streams.x", "tcp", 1)]
+
+
+def test_each_free_port_is_one_of_its_own() -> None:
+    """Equal specs would share a socket: here one with TLS and one without."""
+    config = config_of(
+        '[server]\nhttp = ["127.0.0.1:0", "127.0.0.1:0"]\n'
+        '[streams.x]\nlisten = ["tcp://:0", "tls://:0", "tcp://:0"]\ntls = "internal"\nto = "tcp://10.0.0.1:1"\n'
+    )
+    specs = list(listeners_of(config))
+    assert len(specs) == 5 == len(set(specs))
+    (prepared,) = prepare_streams(config, Board(rows=512, columns=2), Certificates(config))
+    assert [prepared.listen[spec].protocol for spec in specs[2:]] == ["tcp", "tls", "tcp"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from enfilade.config.units import address
-from enfilade.process.sockets import UNSENT, BindError, ListenSpec, SocketStore
+from enfilade.process.sockets import UNSENT, BindError, ListenSpec, SocketStore, numbered
 
 
 @pytest.fixture
@@ -86,6 +86,23 @@ def test_two_free_ports_are_two_and_stay_the_same(store: SocketStore) -> None:
     closing(store)
 
 
+def test_equal_addresses_with_free_ports_are_found_again_by_their_place(store: SocketStore) -> None:
+    spec, other = ListenSpec("streams.x", *address("127.0.0.1:0")), ListenSpec("streams.x", *address("127.0.0.1:1"))
+    first, _, second = three = list(numbered([spec, other, spec]))
+    assert [x.place for x in three] == [0, 0, 1] and first == spec and second != spec
+    store.prepare({first: 1, second: 1})
+    store.commit([first, second])
+    before = store.addresses()
+    assert before[first] != before[second]
+    store.prepare({second: 2, first: 2})
+    store.commit([second, first])
+    assert store.addresses() == before
+    store.prepare({first: 2})
+    store.commit([first])
+    assert store.addresses() == {first: before[first]}, "the last goes"
+    closing(store)
+
+
 def test_sockets_of_slots_that_went_are_shared_out(store: SocketStore) -> None:
     spec = ListenSpec("http", *address("127.0.0.1:0"))
     store.prepare({spec: 5})
@@ -129,6 +146,18 @@ def test_a_listener_keeps_its_socket_when_its_purpose_changes(store: SocketStore
     store.prepare({https: 1})
     store.commit([https])
     assert store.of_slot([https], 0, 1)[https] == kept
+    assert store.addresses() == {https: [f"127.0.0.1:{port}"]} and list(store.bound()) == [https], "by its new purpose"
+    closing(store)
+
+
+def test_a_change_that_is_taken_back_leaves_the_purpose(store: SocketStore) -> None:
+    path = f"@enfilade-{os.getpid()}"
+    http, https = ListenSpec("http", "unix", path), ListenSpec("https", "unix", path)
+    store.prepare({http: 1})
+    store.commit([http])
+    store.prepare({https: 1})
+    store.roll_back()
+    assert list(store.addresses()) == [http]
     closing(store)
 
 
@@ -224,6 +253,19 @@ def test_a_unix_socket_has_its_mode_and_goes_with_its_listener(store: SocketStor
     assert store.of_slot([spec], 0, 3) == store.of_slot([spec], 2, 3), "one for all"
     closing(store)
     assert not (tmp_path / "s").exists()
+
+
+def test_who_may_connect_to_a_unix_socket_changes_with_its_purpose(store: SocketStore, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    http, admin = ListenSpec("http", "unix", str(path)), ListenSpec("admin", "unix", str(path), mode=0o600)
+    store.prepare({http: 1})
+    store.commit([http])
+    store.prepare({admin: 1})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666, "it may still be taken back"
+    store.commit([admin])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    closing(store)
+    assert not path.exists()
 
 
 def test_a_stale_socket_file_is_replaced_a_live_one_is_not(store: SocketStore, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ from enfilade.process.board import Board, Column
 from enfilade.process.control import Control
 from enfilade.process.plan import EDGE, Crew, Sockets
 from enfilade.process.privileges import find_identity
-from enfilade.process.sockets import ListenSpec
+from enfilade.process.sockets import ListenSpec, numbered
 
 if TYPE_CHECKING:
     from enfilade.assemble.acme import Ordering
@@ -185,8 +185,7 @@ def listeners_of(config: Config) -> Iterator[ListenSpec]:
     """What edge workers listen on."""
     server = config.server
     for name, addresses in (("http", server.http), ("https", server.https)):
-        for text in texts(addresses):
-            yield ListenSpec(name, *address(text))
+        yield from numbered(ListenSpec(name, *address(text)) for text in texts(addresses))
     for name, stream in config.streams.items():
         if stream.handler is None:
             yield from (spec for spec, _ in stream_listeners(name, stream))

@@ -21,7 +21,7 @@ from enfilade.net.tls import ListenerContexts
 from enfilade.observe.log import LogSink
 from enfilade.observe.metrics import ConnectionMeter, StreamMeter, StreamRows, register_stream
 from enfilade.process.board import Board, Column
-from enfilade.process.sockets import ListenSpec
+from enfilade.process.sockets import ListenSpec, numbered
 from enfilade.route.hosts import compile_hosts
 from enfilade.stream.log import FORMATS
 from enfilade.stream.probe import StreamProbe
@@ -121,9 +121,9 @@ def is_udp(stream: Stream) -> bool:
 
 def stream_listeners(name: str, stream: Stream) -> Iterator[tuple[ListenSpec, units.StreamAddress]]:
     """What `stream` listens on, and what is spoken there."""
-    for text in units.texts(stream.listen):
-        found = units.stream_address(text)
-        yield ListenSpec(f"streams.{name}", found.kind, found.address.host, found.address.port), found
+    found = [units.stream_address(text) for text in units.texts(stream.listen)]
+    specs = (ListenSpec(f"streams.{name}", one.kind, one.address.host, one.address.port) for one in found)
+    return zip(numbered(specs), found, strict=True)
 
 
 class Streams:

@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Literal, NamedTuple
@@ -33,6 +34,7 @@ class ListenSpec(NamedTuple):
     tcp, udp: `host` ("": every address, IPv4 and IPv6) and `port` (0: a free one, taken once).
     unix: `host` is the path ("@name": abstract).
     fd: `port` is a descriptor that we inherited. systemd: those called `host` in LISTEN_FDNAMES, or all ("").
+    `place`: how many stand in front that are otherwise equal (see `numbered`).
     """
 
     name: str
@@ -41,6 +43,7 @@ class ListenSpec(NamedTuple):
     port: int = 0
     mode: int = 0o666
     """unix: permissions of the socket file. The directory's permissions are the better fence."""
+    place: int = 0
 
     def __str__(self) -> str:
         if self.kind in _TYPES:
@@ -48,6 +51,14 @@ class ListenSpec(NamedTuple):
         if self.kind == "fd":
             return f"fd:{self.port}"
         return f"{self.kind}:{self.host}" if self.host else self.kind
+
+
+def numbered(specs: Iterable[ListenSpec]) -> Iterator[ListenSpec]:
+    """Two that ask for a free port at the same address are two, and each is found again after a reload: by its place."""
+    before: Counter[ListenSpec] = Counter()
+    for spec in specs:
+        yield spec._replace(place=before[spec])
+        before[spec] += 1
 
 
 Bound = Mapping[ListenSpec, Sequence[tuple[str, str, int]]]
@@ -68,10 +79,21 @@ class _Listener:
             return self.slots[0]
         return [sock for mine in self.slots[slot::workers] for sock in mine]
 
+    def become(self, spec: ListenSpec) -> None:
+        """The same address is for `spec` now."""
+        if spec.mode != self.spec.mode and self._is_there:
+            os.chmod(spec.host, spec.mode)
+        self.spec = spec
+
     def close(self) -> None:
-        if self.inode is not None and self.inode == _inode(self.spec.host):
+        if self._is_there:
             os.unlink(self.spec.host)
         _close(self.slots)
+
+    @property
+    def _is_there(self) -> bool:
+        """There is a file, and it is ours."""
+        return self.inode is not None and self.inode == _inode(self.spec.host)
 
 
 class SocketStore:
@@ -122,9 +144,11 @@ class SocketStore:
 
     def commit(self, specs: Iterable[ListenSpec]) -> None:
         """`specs` are what counts now: close our copies of all others. The workers that still hold them close the last ones."""
-        wanted = {_key(spec) for spec in specs}
-        for key in self._listeners.keys() - wanted:
+        wanted = {_key(spec): spec for spec in specs}
+        for key in self._listeners.keys() - wanted.keys():
             self._listeners.pop(key).close()
+        for key, listener in self._listeners.items():
+            listener.become(wanted[key])
         self._fresh, self._grown = [], []
 
     def roll_back(self) -> None:
@@ -158,7 +182,7 @@ class SocketStore:
 def _key(spec: ListenSpec) -> tuple[object, ...]:
     """By address, so that a listener can change its purpose; two that ask for a free port are two."""
     free = spec.kind in _TYPES and spec.port == 0
-    return (spec.kind, spec.host, spec.port, spec.name if free else "")
+    return (spec.kind, spec.host, spec.port, spec.name if free else "", spec.place)
 
 
 # -- TCP and UDP
