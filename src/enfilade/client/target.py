@@ -23,40 +23,29 @@ class Target:
     def datagrams(self) -> bool:
         return self.address.protocol == "udp"
 
-    @property
-    def host(self) -> str:
-        """The name for TLS."""
-        return self.address.host
-
-    def context(self) -> ssl.SSLContext | None:
-        if not self.address.tls:
-            return None
-        context = ssl.create_default_context(cafile=self.authority)
-        if not self.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
-    def connect(self, timeout: float, receive: int = 0) -> socket.socket:
-        """A connection, or a socket for datagrams that talks to nobody else. `receive`: bytes that the kernel keeps for us, if
-        not as many as usual. Raises OSError."""
+    def connect(self, timeout: float) -> socket.socket:
+        """A connection, or a socket for datagrams that talks to nobody else; it has this time-out, in seconds. Raises OSError."""
         failure: OSError | None = None
         for family, kind, place in self._places():
             sock = socket.socket(family, kind)
             try:
-                if receive:
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
                 sock.settimeout(timeout)
                 sock.connect(place)
                 if family != socket.AF_UNIX and kind == socket.SOCK_STREAM:
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                context = self.context()
-                return context.wrap_socket(sock, server_hostname=self.host) if context else sock
+                return self._secure(sock) if self.address.tls else sock
             except OSError as error:
                 sock.close()
                 failure = error
         assert failure is not None, "getaddrinfo gives an address or raises"
         raise failure
+
+    def _secure(self, sock: socket.socket) -> ssl.SSLSocket:
+        context = ssl.create_default_context(cafile=self.authority)
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context.wrap_socket(sock, server_hostname=self.address.host)
 
     def _places(self) -> list[tuple[int, int, str | tuple[Any, ...]]]:
         kind = socket.SOCK_DGRAM if self.datagrams else socket.SOCK_STREAM

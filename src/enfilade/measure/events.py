@@ -29,7 +29,6 @@ class Events:
         # In a Runner, Ctrl-C cancels what runs; raised in a callback, it would be taken for that one's failure.
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self.loop = self._runner.get_loop()
-        self.context = order.target.context()
         self._again: dict[Client, asyncio.Task[None]] = {}
         kind = DatagramClient if order.target.datagrams else StreamClient
         self._clients = [kind(self, order.first + i) for i in range(order.clients)]
@@ -176,7 +175,7 @@ class StreamClient(Client, asyncio.Protocol):
         if address.path:
             await crowd.loop.create_unix_connection(lambda: self, address.path)
         else:
-            await crowd.loop.create_connection(lambda: self, address.host, address.port, ssl=crowd.context)
+            await crowd.loop.create_connection(lambda: self, address.host, address.port)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
