@@ -17,7 +17,6 @@ from enfilade.client.target import target
 from enfilade.measure.crowd import Order, Span
 from enfilade.measure.load import WAYS, Way, greet, load
 from enfilade.measure.processes import share
-from enfilade.measure.talk import Echo
 from enfilade.measure.tally import Tally
 
 SECONDS = 0.2
@@ -27,7 +26,7 @@ ways = pytest.mark.parametrize("way", WAYS)
 
 
 def order(url: str, clients: int = 3, each: int = 0, patience: float = PATIENCE) -> Order:
-    return Order(target(url), Echo(), clients, each, patience)
+    return Order(target(url), clients, each, patience)
 
 
 @ways

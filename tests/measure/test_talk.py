@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from enfilade.measure.talk import Dialogue, Echo, Verdict, exactly
+from enfilade.measure.talk import SIZE, Verdict, judge, message
 
 
 @pytest.mark.parametrize(
@@ -18,17 +18,10 @@ from enfilade.measure.talk import Dialogue, Echo, Verdict, exactly
     ],
 )
 def test_an_answer_is_compared_byte_for_byte(received: bytes, verdict: Verdict) -> None:
-    assert exactly(b"abc")(received) is verdict
+    assert judge(b"abc", received) is verdict
 
 
-def test_echoed_lines_are_all_different_and_of_one_size() -> None:
-    echo = Echo(32)
-    lines = [echo(client, number)[0] for client in range(12) for number in range(12)]
-    assert len(set(lines)) == 144
-    assert {len(line) for line in lines} == {32} and {line[-1:] for line in lines} == {b"\n"}
-
-
-def test_a_dialogue_begins_again_when_it_is_over() -> None:
-    talk = Dialogue([(b"one?", b"One."), (b"two?", b"Two.")])
-    assert [talk(0, i)[0] for i in range(3)] == [b"one?", b"two?", b"one?"]
-    assert talk(0, 3)[1](b"Two.") is Verdict.WHOLE
+def test_lines_are_all_different_and_of_one_size() -> None:
+    lines = {message(client, number) for client in range(12) for number in range(12)}
+    assert len(lines) == 144
+    assert {len(line) for line in lines} == {SIZE} and {line[-1:] for line in lines} == {b"\n"}

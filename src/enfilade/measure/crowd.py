@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from enfilade.client.target import Target
-from enfilade.measure.talk import Talk
 from enfilade.measure.tally import Tally
 
 RETRY = 0.1
@@ -14,7 +13,7 @@ RETRY = 0.1
 AGAIN = 0.2
 """Seconds before a datagram without an answer is sent again; twice as many before each further time."""
 MEMORY = 64
-"""Answers to a client's earlier datagrams that it knows when they come late."""
+"""Datagrams of a client that were answered, whose answers it knows when they come again."""
 DATAGRAM = 65536
 LOOK = 0.05
 """Seconds between looks for clients that are content, and for answers that do not come."""
@@ -26,7 +25,6 @@ class Order:
     seconds to wait for a connection, or an answer. `first`: the number of the first client."""
 
     target: Target
-    talk: Talk
     clients: int
     each: int = 0
     patience: float = 10.0

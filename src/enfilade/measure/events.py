@@ -11,7 +11,7 @@ import uvloop
 
 from enfilade.measure.crowd import AGAIN, LOOK, MEMORY, NEVER, RETRY, Order, Span
 from enfilade.measure.failures import Unanswered, kind_of
-from enfilade.measure.talk import Judge, Verdict, is_late
+from enfilade.measure.talk import Verdict, judge, message
 from enfilade.measure.tally import Tally
 
 AT_ONCE = 100
@@ -109,7 +109,7 @@ class Client:
         self.asked = 0
         """When; 0: it waits for no answer."""
         self.message = b""
-        self.judge: Judge
+        """What it asked last, and must hear."""
 
     @property
     def content(self) -> bool:
@@ -129,7 +129,7 @@ class Client:
         raise NotImplementedError
 
     def ask(self) -> None:
-        self.message, self.judge = self.crowd.order.talk(self.number, self.sequence)
+        self.message = message(self.number, self.sequence)
         self.asked = perf_counter_ns()
         self.send()
 
@@ -187,7 +187,7 @@ class StreamClient(Client, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         received = self.received + data if self.received else data
-        verdict = self.judge(received) if self.asked else Verdict.WRONG
+        verdict = judge(self.message, received) if self.asked else Verdict.WRONG
         if verdict is Verdict.WHOLE:
             self.received = b""
             self.answered()
@@ -207,7 +207,7 @@ class DatagramClient(Client, asyncio.DatagramProtocol):
         super().__init__(crowd, number)
         self.wait = 0.0
         self.sent = 0
-        self.earlier: deque[Judge] = deque(maxlen=MEMORY)
+        self.earlier: deque[bytes] = deque(maxlen=MEMORY)
 
     async def dial(self) -> None:
         address = self.crowd.order.target.address
@@ -223,10 +223,10 @@ class DatagramClient(Client, asyncio.DatagramProtocol):
         self.transport.sendto(self.message)
 
     def datagram_received(self, data: bytes, _address: object) -> None:
-        if self.asked and self.judge(data) is Verdict.WHOLE:
-            self.earlier.append(self.judge)
+        if self.asked and data == self.message:
+            self.earlier.append(data)
             self.answered()
-        elif is_late(data, self.earlier):
+        elif data in self.earlier:
             self.crowd.tally.late += 1
         else:
             self.fail(Unanswered("wrong"))

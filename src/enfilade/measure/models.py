@@ -14,7 +14,6 @@ from enfilade.measure.load import Way, load
 from enfilade.measure.procfs import Usage, descendants, usage
 from enfilade.measure.samples import Sample, Transport, Work
 from enfilade.measure.server import NoServer, server
-from enfilade.measure.talk import Echo
 from enfilade.measure.work import ROUNDS, SECONDS, rounds_for
 from enfilade.models.handler import Kind
 from enfilade.models.table import MODELS
@@ -98,7 +97,7 @@ def _measure(
         options = ["--listen", listen, "--model", row.model, "--connections", "0", "--no-log"]
         with server(["stream", handler, *options], facts) as running:
             watch = Watch(running.pid)
-            order = Order(target(running.url), Echo(), row.clients, patience=PATIENCE + seconds)
+            order = Order(target(running.url), row.clients, patience=PATIENCE + seconds)
             tally = load(order, seconds, warm_up=WARM_UP, way=way, watch=watch)
     before, after = watch.seen
     requests = max(1, tally.latencies.count)

@@ -12,7 +12,7 @@ from time import perf_counter_ns
 
 from enfilade.measure.crowd import AGAIN, DATAGRAM, LOOK, MEMORY, NEVER, RETRY, Order, Span
 from enfilade.measure.failures import Unanswered, kind_of
-from enfilade.measure.talk import Judge, Verdict, is_late
+from enfilade.measure.talk import Verdict, judge, message
 from enfilade.measure.tally import Tally
 
 
@@ -83,15 +83,14 @@ class StreamClient:
         return 0 < (self.span.each or self._order.each) <= self._sequence
 
     def _talk(self) -> None:
-        tally, order = self.tally, self._order
+        tally = self.tally
         while (now := perf_counter_ns()) < self.span.end and not self._left.is_set() and not self.content:
             sock = self._sock or self.connect()
             if sock is None:
                 self._left.wait(RETRY)
                 continue
-            message, judge = order.talk(self._number, self._sequence)
             try:
-                self.ask(sock, message, judge)
+                self.ask(sock, message(self._number, self._sequence))
             except (OSError, Unanswered) as error:
                 self._sock = None
                 sock.close()
@@ -107,9 +106,18 @@ class StreamClient:
             if span.begin <= answered < span.end:
                 tally.latencies.add(answered - now)
 
-    def ask(self, sock: socket.socket, message: bytes, judge: Judge) -> None:
-        sock.sendall(message)
-        hear(sock, judge)
+    def ask(self, sock: socket.socket, line: bytes) -> None:
+        """Until it is answered. Raises Unanswered and OSError."""
+        sock.sendall(line)
+        received = b""
+        while data := sock.recv(DATAGRAM):
+            received += data
+            verdict = judge(line, received)
+            if verdict is Verdict.WHOLE:
+                return
+            if verdict is Verdict.WRONG:
+                raise Unanswered("wrong")
+        raise Unanswered("closed")
 
     def leave(self) -> None:
         """End whatever the client waits for, and its connection."""
@@ -121,39 +129,26 @@ class StreamClient:
             sock.close()
 
 
-def hear(sock: socket.socket, judge: Judge) -> bytes:
-    """One answer. Raises Unanswered and OSError."""
-    received = b""
-    while data := sock.recv(DATAGRAM):
-        received += data
-        verdict = judge(received)
-        if verdict is Verdict.WHOLE:
-            return received
-        if verdict is Verdict.WRONG:
-            raise Unanswered("wrong")
-    raise Unanswered("closed")
-
-
 class DatagramClient(StreamClient):
     """A client with a socket that sends datagrams, and sends them again until they are answered."""
 
     def __init__(self, order: Order, number: int) -> None:
         super().__init__(order, number)
-        self._earlier: deque[Judge] = deque(maxlen=MEMORY)
+        self._earlier: deque[bytes] = deque(maxlen=MEMORY)
 
-    def ask(self, sock: socket.socket, message: bytes, judge: Judge) -> None:
+    def ask(self, sock: socket.socket, line: bytes) -> None:
         until = time.monotonic() + self._order.patience
         wait = AGAIN
-        sock.send(message)
-        while not self._hear(sock, judge, min(until, time.monotonic() + wait)):
+        sock.send(line)
+        while not self._hear(sock, line, min(until, time.monotonic() + wait)):
             if time.monotonic() >= until:
                 raise Unanswered("timeout")
             wait *= 2
             self.tally.sent_again += 1
-            sock.send(message)
-        self._earlier.append(judge)
+            sock.send(line)
+        self._earlier.append(line)
 
-    def _hear(self, sock: socket.socket, judge: Judge, until: float) -> bool:
+    def _hear(self, sock: socket.socket, line: bytes, until: float) -> bool:
         """Whether the answer came in time."""
         while (left := until - time.monotonic()) > 0:
             sock.settimeout(left)
@@ -161,9 +156,9 @@ class DatagramClient(StreamClient):
                 data = sock.recv(DATAGRAM)
             except TimeoutError:
                 return False
-            if judge(data) is Verdict.WHOLE:
+            if data == line:
                 return True
-            if not is_late(data, self._earlier):
+            if data not in self._earlier:
                 raise Unanswered("wrong")
             self.tally.late += 1
         return False
