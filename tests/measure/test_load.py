@@ -25,31 +25,43 @@ PATIENCE = 20.0
 ways = pytest.mark.parametrize("way", WAYS)
 
 
-def order(url: str, clients: int = 3, each: int = 0, patience: float = PATIENCE) -> Order:
-    return Order(target(url), clients, each, patience)
+def order(url: str, clients: int = 3, patience: float = PATIENCE) -> Order:
+    return Order(target(url), clients, patience)
+
+
+def span(seconds: float, each: int = 0) -> Span:
+    now = perf_counter_ns()
+    return Span(now, now + int(seconds * 1e9), each)
+
+
+def ask(way: Way, order: Order, seconds: float = PATIENCE, each: int = 0) -> Tally:
+    """At once, for so many seconds, or until each has had its answers."""
+    with closing(WAYS[way](order)) as crowd:
+        crowd.connect()
+        return crowd.run(span(seconds, each))
 
 
 @ways
 def test_all_clients_are_served_and_checked(way: Way) -> None:
     with stream_server(echo) as url:
-        tally = load(order(url, 5, each=20), PATIENCE, way=way)
+        tally = ask(way, order(url, 5), each=20)
     assert tally.served == 5 and not tally.errors
-    assert tally.latencies.count == tally.answers == 100
+    assert tally.latencies.count == 100
     assert 0 < tally.latencies.percentile(50) <= tally.latencies.percentile(99)
 
 
 @ways
 def test_unix_sockets(way: Way, tmp_path: Path) -> None:
     with stream_server(echo, socket.AF_UNIX, str(tmp_path / "s")) as url:
-        tally = load(order(url, each=20), PATIENCE, way=way)
-    assert tally.answers == 60 and tally.served == 3 and not tally.errors
+        tally = ask(way, order(url), each=20)
+    assert tally.latencies.count == 60 and tally.served == 3 and not tally.errors
 
 
 @ways
 def test_datagrams(way: Way) -> None:
     with datagram_server(lambda data: [data]) as url:
-        tally = load(order(url, each=20), PATIENCE, way=way)
-    assert tally.answers == 60 and tally.served == 3 and not tally.errors and not tally.late
+        tally = ask(way, order(url), each=20)
+    assert tally.latencies.count == 60 and tally.served == 3 and not tally.errors and not tally.late
 
 
 @ways
@@ -62,7 +74,7 @@ def test_a_wrong_byte_is_an_error_and_the_client_goes_on(way: Way) -> None:
             wrong.set()
 
     with stream_server(serve) as url:
-        tally = load(order(url, 1, each=2), PATIENCE, way=way)
+        tally = ask(way, order(url, 1), each=2)
     assert tally.errors == {"wrong": 1} and tally.served == 1
 
 
@@ -73,34 +85,34 @@ def test_more_than_the_answer_is_an_error(way: Way) -> None:
         connection.recv(1)
 
     with stream_server(serve) as url:
-        tally = load(order(url, 1), SECONDS, way=way)
+        tally = ask(way, order(url, 1), SECONDS)
     assert set(tally.errors) == {"wrong"} and not tally.served
 
 
 @ways
 def test_a_connection_that_ends_early_is_an_error(way: Way) -> None:
     with stream_server(lambda connection: [connection.recv(65536), None][1]) as url:
-        tally = load(order(url, 1), SECONDS, way=way)
-    assert set(tally.errors) == {"closed"} and not tally.answers
+        tally = ask(way, order(url, 1), SECONDS)
+    assert set(tally.errors) == {"closed"} and not tally.served
 
 
 @ways
 def test_nobody_listens(way: Way) -> None:
-    tally = load(order(f"tcp://127.0.0.1:{free_port()}"), SECONDS, way=way)
+    tally = ask(way, order(f"tcp://127.0.0.1:{free_port()}"), SECONDS)
     assert set(tally.errors) == {"refused"} and tally.errors["refused"] >= 3
 
 
 @ways
 def test_no_answer_within_patience(way: Way) -> None:
     with stream_server(lambda connection: [connection.recv(65536), connection.recv(65536), None][2]) as url:
-        tally = load(order(url, 1, patience=0.1), 0.4, way=way)
+        tally = ask(way, order(url, 1, patience=0.1), 0.4)
     assert set(tally.errors) == {"timeout"}
 
 
 @ways
 def test_who_waits_at_the_end_is_not_served_and_no_error(way: Way) -> None:
     with stream_server(lambda connection: [connection.recv(65536), connection.recv(65536), None][2]) as url:
-        tally = load(order(url, 2), SECONDS, way=way)
+        tally = ask(way, order(url, 2), SECONDS)
     assert not tally.errors and not tally.served
 
 
@@ -114,7 +126,7 @@ def test_a_lost_datagram_is_sent_again(way: Way) -> None:
         return [] if lost else [data]
 
     with datagram_server(lose_the_first) as url:
-        tally = load(order(url, 1, each=2), PATIENCE, way=way)
+        tally = ask(way, order(url, 1), each=2)
     assert tally.sent_again == 1 and tally.served == 1 and not tally.errors
 
 
@@ -127,49 +139,56 @@ def test_late_and_doubled_datagrams_are_not_taken_for_the_present_answer(way: Wa
         return [late, data, data] if late else [data]
 
     with datagram_server(with_the_one_before) as url:
-        tally = load(order(url, 1, each=10), PATIENCE, way=way)
-    assert tally.answers == 10 and not tally.errors
+        tally = ask(way, order(url, 1), each=10)
+    assert tally.latencies.count == 10 and not tally.errors
     assert tally.late >= 15  # two for each datagram but the first and the last
 
 
 @ways
 def test_a_datagram_that_nobody_asked_for_is_an_error(way: Way) -> None:
     with datagram_server(lambda data: [b"?"]) as url:
-        tally = load(order(url, 1), SECONDS, way=way)
+        tally = ask(way, order(url, 1), SECONDS)
     assert set(tally.errors) == {"wrong"} and not tally.served
 
 
+@pytest.fixture
+def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enfilade.measure.load.WARM_UP", 0.05)
+
+
 @ways
-def test_it_is_watched_twice_while_all_are_connected_and_nobody_talks(way: Way) -> None:
-    open_now: list[int] = []
-    count = [0]
+@pytest.mark.usefixtures("briefly")
+def test_it_is_watched_before_and_after_while_all_are_connected(way: Way) -> None:
+    now = [0]
     lock = threading.Lock()
-    came = threading.Semaphore(0)
 
     def serve(connection: socket.socket) -> None:
         with lock:
-            count[0] += 1
-        came.release()
+            now[0] += 1
         echo(connection)
         with lock:
-            count[0] -= 1
-
-    def watch() -> None:
-        if not open_now:
-            for _ in range(4):
-                came.acquire()
-        open_now.append(count[0])
+            now[0] -= 1
 
     with stream_server(serve) as url:
-        load(order(url, 4, each=1), PATIENCE, way=way, watch=watch)
-    assert open_now == [4, 4]
+        before, _, after = load(order(url, 4), 0.05, way, lambda: now[0])
+    assert (before, after) == (4, 4)
 
 
 @ways
-def test_the_warm_up_is_checked_but_not_timed(way: Way) -> None:
-    with stream_server(echo) as url:
-        tally = load(order(url, 2), 0.3, warm_up=0.2, way=way)
-    assert 0 < tally.latencies.count < tally.answers
+@pytest.mark.usefixtures("briefly")
+def test_clients_greet_once_before_all_of_them_are_busy_and_neither_is_timed(way: Way) -> None:
+    seen: list[bytes] = []
+
+    def serve(connection: socket.socket) -> None:
+        while data := connection.recv(65536):
+            seen.append(data)
+            connection.sendall(data)
+
+    with stream_server(serve) as url:
+        before, tally, after = load(order(url, 5), 0.2, way, lambda: len(seen))
+    assert {line.partition(b".")[2].strip(b".\n") for line in seen[:5]} == {b"0"}  # the number of the message
+    assert before > 5 and 0 < tally.latencies.count <= after - before + 5  # who waited before may be answered after
+    assert tally.cpu > 0
 
 
 @ways
@@ -178,20 +197,16 @@ def test_who_waits_for_an_answer_waits_on_in_the_next_run(way: Way) -> None:
 
     def serve(connection: socket.socket) -> None:
         data = connection.recv(65536)
-        answer.wait()
+        answer.wait(PATIENCE)
         connection.sendall(data)
         connection.recv(1)
 
-    def span(seconds: float) -> Span:
-        now = perf_counter_ns()
-        return Span(now, now + int(seconds * 1e9))
-
-    with stream_server(serve) as url, closing(WAYS[way](order(url, 2, each=1))) as crowd:
+    with stream_server(serve) as url, closing(WAYS[way](order(url, 2))) as crowd:
         crowd.connect()
-        assert crowd.run(span(0.1)).answers == 0
+        assert crowd.run(span(0.1, each=1)).served == 0
         answer.set()
-        tally = crowd.run(span(PATIENCE))
-    assert (tally.answers, tally.served) == (2, 2) and not tally.errors
+        tally = crowd.run(span(PATIENCE, each=1))
+    assert tally.served == 2 and not tally.errors
 
 
 class SlowToServe:
@@ -233,26 +248,11 @@ def test_clients_greet_until_all_are_served_or_some_never_will_be(
     assert crowd.now / 1e9 == pytest.approx(seconds)
 
 
-@ways
-def test_clients_greet_once_before_all_of_them_are_busy(way: Way) -> None:
-    seen: list[bytes] = []
-
-    def serve(connection: socket.socket) -> None:
-        while data := connection.recv(65536):
-            seen.append(data)
-            connection.sendall(data)
-
-    with stream_server(serve) as url:
-        load(order(url, 5), 0.1, warm_up=0.1, way=way)
-    assert {line.partition(b".")[2].strip(b".\n") for line in seen[:5]} == {b"0"}  # the number of the message
-    assert len(seen) > 5
-
-
 def test_connections_and_descriptors_are_gone_afterwards() -> None:
     before = set(os.listdir("/proc/self/fd"))
     with stream_server(echo) as url:
         for way in WAYS:
-            load(order(url, each=1), PATIENCE, way=way)
+            ask(way, order(url), each=1)
     assert set(os.listdir("/proc/self/fd")) == before
 
 

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
-
 from enfilade.measure.procfs import Usage, descendants, usage
 
 MB = 1024 * 1024
@@ -70,10 +68,10 @@ def test_processor_time_of_less_than_a_tick_counts() -> None:
         assert usage(descendants(process.pid)).cpu >= 0.05
 
 
-def test_each_wait_is_a_voluntary_switch_whichever_thread_waits() -> None:
+def test_each_wait_is_a_switch_whichever_thread_waits() -> None:
     waits = "[time.sleep(0.0001) for _ in range(200)] and done.set() or sys.stdin.read()"
     with running(f"done = threading.Event()\nthreading.Thread(target=lambda: {waits}).start()\ndone.wait()") as process:
-        assert usage([process.pid]).voluntary >= 200
+        assert usage([process.pid]).switches >= 200
 
 
 def test_who_is_gone_costs_nothing() -> None:
@@ -83,7 +81,5 @@ def test_who_is_gone_costs_nothing() -> None:
     assert descendants(process.pid) == []
 
 
-@pytest.mark.parametrize("count", [0, 1, 2])
-def test_usages_add_up(count: int) -> None:
-    one = Usage(1, 2, 3, 4, 5, 6, 7.0)
-    assert sum([one] * count, Usage()) == Usage(*(count * field for field in (1, 2, 3, 4, 5, 6, 7.0)))
+def test_usages_add_up() -> None:
+    assert Usage(1, 2, 3, 4, 5, 6.0) + Usage(10, 20, 30, 40, 50, 60.0) == Usage(11, 22, 33, 44, 55, 66.0)

@@ -14,7 +14,7 @@ from enfilade.config.units import duration
 from enfilade.measure import app_report, app_rows, app_run, app_ways, report
 from enfilade.measure.load import WAYS, Way
 from enfilade.measure.models import TooMany, make_room, measure, plan
-from enfilade.measure.samples import Measurement, Transport, Work, this_machine, write
+from enfilade.measure.samples import Transport, Work, write
 from enfilade.models.table import MODELS
 
 if TYPE_CHECKING:
@@ -116,10 +116,7 @@ def models(
     except TooMany as error:
         fail(str(error))
     rows = plan(names, crowds, work, transport)
-    samples = list(measure(rows, work, transport, seconds, way, told=lambda text: click.echo(text, err=True)))
-    found = Measurement(
-        work=work, transport=transport, seconds=seconds, way=way, machine=this_machine(), samples=samples
-    )
+    found = measure(rows, work, transport, seconds, way, told=lambda text: click.echo(text, err=True))
     if as_json:
         click.echo(write(found), nl=False)
     else:
@@ -128,7 +125,7 @@ def models(
         from enfilade.measure.charts import models_chart  # noqa: PLC0415
 
         save_chart(models_chart(found), files)
-    if not any(sample.rate for sample in samples):
+    if not any(sample.rate for sample in found.samples):
         fail("nothing was measured")
 
 

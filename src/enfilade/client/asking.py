@@ -7,7 +7,7 @@ import ssl
 import time
 from typing import NamedTuple
 
-DATAGRAM = 65535
+from enfilade.client.target import DATAGRAM
 
 
 class Manner(NamedTuple):

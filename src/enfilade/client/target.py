@@ -9,6 +9,9 @@ from typing import Any
 
 from enfilade.upstream.addresses import Address, parse_address
 
+DATAGRAM = 65535
+"""Bytes, more than any datagram has."""
+
 
 @dataclass(frozen=True)
 class Target:

@@ -14,27 +14,24 @@ AGAIN = 0.2
 """Seconds before a datagram without an answer is sent again; twice as many before each further time."""
 MEMORY = 64
 """Datagrams of a client that were answered, whose answers it knows when they come again."""
-DATAGRAM = 65536
 LOOK = 0.05
 """Seconds between looks for clients that are content, and for answers that do not come."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """Who does what. `each`: the answers after which a client is content; 0: it asks as long as there is time. `patience`:
-    seconds to wait for a connection, or an answer. `first`: the number of the first client."""
+    """Who asks whom. `patience`: seconds to wait for a connection, or an answer. `first`: the number of the first client."""
 
     target: Target
     clients: int
-    each: int = 0
-    patience: float = 10.0
+    patience: float
     first: int = 0
 
 
 class Span(NamedTuple):
     """Answers count from `begin` on; at `end` those clients stop that are not content yet. Nanoseconds of perf_counter_ns(): on
-    Linux all processes have the same. `each`: the answers, from the beginning on, after which a client is content now; 0: as the
-    order says."""
+    Linux all processes have the same. `each`: the answers, from the beginning on, after which a client is content; 0: it asks as
+    long as there is time."""
 
     begin: int
     end: int

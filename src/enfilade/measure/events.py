@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from time import perf_counter_ns
+from time import perf_counter_ns, process_time
 from typing import cast
 
 import uvloop
@@ -37,9 +37,11 @@ class Events:
         self._runner.run(self._connect())
 
     def run(self, span: Span) -> Tally:
+        began = process_time()
         self.span = span
         self._runner.run(self._run())
         self.span = NEVER
+        self.tally.cpu = process_time() - began
         self._stopped = perf_counter_ns()
         self.tally.served = sum(client.sequence > 0 for client in self._clients)
         return self.tally
@@ -113,7 +115,7 @@ class Client:
 
     @property
     def content(self) -> bool:
-        return 0 < (self.crowd.span.each or self.crowd.order.each) <= self.sequence
+        return 0 < self.crowd.span.each <= self.sequence
 
     async def connect(self) -> None:
         try:
@@ -140,7 +142,6 @@ class Client:
         self.asked = 0
         self.sequence += 1
         if now < crowd.span.end:
-            crowd.tally.answers += 1
             if now >= crowd.span.begin:
                 crowd.tally.latencies.add(took)
             if not self.content:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from time import perf_counter_ns
-from typing import Literal
+from typing import Literal, TypeVar
 
 from enfilade.measure.crowd import Crowd, Order, Span
 from enfilade.measure.events import Events
@@ -13,41 +13,35 @@ from enfilade.measure.processes import Processes
 from enfilade.measure.tally import Tally
 from enfilade.measure.threads import Threads
 
+T = TypeVar("T")
 Way = Literal["threads", "processes", "asyncio"]
 WAYS: dict[Way, Callable[[Order], Crowd]] = {"threads": Threads, "processes": Processes, "asyncio": Events}
 
-
+WARM_UP = 0.3
+"""Seconds at least."""
 STEP = 0.1
 QUIET = 1.0
 MOST = 10.0
 """Seconds: when clients greet, they are counted each STEP, until nobody new was served for QUIET, or for MOST in all."""
 
 
-def load(
-    order: Order,
-    seconds: float,
-    *,
-    warm_up: float = 0.0,
-    way: Way = "asyncio",
-    watch: Callable[[], object] = lambda: None,
-) -> Tally:
-    """Load the server for so many seconds. With a `warm_up`, the clients greet first, and are as busy for so many seconds, or as
-    long as the greeting took: whoever serves one after the other has had all of them in its queue then. What is answered
-    meanwhile is checked but not timed. `watch` is called twice, while nobody says anything: before what is timed, all are
-    connected, and after it, they still are."""
+def load(order: Order, seconds: float, way: Way, watch: Callable[[], T]) -> tuple[T, Tally, T]:
+    """Load the server for so many seconds. What `watch` says before and after that, while nobody says anything, but all are
+    connected; and what the clients counted.
+
+    Before, the clients greet, and are as busy for WARM_UP, or as long as the greeting took: whoever serves one after the other
+    has had all of them in its queue then. What is answered meanwhile is checked but not timed."""
     with closing(WAYS[way](order)) as crowd:
         crowd.connect()
-        if warm_up:
-            began = perf_counter_ns()
-            greet(crowd, order.clients)
-            now = perf_counter_ns()
-            begin = now + max(int(warm_up * 1e9), now - began)
-            crowd.run(Span(begin, begin))
-        watch()
+        began = perf_counter_ns()
+        greet(crowd, order.clients)
+        now = perf_counter_ns()
+        begin = now + max(int(WARM_UP * 1e9), now - began)
+        crowd.run(Span(begin, begin))
+        before = watch()
         begin = perf_counter_ns()
         tally = crowd.run(Span(begin, begin + int(seconds * 1e9)))
-        watch()
-    return tally
+        return before, tally, watch()
 
 
 def greet(crowd: Crowd, clients: int) -> None:

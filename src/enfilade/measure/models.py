@@ -5,20 +5,21 @@ from __future__ import annotations
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 from enfilade.client.target import target
 from enfilade.measure.crowd import Order
 from enfilade.measure.load import Way, load
 from enfilade.measure.procfs import Usage, descendants, usage
-from enfilade.measure.samples import Sample, Transport, Work
-from enfilade.measure.server import NoServer, server
+from enfilade.measure.samples import Measurement, Sample, Transport, Work, this_machine
+from enfilade.measure.server import NoServer, Running, server
 from enfilade.measure.work import ROUNDS, SECONDS, rounds_for
 from enfilade.models.handler import Kind
 from enfilade.models.table import MODELS
 
-WARM_UP = 0.3
 PATIENCE = 30.0
 """Seconds that a client waits for an answer, beside those that are measured; beyond them, it counts as an error."""
 SPARE = 100
@@ -71,44 +72,43 @@ def make_room(clients: int) -> None:
 
 
 def measure(
-    rows: Sequence[Row],
-    work: Work,
-    transport: Transport,
-    seconds: float,
-    way: Way,
-    told: Callable[[str], None],
-) -> Iterator[Sample]:
-    """Each row's sample; `told` is told what is being measured. One whose server does not start has a `problem`."""
+    rows: Sequence[Row], work: Work, transport: Transport, seconds: float, way: Way, told: Callable[[str], None]
+) -> Measurement:  # fmt: skip
+    """All rows, one after the other; `told` hears which. The sample of one whose server does not start has a `problem`."""
     facts = environment(work)
+    samples = []
     for i, row in enumerate(rows, 1):
         told(f"[{i}/{len(rows)}] {row}")
+        handler = f"enfilade.measure.work:{_HANDLERS[work.kind, row.awaited]}"
         try:
-            yield _measure(row, work, transport, seconds, way, facts)
+            with serving(handler, row.model, transport, facts) as running:
+                samples.append(_measure(row, running, seconds, way))
         except NoServer as problem:
-            yield Sample(model=row.model, awaited=row.awaited, clients=row.clients, problem=str(problem))
+            samples.append(Sample(**row._asdict(), problem=str(problem)))
+    return Measurement(
+        work=work, transport=transport, seconds=seconds, way=way, machine=this_machine(), samples=samples
+    )
 
 
-def _measure(
-    row: Row, work: Work, transport: Transport, seconds: float, way: Way, facts: dict[str, str]
-) -> Sample:  # fmt: skip
-    handler = f"enfilade.measure.work:{_HANDLERS[work.kind, row.awaited]}"
+@contextmanager
+def serving(handler: str, model: str, transport: Transport, facts: Mapping[str, str]) -> Iterator[Running]:
+    """Raises NoServer."""
     with tempfile.TemporaryDirectory() as directory:
         listen = f"unix:{directory}/s" if transport == "unix" else f"{transport}://127.0.0.1:0"
-        options = ["--listen", listen, "--model", row.model, "--connections", "0", "--no-log"]
+        options = ["--listen", listen, "--model", model, "--connections", "0", "--no-log"]
         with server(["stream", handler, *options], facts) as running:
-            watch = Watch(running.pid)
-            order = Order(target(running.url), row.clients, patience=PATIENCE + seconds)
-            tally = load(order, seconds, warm_up=WARM_UP, way=way, watch=watch)
-    before, after = watch.seen
-    requests = max(1, tally.latencies.count)
-    switches = after.usage.voluntary + after.usage.involuntary - before.usage.voluntary - before.usage.involuntary
-    cpu, span = after.usage.cpu - before.usage.cpu, after.began - before.ended
+            yield running
+
+
+def _measure(row: Row, running: Running, seconds: float, way: Way) -> Sample:
+    order = Order(target(running.url), row.clients, PATIENCE + seconds)
+    before, tally, after = load(order, seconds, way, partial(_look, running.pid))
+    requests, span = tally.latencies.count, after.began - before.ended
+    cpu, switches = after.usage.cpu - before.usage.cpu, after.usage.switches - before.usage.switches
     return Sample(
-        model=row.model,
-        awaited=row.awaited,
-        clients=row.clients,
+        **row._asdict(),
         served=tally.served,
-        rate=tally.latencies.count / seconds,
+        rate=requests / seconds,
         p50=tally.latencies.percentile(50),
         p99=tally.latencies.percentile(99),
         errors=dict(tally.errors),
@@ -118,33 +118,20 @@ def _measure(
         resident=after.usage.resident,
         threads=after.usage.threads,
         processes=after.usage.processes,
-        switches=max(0, switches) / requests,
+        switches=max(0, switches) / max(1, requests),  # who has ended since takes its own along
         cpu=cpu / span,
-        cpu_request=cpu / requests,
-        load_cpu=(after.load - before.load) / span,
+        cpu_request=cpu / max(1, requests),
+        load_cpu=tally.cpu / seconds,
     )
 
 
-class Seen(NamedTuple):
-    """`load`: seconds of processor time that this process used so far."""
+class _Seen(NamedTuple):
+    """What the workers of a server cost, and when we began and ended to look, which takes a while with many processes."""
 
     began: float
     usage: Usage
-    load: float
     ended: float
 
 
-class Watch:
-    """Looks, whenever it is called, at what the workers of a server cost."""
-
-    def __init__(self, supervisor: int) -> None:
-        self._supervisor = supervisor
-        self.seen: list[Seen] = []
-
-    def __call__(self) -> None:
-        began, load = time.monotonic(), time.process_time()
-        now = usage(descendants(self._supervisor))
-        if self.seen:
-            self.seen.append(Seen(began, now, load, time.monotonic()))
-        else:  # what looking takes is not the clients'
-            self.seen.append(Seen(began, now, time.process_time(), time.monotonic()))
+def _look(supervisor: int) -> _Seen:
+    return _Seen(time.monotonic(), usage(descendants(supervisor)), time.monotonic())

@@ -50,12 +50,11 @@ def share(order: Order, processes: int) -> list[Order]:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    path = os.pathsep.join(entry for entry in sys.path if entry)
     return subprocess.Popen(
         [sys.executable, "-m", "enfilade.measure.processes"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,  # Ctrl-C is ours
     )
 
 

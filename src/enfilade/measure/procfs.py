@@ -10,20 +10,16 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_SWITCHES = re.compile(rb"^(voluntary|nonvoluntary)_ctxt_switches:\s*(\d+)", re.M)
+_SWITCHES = re.compile(rb"^(?:non)?voluntary_ctxt_switches:\s*(\d+)", re.M)
 _PSS = re.compile(rb"^Pss:\s*(\d+) kB", re.M)
 _GONE = (FileNotFoundError, ProcessLookupError)
-_PARENT, _USER, _THREADS, _RESIDENT = (
-    1,
-    11,
-    17,
-    21,
-)  # places in stat behind the name; four of times: ours, our children's
+# Places in stat behind the name. Times are four: ours, user and system, and our children's.
+_PARENT, _TIMES, _THREADS, _RESIDENT = 1, 11, 17, 21
 
 
 @dataclass(frozen=True)
@@ -36,23 +32,13 @@ class Usage:
     """Bytes; what processes share counts in each of them."""
     proportional: int = 0
     """Bytes; what n processes share counts as 1/n in each (PSS), those that are not looked at among them."""
-    voluntary: int = 0
-    """Context switches so far because a thread had to wait."""
-    involuntary: int = 0
-    """Context switches so far because it was another's turn."""
+    switches: int = 0
+    """Context switches so far, because a thread had to wait, or it was another's turn."""
     cpu: float = 0.0
     """Seconds so far, user and system, of children that have ended too."""
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.processes + other.processes,
-            self.threads + other.threads,
-            self.resident + other.resident,
-            self.proportional + other.proportional,
-            self.voluntary + other.voluntary,
-            self.involuntary + other.involuntary,
-            self.cpu + other.cpu,
-        )
+        return Usage(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 def descendants(root: int) -> list[int]:
@@ -82,14 +68,14 @@ def _of(pid: int) -> Usage:
     proportional = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_bytes())
     threads = _threads(pid)
     # Ticks are of 10 ms, too coarse for many processes that each do little; nanoseconds are of threads that live alone.
-    own = max(sum(map(int, stat[_USER : _USER + 2])) * _TICK, threads.cpu)
-    return replace(
-        threads,
+    user, system, *children = map(int, stat[_TIMES : _TIMES + 4])
+    return Usage(
         processes=1,
         threads=int(stat[_THREADS]),
         resident=int(stat[_RESIDENT]) * _PAGE,
         proportional=int(proportional[1]) * 1024 if proportional else 0,
-        cpu=own + sum(map(int, stat[_USER + 2 : _USER + 4])) * _TICK,
+        switches=threads.switches,
+        cpu=max((user + system) * _TICK, threads.cpu) + sum(children) * _TICK,
     )
 
 
@@ -99,8 +85,7 @@ def _threads(pid: int) -> Usage:
     for thread in os.listdir(f"/proc/{pid}/task"):
         path = f"/proc/{pid}/task/{thread}"
         with suppress(*_GONE):
-            counts = {kind: int(count) for kind, count in _SWITCHES.findall(Path(f"{path}/status").read_bytes())}
-            total += Usage(voluntary=counts[b"voluntary"], involuntary=counts[b"nonvoluntary"])
+            total += Usage(switches=sum(map(int, _SWITCHES.findall(Path(f"{path}/status").read_bytes()))))
         with suppress(*_GONE):  # nor does every kernel have it
             total += Usage(cpu=int(Path(f"{path}/schedstat").read_bytes().split()[0]) / 1e9)
     return total

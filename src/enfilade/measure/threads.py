@@ -8,9 +8,10 @@ import time
 from collections import deque
 from contextlib import suppress
 from queue import SimpleQueue
-from time import perf_counter_ns
+from time import perf_counter_ns, process_time
 
-from enfilade.measure.crowd import AGAIN, DATAGRAM, LOOK, MEMORY, NEVER, RETRY, Order, Span
+from enfilade.client.target import DATAGRAM
+from enfilade.measure.crowd import AGAIN, LOOK, MEMORY, NEVER, RETRY, Order, Span
 from enfilade.measure.failures import Unanswered, kind_of
 from enfilade.measure.talk import Verdict, judge, message
 from enfilade.measure.tally import Tally
@@ -31,6 +32,7 @@ class Threads:
             thread.start()
 
     def run(self, span: Span) -> Tally:
+        began = process_time()
         for client in self._clients:
             client.span = span
             client.turns.put(True)
@@ -39,6 +41,7 @@ class Threads:
         total = Tally()
         for client in self._clients:
             total.merge(client.tally)
+        total.cpu = process_time() - began
         return total
 
     def close(self) -> None:
@@ -80,15 +83,16 @@ class StreamClient:
 
     @property
     def content(self) -> bool:
-        return 0 < (self.span.each or self._order.each) <= self._sequence
+        return 0 < self.span.each <= self._sequence
 
     def _talk(self) -> None:
         tally = self.tally
-        while (now := perf_counter_ns()) < self.span.end and not self._left.is_set() and not self.content:
+        while perf_counter_ns() < self.span.end and not self._left.is_set() and not self.content:
             sock = self._sock or self.connect()
             if sock is None:
                 self._left.wait(RETRY)
                 continue
+            asked = perf_counter_ns()
             try:
                 self.ask(sock, message(self._number, self._sequence))
             except (OSError, Unanswered) as error:
@@ -100,11 +104,10 @@ class StreamClient:
                 continue
             answered = perf_counter_ns()
             self._sequence += 1
-            tally.answers += 1
             tally.served = 1
             span = self.span  # which may be another one by now
             if span.begin <= answered < span.end:
-                tally.latencies.add(answered - now)
+                tally.latencies.add(answered - asked)
 
     def ask(self, sock: socket.socket, line: bytes) -> None:
         """Until it is answered. Raises Unanswered and OSError."""
