@@ -83,7 +83,7 @@ def test_datagrams() -> None:
 
 def test_unix_sockets(tmp_path: Path) -> None:
     with stream_server(shout, socket.AF_UNIX, str(tmp_path / "s")) as url:
-        assert enfilade("ask", url, "one", "--end", ".").output == "ONE.\n"
+        assert enfilade("ask", url, "one", "--end", ".", "--timeout", "60").output == "ONE.\n"
 
 
 def test_tls_is_verified(tmp_path: Path) -> None:
@@ -132,6 +132,8 @@ def test_an_answer_that_is_cut_is_shown_and_told() -> None:
         (("tcp://localhost:9", "one", "--hex"), '"one" is not hexadecimal'),
         (("tcp://localhost:9", r"\xzz"), "two hexadecimal digits"),
         (("tcp://localhost:9", "one", "--wait", "soon"), '"soon" is not a duration'),
+        (("tcp://localhost:9", "one", "--timeout", "0"), "no answer in no time"),
+        (("tls://localhost:9", "one", "--authority", "/nowhere.pem"), "'/nowhere.pem' does not exist"),
     ],
 )
 def test_what_cannot_be_asked_is_a_usage_error(arguments: tuple[str, ...], said: str) -> None:

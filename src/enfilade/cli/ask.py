@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import click
 
-from enfilade.cli.common import Unit, fail
+from enfilade.cli.common import DURATION, Unit, fail
 from enfilade.client.asking import Asking, Manner, Unanswered, reason_of
 from enfilade.client.target import Target, target
-from enfilade.config.units import duration, octets
+from enfilade.config.units import octets
 from enfilade.observe.log import printable
 
 _NEWLINES = {"lf": b"\n", "crlf": b"\r\n", "none": b""}
@@ -67,16 +67,14 @@ class _Shown(NamedTuple):
 )
 @click.option(
     "--wait",
-    type=Unit("duration", duration),
-    metavar="DURATION",
+    type=DURATION,
     default="500ms",
     show_default=True,
     help="Silence that ends an answer without --end.",
 )
 @click.option(
     "--timeout",
-    type=Unit("duration", duration),
-    metavar="DURATION",
+    type=DURATION,
     default="5s",
     show_default=True,
     help="In which there must be an answer.",
@@ -85,7 +83,10 @@ class _Shown(NamedTuple):
     "--newline", type=click.Choice(list(_NEWLINES)), default="lf", show_default=True, help="What each text is sent with."
 )  # fmt: skip
 @click.option("--hex", "as_hex", is_flag=True, help="Texts and answers are hexadecimal; no newline is added.")
-@click.option("--authority", metavar="FILE", help="Certificates to trust instead of the system's (tls://).")
+@click.option(
+    "--authority", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+    help="Certificates to trust instead of the system's (tls://).",
+)  # fmt: skip
 @click.option("--insecure", is_flag=True, help="Take whatever certificate the server has (tls://).")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")
 def ask(
@@ -115,6 +116,8 @@ def ask(
       enfilade ask tcp://localhost:9999 < questions.txt
       enfilade ask unix:/run/service.sock --hex "00 03 61 62 63"
     """
+    if not timeout:
+        raise click.UsageError("--timeout 0: there is no answer in no time")
     try:
         there = target(url, authority, verify=not insecure)
         asked = _texts(texts, as_hex, _NEWLINES[newline])

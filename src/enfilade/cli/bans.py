@@ -9,11 +9,10 @@ from typing import Any
 import click
 
 from enfilade.cli.cache import server_of
-from enfilade.cli.common import config_file, config_option, fail, load_or_fail
+from enfilade.cli.common import DURATION, config_file, config_option, fail, load_or_fail
 from enfilade.cli.control import Unanswered, ask_admin, try_admin
 from enfilade.cli.status import table
 from enfilade.config import Config, Server
-from enfilade.config.units import duration
 from enfilade.http.addresses import subscriber
 from enfilade.http.dates import local_time
 
@@ -43,10 +42,10 @@ def bans(ctx: click.Context, file: str | None, as_json: bool) -> None:
 
 @bans.command()
 @click.argument("address")
-@click.option("--for", "lasts", metavar="DURATION", help="How long.  [default: as long as a first ban lasts]")
+@click.option("--for", "seconds", type=DURATION, help="How long.  [default: as long as a first ban lasts]")
 @config_option
 @click.pass_obj
-def add(before: str | None, address: str, lasts: str | None, file: str | None) -> None:
+def add(before: str | None, address: str, seconds: float | None, file: str | None) -> None:
     """Ban ADDRESS: one of IPv4, or the network of 64 bits that one of IPv6 is in.
 
     \b
@@ -54,10 +53,6 @@ def add(before: str | None, address: str, lasts: str | None, file: str | None) -
       enfilade bans add 203.0.113.9
       enfilade bans add 2001:db8::1 --for 1d
     """
-    try:
-        seconds = None if lasts is None else duration(lasts)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--for") from None
     ban = ask_admin(_server(file or before), "POST", "/bans/add", {"address": address, "seconds": seconds})
     click.echo(f"{ban['address']} is banned until {local_time(ban['until'])}")
 

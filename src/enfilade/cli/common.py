@@ -1,4 +1,4 @@
-"""What several commands share: the option that names the configuration, and how a command fails."""
+"""What several commands share: the option that names the configuration, durations and sizes, and how a command fails."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from enfilade.config import Config, ConfigError, load
 from enfilade.config.load import DEFAULT_FILES, Check
+from enfilade.config.units import duration, size
 
 C = TypeVar("C", bound=Callable[..., object])
 
@@ -26,6 +27,15 @@ class Unit(click.ParamType[Any]):
             return self._parse(value) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def _or_number(parse: Callable[[str], float], unit: str) -> Callable[[str], float]:
+    return lambda text: parse(text + unit if text.isdecimal() else text)
+
+
+DURATION = Unit("duration", _or_number(duration, "s"))
+SIZE = Unit("size", _or_number(size, "B"))
+"""As in a configuration: with their units, or a number of seconds or bytes."""
 
 
 def config_option(function: C) -> C:

@@ -6,12 +6,11 @@ from typing import Any, cast, get_args
 
 import click
 
-from enfilade.cli.common import Unit
+from enfilade.cli.common import DURATION, SIZE
 from enfilade.cli.configs import stream_config
 from enfilade.cli.serve import launch
 from enfilade.config import Stream, Tls
 from enfilade.config.schema.streams import ModelName
-from enfilade.config.units import duration, size
 
 LISTEN = "tcp://127.0.0.1:9999"
 PROXY = "proxy"
@@ -32,8 +31,8 @@ PROXY = "proxy"
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that serve it.  [default: 1]")
 @click.option("--threads", type=click.IntRange(1), help="Of thread_pool; processes of process_pool.  [default: 8]")
 @click.option("--connections", type=click.IntRange(0), help="At once, in each process; 0 is no limit.")
-@click.option("--idle-timeout", type=Unit("time", duration), help='"30s": whoever says nothing for so long is closed.')
-@click.option("--message-limit", type=Unit("size", size), help="Longest message.  [default: 64KB]")
+@click.option("--idle-timeout", type=DURATION, help='"30s": whoever says nothing for so long is closed.')
+@click.option("--message-limit", type=SIZE, help="Longest message.  [default: 64KB]")
 @click.option("--cert", metavar="FILE", help="PEM file, for tls://; without it, an authority of our own signs one.")
 @click.option("--key", metavar="FILE", help="PEM file with its private key.")
 @click.option("--path", metavar="DIR", help="Where to import HANDLER from.  [default: here]")
