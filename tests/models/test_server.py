@@ -18,7 +18,7 @@ from enfilade.models.blocking import MainTalker, Reception, Talker, arrivals
 from enfilade.models.children import Child
 from enfilade.models.fork import serve as fork
 from enfilade.models.handler import load
-from enfilade.models.server import NO_SOCKET, TICK, Door, Ended, Limits, Server
+from enfilade.models.server import FAREWELL, NO_SOCKET, TICK, Door, Ended, Limits, Server
 from enfilade.models.socketserver_forking import serve as socketserver_forking
 from enfilade.models.socketserver_threading import serve as socketserver_threading
 from enfilade.models.thread import serve as thread
@@ -102,11 +102,47 @@ def test_a_server_looks_once_a_second_however_many_come(scene: Scene) -> None:
     assert scene.ledger.told == ["look"]
 
 
-def test_a_server_that_drains_looks_each_time(scene: Scene) -> None:
+def test_a_server_that_drains_looks_at_once_and_then_as_before(scene: Scene) -> None:
+    """A look goes through all who are there, and they may be there for long."""
     scene.server.drain(60)
-    scene.server.turn()
+    for _ in range(3):
+        scene.server.turn()
+    assert scene.ledger.told == ["look"]
+    scene.clock.now += TICK
     scene.server.turn()
     assert scene.ledger.told == ["look", "look"]
+
+
+def test_a_turn_does_what_is_due_of_the_end_between_two_looks(scene: Scene) -> None:
+    scene.server.drain(TICK / 4)
+    scene.server.turn()
+    scene.clock.now += TICK / 4
+    scene.server.turn()
+    assert scene.server.due_in == FAREWELL
+    scene.clock.now += FAREWELL
+    assert not scene.server.aborted
+    scene.server.turn()
+    assert scene.server.aborted
+
+
+def test_the_farewell_begins_when_all_have_been_told(scene: Scene) -> None:
+    """Thousands are not told in no time, and then each still has as long as the others; once: who says it again does not put
+    off the end."""
+
+    class Late(Talker):
+        def dismiss(self) -> None:
+            scene.clock.now += FAREWELL
+
+    with scene.connect(), scene.connect():
+        connections = [scene.server.take(scene.server.doors[0], Late) for _ in range(2)]
+        scene.server.dismiss()
+        assert scene.server.due_in == FAREWELL
+        scene.clock.now += FAREWELL / 2
+        scene.server.dismiss()
+        assert scene.server.due_in == FAREWELL / 2
+        for connection in connections:
+            assert connection is not None
+            connection.refuse()
 
 
 def test_what_other_threads_left_word_of_is_told_at_each_turn(scene: Scene) -> None:

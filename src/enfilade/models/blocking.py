@@ -146,7 +146,7 @@ class Reception:
         while server.open and server.clock() < until:
             for _ in self.wait(TICK / 10 if until == inf else TICK / 100):
                 pass
-            server.look()
+            server.turn()
             if server.aborted:
                 until = min(until, server.clock() + FAREWELL)
         for door in server.doors:

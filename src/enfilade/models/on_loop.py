@@ -35,7 +35,7 @@ async def run(server: Server, make: Make[L]) -> None:
     entrance.close()
     while server.open and not server.aborted:
         await _wait(told, FAREWELL / 10)
-        server.look()
+        server.turn()
     for _ in range(10):  # who was aborted says so in one of the next turns
         if server.open:
             await asyncio.sleep(0.01)

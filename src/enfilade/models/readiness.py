@@ -54,15 +54,13 @@ class Poller(Protocol):
 
 
 class Loop:
-    """`clients`: by descriptor, all that are open. `now`: when the system answered last."""
+    """`clients`: by descriptor, all that are open."""
 
     def __init__(self, server: Server, poller: Poller) -> None:
         self.server = server
         self.poller = poller
         self.clients: dict[int, Client] = {}
-        self.now = server.clock()
         self._doors = {door.fileno(): door for door in server.doors}
-        self._look_at = self.now + TICK
         self._conversation = server.conversation()  # of one datagram after the other
 
     def run(self) -> None:
@@ -74,16 +72,15 @@ class Loop:
             while not server.draining:
                 self._turn(TICK, waker)
             self._leave_doors()
-            self._look_at = self.now
             while self.clients and not server.aborted:
-                self._turn(FAREWELL / 5, waker)
+                self._turn(min(TICK, server.due_in), waker)
         for client in list(self.clients.values()):
             client.close(SHUTTING_DOWN)
         self.poller.close()
 
-    def _turn(self, tick: float, waker: Waker) -> None:
+    def _turn(self, seconds: float, waker: Waker) -> None:
         clients = self.clients
-        for fd, events in self.poller.wait(tick):
+        for fd, events in self.poller.wait(seconds):
             client = clients.get(fd)
             if client is not None:
                 client.ready(events)
@@ -92,10 +89,7 @@ class Loop:
                 self._answer(door) if door.udp else self._accept(door)
             else:
                 waker.hear()
-        self.now = self.server.clock()
-        if self.now >= self._look_at:
-            self._look_at = self.now + tick
-            self.server.look()
+        self.server.turn()
 
     def _accept(self, door: Door, at_most: int = AT_ONCE) -> None:
         for _ in range(at_most):
@@ -216,7 +210,7 @@ class Client(Connection):
 
     def _linger(self) -> None:
         """Say that this is the end, and take what the client still has to say: it would be reset, and its last answer be lost."""
-        self._until = self._loop.now + FAREWELL
+        self._until = self.server.clock() + FAREWELL
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:  # it is gone, as reading will tell

@@ -389,16 +389,19 @@ class Server:
     def drain(self, timeout: float) -> None:
         """Take nobody any more; whoever is there has `timeout` seconds. A signal handler may call this, and all of these."""
         self.draining = True
-        self._end_at = self.clock() + timeout
+        self._look_at = now = self.clock()
+        self._end_at = now + timeout
         self.on_drain()
 
     def dismiss(self) -> None:
         """Take nobody any more, and let everybody finish what they have begun."""
         self.draining = True
         self._end_at = None
-        self._abort_at = self._abort_at or self.clock() + FAREWELL
-        for connection in list(self.open):
-            connection.dismiss()
+        if self._abort_at is None:
+            self._abort_at = inf  # who comes meanwhile is told, too
+            for connection in list(self.open):
+                connection.dismiss()
+            self._abort_at = self.clock() + FAREWELL
         self.on_drain()
 
     def abort(self) -> None:
@@ -430,17 +433,19 @@ class Server:
             self.dismiss()
 
     def turn(self) -> None:
-        """As often as the main thread has time for it: what others left word of, and a look where one is due."""
-        self.collect()
-        if self.draining or self.clock() >= self._look_at:
+        """As often as the main thread has time for it: what others left word of, what is due of the end, and a look where one is
+        due. Each look goes through all who are there."""
+        if self._news:
+            self.collect()
+        if self.draining:
+            self.hurry()
+        if self.aborted or self.clock() >= self._look_at:
             self.look()
 
     def look(self) -> None:
         """About once a second, in the main thread."""
         now = self.clock()
         self._look_at = now + TICK
-        self.hurry()
-        self.collect()
         for connection in list(self.open):
             self.ledger.moved(*connection.moved())
             connection.sweep(now)
