@@ -15,9 +15,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Lock
+from types import ModuleType
 from typing import IO, Any, NamedTuple, TypeVar
 
 import pytest
@@ -29,7 +32,11 @@ from enfilade.models.table import MODELS
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 20.0
 """Seconds that a machine may stall."""
+SOON = 5.0
+"""Seconds for what takes none but those of the machine, and FAREWELL where somebody has to be cut off."""
 LOOK = 0.005
+WIDTH = 16
+"""So many tests run at once where they may."""
 
 STREAMS = ("tcp4", "tcp6", "unix", "tls")
 TCP = ("tcp4", "tcp6", "tls")
@@ -63,16 +70,48 @@ def until(condition: Callable[[], T], seconds: float = PATIENCE) -> T:
 
 
 class Counts(NamedTuple):
-    """What a server has told its ledger. `ended` and `refused`: how often for which reason; None: in peace."""
+    """What a server has told its ledger. `ended` and `refused`: how often for which reason; None: in peace. `size`: bytes of
+    the records up to here."""
 
     opened: int
     ended: Counter[str | None]
     refused: Counter[str]
     moved: tuple[int, int, int]
+    size: int
 
     @property
     def open(self) -> int:
         return self.opened - self.ended.total()
+
+
+class Abreast:
+    """Tests that wait rather than compute, and that need nothing but the nursery: a module's run side by side, in threads."""
+
+    def __init__(self, nursery: Nursery) -> None:
+        self._nursery = nursery
+        self._threads = ThreadPoolExecutor(WIDTH)
+        self._begun: set[ModuleType] = set()
+        self._runs: dict[str, Future[None]] = {}
+
+    def run(self, item: pytest.Function) -> None:
+        """Raises what the test does. With the first of a module all others begin; who runs once more runs alone."""
+        if item.module not in self._begun:
+            self._begun.add(item.module)
+            for other in item.session.items:
+                if isinstance(other, pytest.Function) and other.module is item.module and is_abreast(other):
+                    self._runs[other.nodeid] = self._threads.submit(other.obj, self._nursery, **other.callspec.params)
+        run = self._runs.pop(item.nodeid, None)
+        if run is None:
+            item.obj(self._nursery, **item.callspec.params)
+        else:
+            run.result()
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+
+def is_abreast(item: pytest.Item) -> bool:
+    return item.get_closest_marker("abreast") is not None
 
 
 class Nursery:
@@ -81,29 +120,34 @@ class Nursery:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.numbers = itertools.count()
+        self.abreast = Abreast(self)
+        self._turn = Lock()
         certificate = self_signed(["localhost"])
-        self.certificate = folder / "certificate.pem"
-        self.certificate.write_bytes(certificate.chain + certificate.key)
+        file = folder / "certificate.pem"
+        file.write_bytes(certificate.chain + certificate.key)
         self.trusting = ssl.create_default_context(cadata=certificate.chain.decode())
         self._line, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with other:
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "tests.models.nursery", str(other.fileno())],
+                [sys.executable, "-W", "error", "-m", "tests.models.nursery", str(other.fileno()), str(file)],
                 pass_fds=(other.fileno(),), cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
             )  # fmt: skip
         self._line.settimeout(PATIENCE)
 
     def fork(self, order: dict[str, Any], fds: list[int]) -> int:
         """A new server's process id."""
-        socket.send_fds(self._line, [json.dumps(order).encode()], fds)
-        return int(self._line.recv(100))
+        with self._turn:
+            socket.send_fds(self._line, [json.dumps(order).encode()], fds)
+            return int(self._line.recv(100))
 
     def reap(self, pid: int) -> int:
         """The wait status of a server that has ended."""
-        self._line.send(json.dumps({"reap": pid}).encode())
-        return int(self._line.recv(100))
+        with self._turn:
+            self._line.send(json.dumps({"reap": pid}).encode())
+            return int(self._line.recv(100))
 
     def close(self) -> None:
+        self.abreast.close()
         self._line.close()
         assert self._process.wait(PATIENCE) == 0
 
@@ -120,10 +164,10 @@ class Serving:
         self.doors = {name: self._door(name, nursery) for name in transports}
         self._nursery = nursery
         self._records, self._errors = TemporaryFile(), TemporaryFile()  # noqa: SIM115
+        self._counts = Counts(0, Counter(), Counter(), (0, 0, 0), 0)
         order = {
             "model": model,
             "handler": f"tests.models.handlers:{handler}" if "_" in handler or handler not in SHIPPED else handler,
-            "certificate": str(nursery.certificate),
             "tls": [name == "tls" for name in transports],
             "limits": limits,
             "drain": drain,
@@ -172,8 +216,10 @@ class Serving:
     # -- what is seen of it
 
     def counts(self) -> Counts:
-        opened, ended, refused, moved = 0, Counter[str | None](), Counter[str](), (0, 0, 0)
-        for line in _read(self._records).splitlines():
+        opened, ended, refused, moved, size = self._counts
+        ended, refused = ended.copy(), refused.copy()
+        records = _read(self._records, size)
+        for line in records.splitlines():
             match json.loads(line):
                 case ["opened"]:
                     opened += 1
@@ -183,7 +229,8 @@ class Serving:
                     refused[why] += 1
                 case ["moved", received, sent, requests]:
                     moved = moved[0] + received, moved[1] + sent, moved[2] + requests
-        return Counts(opened, ended, refused, moved)
+        self._counts = Counts(opened, ended, refused, moved, size + len(records))
+        return self._counts
 
     def errors(self) -> str:
         return _read(self._errors).decode()
@@ -359,9 +406,9 @@ def _with_tls(context: ssl.SSLContext, sock: socket.socket) -> ssl.SSLSocket:
     return secure
 
 
-def _read(file: IO[bytes]) -> bytes:
-    """All of it; the place where others write is not moved."""
-    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
+def _read(file: IO[bytes], begin: int = 0) -> bytes:
+    """All of it from `begin` on; the place where others write is not moved."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size - begin, begin)
 
 
 def _opened(pid: int) -> list[str]:

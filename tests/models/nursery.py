@@ -1,11 +1,13 @@
-"""A process of which servers are forked: small, with one thread and everything imported, so that a test has a server in a
-moment. It is told by one end of a socket pair: an order, as JSON, with the descriptors that go with it; it answers with a
-process id, or, asked to reap a server that has ended, with its exit status."""
+"""A process of which servers are forked: small, with one thread and everything at hand that they need, so that a test has a
+server in a moment. It is told by one end of a socket pair: an order, as JSON, with the descriptors that go with it; it answers
+with a process id, or, asked to reap a server that has ended, with its exit status. Its arguments: the descriptor of that end,
+and the file of the certificate that servers show."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import json
 import logging
 import os
@@ -23,8 +25,10 @@ import uvloop
 
 from enfilade.models import server
 
-# What is looked after once a second is looked after ten times a second; all other modules of the room read it from here.
+# What is looked after once a second is looked after ten times a second; and on a machine that stalls, who had half a second to
+# finish needs more. All other modules of the room read these from here.
 server.TICK = 0.1
+server.FAREWELL = 1.5
 
 from enfilade.http.reasons import Reason  # noqa: E402
 from enfilade.models.handler import load  # noqa: E402
@@ -74,7 +78,12 @@ def main() -> None:
             model.load()
         except ModuleNotFoundError:
             pass
+    load("echo"), load("tests.models.handlers:lines")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[2])
     line = socket.socket(fileno=int(sys.argv[1]))
+    gc.collect()
+    gc.freeze()  # what is there is there to stay: servers would look through it, and have a copy of it made by that
     while True:
         data, fds, _, _ = socket.recv_fds(line, 65536, 32)
         if not data:
@@ -87,19 +96,19 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             line.close()
-            _be_server(order, *fds)
+            _be_server(order, context, *fds)
         for fd in fds:
             os.close(fd)
         line.send(json.dumps(pid).encode())
 
 
-def _be_server(order: dict[str, Any], records: int, errors: int, *doors: int) -> None:
+def _be_server(order: dict[str, Any], context: ssl.SSLContext, records: int, errors: int, *doors: int) -> None:
     status = 1
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         os.dup2(errors, 2)
         os.close(errors)
-        _serve(order, Records(records), [socket.socket(fileno=fd) for fd in doors])
+        _serve(order, context, Records(records), [socket.socket(fileno=fd) for fd in doors])
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -107,12 +116,8 @@ def _be_server(order: dict[str, Any], records: int, errors: int, *doors: int) ->
         os._exit(status)
 
 
-def _serve(order: dict[str, Any], records: Records, socks: list[socket.socket]) -> None:
+def _serve(order: dict[str, Any], context: ssl.SSLContext, records: Records, socks: list[socket.socket]) -> None:
     logging.basicConfig(stream=sys.stderr)
-    context = None
-    if order["certificate"]:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(order["certificate"])
     for sock in socks:
         sock.setblocking(False)
     doors = [Door(sock, (lambda: context) if tls else None) for sock, tls in zip(socks, order["tls"], strict=True)]

@@ -161,6 +161,7 @@ def test_half_a_message_at_the_end_is_not_answered(server: Serving, script: Scri
             assert script.matches(say_and_leave(client, b"".join(script.messages) + script.cut, script.length))
 
 
+@pytest.mark.abreast
 @pytest.mark.parametrize(("model", "handler", "udp"), STREAM_CELLS, ids=_named(STREAM_CELLS))
 def test_what_was_received_sent_and_answered_is_counted(nursery: Nursery, model: str, handler: str, udp: bool) -> None:
     """As the handler sees it: what TLS adds is not."""
@@ -222,6 +223,7 @@ def test_each_client_gets_its_own_answers_however_its_datagrams_come(server: Ser
                     client.recv(1)
 
 
+@pytest.mark.abreast
 @pytest.mark.parametrize(("model", "handler", "udp"), DATAGRAM_CELLS, ids=_named(DATAGRAM_CELLS))
 def test_datagrams_are_counted(nursery: Nursery, model: str, handler: str, udp: bool) -> None:
     script = SCRIPTS[handler]

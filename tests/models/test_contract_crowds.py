@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 
+import pytest
 from tests.models.contract import (
     AT_ONCE,
     CELLS,
@@ -33,6 +34,7 @@ ROOM = 500
 """Descriptors that are there for other things."""
 
 
+@pytest.mark.abreast
 @cells(CELLS)
 def test_nothing_is_left_over_of_clients_who_have_gone(nursery: Nursery, model: str, handler: str) -> None:
     """Neither descriptors nor threads, nor children: 200 that came, of whom some left without a word."""

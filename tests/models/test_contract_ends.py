@@ -13,6 +13,7 @@ from tests.models.contract import (
     CELLS,
     PATIENCE,
     REQUESTS,
+    SOON,
     Nursery,
     Serving,
     ask,
@@ -27,6 +28,8 @@ from tests.models.contract import (
     serving,
     until,
 )
+
+pytestmark = pytest.mark.abreast
 
 
 def is_refused(server: Serving, transport: str) -> bool:
@@ -165,7 +168,7 @@ def test_what_was_asked_before_the_end_is_answered(nursery: Nursery, model: str,
         until(lambda: server.counts().open == 1)
         server.signal(signal.SIGTERM)
         assert read_to_end(client) == b"WAITED\n"
-        assert server.wait(2) == 0
+        assert server.wait(SOON) == 0
         assert server.counts().open == 0
 
 
@@ -182,7 +185,7 @@ def test_who_waits_at_the_door_at_the_end_is_let_in(nursery: Nursery, model: str
             server.signal(signal.SIGTERM)
             server.signal(signal.SIGCONT)
             assert [read_to_end(client) for client in clients] == [b"ONE\n"] * 5
-        assert server.wait(2) == 0
+        assert server.wait(SOON) == 0
 
 
 @cells(CELLS)
@@ -195,8 +198,8 @@ def test_who_says_nothing_is_not_waited_for_at_the_end(
         begun = time.monotonic()
         server.signal(signal.SIGTERM)
         assert has_ended(client)
-        assert server.wait(2) == 0
-        assert time.monotonic() - begun < 2
+        assert server.wait(SOON) == 0
+        assert time.monotonic() - begun < SOON
         assert over(server, 1).ended.total() == 1
 
 
@@ -206,7 +209,7 @@ def test_who_takes_nothing_is_not_waited_for_at_the_end(nursery: Nursery, model:
         client.sendall(b"big 20000000\n")
         client.recv(1)
         server.signal(signal.SIGTERM)
-        assert server.wait(3) == 0
+        assert server.wait(SOON) == 0
         assert server.counts().open == 0
 
 
@@ -226,7 +229,7 @@ def test_a_drained_server_serves_those_who_are_there(
                 until(lambda: server.holders("tcp4") <= busy)
                 assert is_left_to_others(server)
             assert ask(client, b"three") == b"THREE"
-        assert server.wait(2) == 0
+        assert server.wait(SOON) == 0
         assert over(server, 1).ended == {None: 1}
 
 
@@ -237,7 +240,7 @@ def test_a_drain_has_an_end(nursery: Nursery, model: str, handler: str) -> None:
         server.signal(signal.SIGUSR2)
         assert ask(client, b"two") == b"TWO"
         assert has_ended(client)
-        assert server.wait(2) == 0
+        assert server.wait(SOON) == 0
 
 
 @cells(CELLS)
@@ -249,5 +252,5 @@ def test_an_aborted_server_waits_for_nobody(nursery: Nursery, model: str, handle
         server.signal(signal.SIGQUIT)
         with suppress(ssl.SSLEOFError):
             assert has_ended(client)
-        assert server.wait(2) == 0
+        assert server.wait(SOON) == 0
         assert server.counts().open == 0

@@ -21,6 +21,8 @@ from tests.models.contract import (
     until,
 )
 
+pytestmark = pytest.mark.abreast
+
 
 def is_heard_no_more(client: socket.socket, data: bytes) -> bool:
     """Whether nobody reads any more what it says again and again, up to 100 MB."""
@@ -39,7 +41,7 @@ def is_heard_no_more(client: socket.socket, data: bytes) -> bool:
 @pytest.mark.parametrize("transport", ["tcp4", "tls"])
 def test_a_client_that_says_nothing_is_left(nursery: Nursery, model: str, handler: str, transport: str) -> None:
     """Before it has said anything, and after its first message."""
-    with serving(nursery, model, handler, "tcp4", "tls", threads=2, idle=0.2) as server:
+    with serving(nursery, model, handler, "tcp4", "tls", threads=2, idle=0.4) as server:
         with server.connect(transport) as client:
             assert has_ended(client)
         with server.connect(transport) as client:
@@ -53,12 +55,12 @@ def test_a_client_that_says_nothing_is_left(nursery: Nursery, model: str, handle
 @cells(CELLS)
 def test_a_client_that_writes_slowly_is_heard_to_the_end(nursery: Nursery, model: str, handler: str) -> None:
     """It is silent for less than the time-out each time, and takes longer in all. Nobody waits for it meanwhile."""
-    with serving(nursery, model, handler, "tcp4", threads=2, idle=0.5) as server, server.connect() as client:
+    with serving(nursery, model, handler, "tcp4", threads=2, idle=1.2) as server, server.connect() as client:
         for i in range(5):
             client.sendall(b"slow"[i : i + 1] or b"\n")
             if (model, handler) in many(CELLS):
                 others_are_served(server)
-            time.sleep(0.15)
+            time.sleep(0.3)
         assert read_line(client) == b"SLOW\n"
 
 
@@ -66,14 +68,14 @@ def test_a_client_that_writes_slowly_is_heard_to_the_end(nursery: Nursery, model
 @pytest.mark.parametrize("transport", ["tcp4", "tls"])
 def test_a_client_that_reads_slowly_gets_all_of_it(nursery: Nursery, model: str, handler: str, transport: str) -> None:
     with (
-        serving(nursery, model, handler, "tcp4", "tls", threads=2, idle=0.3) as server,
+        serving(nursery, model, handler, "tcp4", "tls", threads=2, idle=1.0) as server,
         server.connect(transport, receive=16384) as client,
     ):
         client.sendall(b"big 1000000\n")
         received = 0
         while received < 1_000_001:
-            time.sleep(0.01)
-            data = client.recv(40_000)
+            time.sleep(0.02)
+            data = client.recv(16_000)
             assert data, f"it was cut after {received} bytes"
             received += len(data)
 

@@ -10,6 +10,7 @@ import pytest
 from tests.models.contract import (
     CELLS,
     DATAGRAMS,
+    SOON,
     UDP,
     Nursery,
     Serving,
@@ -21,6 +22,8 @@ from tests.models.contract import (
     serving,
     until,
 )
+
+pytestmark = pytest.mark.abreast
 
 DESCRIPTORS = 40
 """So many may be open: some ten are before the first client is there."""
@@ -141,4 +144,4 @@ def test_a_datagram_that_was_taken_is_answered_at_the_end(nursery: Nursery, mode
         time.sleep(0.05)
         server.signal(signal.SIGTERM)
         assert client.recv(100) == b"WAITED\n"
-        assert server.wait(3) == 0
+        assert server.wait(SOON) == 0
