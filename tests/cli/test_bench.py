@@ -20,10 +20,12 @@ from enfilade.cli.main import main
         (["--work", "io"], 'write "none", "io:5ms" (wait) or "cpu:1ms" (compute)'),
         (["--work", "sleep:5ms"], 'write "none", "io:5ms" (wait) or "cpu:1ms" (compute)'),
         (["--work", "cpu:5"], 'write "none", "io:5ms" (wait) or "cpu:1ms" (compute)'),
+        (["--work", "io:0s"], 'write "none", "io:5ms" (wait) or "cpu:1ms" (compute)'),
+        (["--models", "epoll,asyncio_streams", "--transport", "udp"], 'the model "asyncio_streams" cannot serve UDP'),
         (["--transport", "sctp"], "'tcp', 'unix', 'udp'"),
         (["--seconds", "0"], "0.05"),
         (["--svg", "models.png"], '"models.png" does not end in .svg'),
-        (["--png", "/does/not/exist/models.png"], "there is no directory /does/not/exist"),
+        (["--png", "/does/not/exist/models.png"], "/does/not/exist/models.png: No such file or directory"),
     ],
 )
 def test_what_cannot_be_measured_is_said_at_once(arguments: list[str], said: str) -> None:
@@ -66,4 +68,4 @@ def test_an_application_needs_fastapi(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fastapi", None)
     result = CliRunner().invoke(main, ["bench", "app"])
     assert result.exit_code == 1
-    assert "FastAPI" in result.output and "pip install 'enfilade[demo]'" in result.output
+    assert "FastAPI" in result.output and 'pip install "enfilade[demo]"' in result.output

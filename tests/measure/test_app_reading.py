@@ -8,8 +8,8 @@ import pytest
 
 from enfilade.measure.app_reading import reading
 from enfilade.measure.app_report import lines, page
-from enfilade.measure.app_rows import About, Result, Row, Waits, read, write
-from enfilade.measure.samples import Machine
+from enfilade.measure.app_rows import About, Result, Row, Waits, read
+from enfilade.measure.samples import Machine, write
 
 MACHINE = Machine(cores=2, processor="made up", system="Linux", python="CPython 3.11.2", date="2026-11-22")
 ABOUT = About(fastapi="0.165.0", threads=40, executor=6)

@@ -29,7 +29,7 @@ COMMANDS = {
     "trust": ("enfilade.cli.trust", "Have this machine and its browsers trust the internal authority."),
     "register": ("enfilade.cli.register", "Tell edges that a server is there, as long as it runs."),
     "ask": ("enfilade.cli.ask", "Ask a raw TCP or UDP service, and print its answers."),
-    "bench": ("enfilade.cli.bench", "Measure the concurrency models side by side."),
+    "bench": ("enfilade.cli.bench", "Measure the concurrency models, and what blocks web applications."),
     "version": ("enfilade.cli.inspect", "Print the version."),
 }
 """Each command: the module that has it, and a line for the list of commands."""

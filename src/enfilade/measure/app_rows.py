@@ -94,10 +94,6 @@ class Result(Struct, frozen=True):
         return [row for row in self.rows if row.kind == kind]
 
 
-def write(result: Result) -> str:
-    return msgspec.json.format(msgspec.json.encode(result), indent=1).decode() + "\n"
-
-
 def read(text: str | bytes) -> Result:
     """Raises msgspec.ValidationError."""
     return msgspec.json.decode(text, type=Result)

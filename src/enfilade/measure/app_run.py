@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -76,10 +75,6 @@ def cells(routes: Sequence[str], workers: Sequence[int]) -> list[Cell]:
 
 def measure(what: Sequence[Cell], clients: int, seconds: float, told: Callable[[str], None]) -> Result:
     """All cells, one after the other; `told` hears what is being measured. Raises AppBenchError."""
-    if importlib.util.find_spec("fastapi") is None:
-        raise AppBenchError(
-            "what is measured is written with FastAPI, which is not installed: pip install 'enfilade[demo]'"
-        )
     environment = {ROUNDS: str(rounds_for(COMPUTE))}
     rows = []
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -109,8 +109,9 @@ def _processor() -> str:
         return platform.machine()
 
 
-def write(measurement: Measurement) -> str:
-    return msgspec.json.format(msgspec.json.encode(measurement), indent=1).decode() + "\n"
+def write(found: msgspec.Struct) -> str:
+    """As JSON for people and programs."""
+    return msgspec.json.format(msgspec.json.encode(found), indent=1).decode()
 
 
 def read(text: str | bytes) -> Measurement:
