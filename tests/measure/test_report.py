@@ -6,7 +6,7 @@ import pytest
 from tests.measure.figures import measurement, sample
 
 from enfilade.measure import report
-from enfilade.measure.table import markdown, number, text
+from enfilade.measure.table import count, markdown, number, paragraphs, text
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,19 @@ def test_what_went_wrong_stands_below_its_table() -> None:
 def test_without_proc_the_columns_of_it_are_empty() -> None:
     (row,) = list(report.page(measurement(sample("epoll", processes=0, threads=0, memory=0)), 100))[2:]
     assert row.endswith("| - | - | - | - | - | - |")
+
+
+def test_one_is_no_many() -> None:
+    assert [count(1, "client"), count(0, "client"), count(1000, "process")] == [
+        "1 client",
+        "0 clients",
+        "1,000 processes",
+    ]
+
+
+@pytest.mark.parametrize(("columns", "width"), [("40", 40), ("200", 110)])
+def test_paragraphs_are_as_wide_as_the_terminal_and_no_wider_than_can_be_read(
+    columns: str, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert [len(line) for line in "".join(paragraphs(["x " * 300])).splitlines()[1:3]] == [width - 1, width - 1]

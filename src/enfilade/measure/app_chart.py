@@ -11,7 +11,7 @@ from enfilade.measure.app_reading import TASKS, place
 from enfilade.measure.app_rows import Result, Row, Waits
 from enfilade.measure.app_ways import WAYS
 from enfilade.measure.charts import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, STYLE
-from enfilade.measure.table import number
+from enfilade.measure.table import count, number
 
 COLOURS = (BLUE, SKY, RED, ORANGE, GREEN, PURPLE, BLACK)
 """One for each place."""
@@ -48,7 +48,9 @@ def app_chart(result: Result) -> Figure:
             axes.set_title(title)
         dots = [Line2D([], [], color=colour, marker="o", linestyle="", label=name) for name, colour in colours.items()]
         figure.legend(handles=dots, loc="outside lower center", ncols=len(dots), frameon=False)
-        figure.suptitle(f"{result.clients} clients; {result.machine.cores} cores, which server and clients share")
+        figure.suptitle(
+            f"{count(result.clients, 'client')}; {count(result.machine.cores, 'core')}, which server and clients share"
+        )
     return figure
 
 

@@ -7,7 +7,7 @@ from itertools import chain
 
 from enfilade.measure.app_rows import MODES, Result, Row
 from enfilade.measure.app_ways import COMPUTE, SECONDS, WAIT, WAYS
-from enfilade.measure.table import megabytes, milliseconds, number
+from enfilade.measure.table import count, megabytes, milliseconds, number
 
 FULL = 0.8
 """So much of what there can be counts as all of it: to begin and end a piece of work takes time, too."""
@@ -38,9 +38,9 @@ def reading(result: Result) -> list[str]:
 def conditions(result: Result) -> str:
     seconds = min(row.seconds for row in result.rows)
     return (
-        f"{result.clients} clients, each of which asks again when it has its answer, for {seconds:.1f} s or a little more, on "
-        f"one machine with {result.machine.cores} cores, which server and clients share. Where nothing else is said: "
-        f"{place(plainest(result)[0])}."
+        f"{count(result.clients, 'client')}, each of which asks again when it has its answer, for {seconds:.1f} s or a little "
+        f"more, on one machine with {count(result.machine.cores, 'core')}, which server and clients share. Where nothing else is "
+        f"said: {place(plainest(result)[0])}."
     )
 
 
@@ -63,7 +63,7 @@ def place(row: Row) -> str:
 
 
 def workers(row: Row) -> str:
-    return f"{row.workers} worker{'s' * (row.workers > 1)}"
+    return count(row.workers, "worker")
 
 
 def waited(row: Row) -> str:
@@ -129,7 +129,7 @@ def _computing(plain: list[Row]) -> Iterator[str]:
     found = {row.route: row for row in plain if row.kind == "compute" and row.mode == "inline"}
     rates = [row.done_rate for row in found.values()]
     ceiling = max((row.workers for row in found.values()), default=0) / COMPUTE
-    if len(found) > 1 and max(rates) <= ceiling / BUSY:
+    if len(found) > 1 and max(rates) <= ceiling / BUSY and max(rates) < APART * min(rates):
         yield (
             f"Computing is {number(min(rates))} to {number(max(rates))} pieces of work a second, however it is written: only one "
             f"thread of a process runs Python at a time (the GIL), so {number(ceiling)} at most."

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from textwrap import fill
 
 from enfilade.measure.app_reading import reading
 from enfilade.measure.app_rows import MODES, Mode, Result, Row
 from enfilade.measure.app_ways import SECONDS
-from enfilade.measure.table import markdown, megabytes, milliseconds, number, text
+from enfilade.measure.table import count, markdown, megabytes, milliseconds, number, paragraphs, text
 
 _COLUMNS: dict[str, Callable[[Row], str]] = {
     "": lambda row: row.way.title,
@@ -30,10 +29,9 @@ LEGEND = (
     "for nothing waited in the same application meanwhile; /beside: the same for what the edge worker answers by itself; "
     "memory: what n processes share counts 1/n in each (PSS); threads, processes: of the whole server."
 )
-WIDTH = 110
 TITLES = {
-    "wait": "waiting {ms:g} ms for somebody else, {mode}, {clients} clients",
-    "compute": "computing for {ms:g} ms, {mode}, {clients} clients",
+    "wait": "waiting {ms:g} ms for somebody else, {mode}, {clients}",
+    "compute": "computing for {ms:g} ms, {mode}, {clients}",
 }
 
 
@@ -42,11 +40,10 @@ def lines(result: Result) -> Iterator[str]:
     for kind in SECONDS:
         for mode in MODES:
             if rows := _rows(result, kind, mode):
-                title = TITLES[kind].format(ms=SECONDS[kind] * 1000, mode=mode, clients=result.clients)
+                title = TITLES[kind].format(ms=SECONDS[kind] * 1000, mode=mode, clients=count(result.clients, "client"))
                 yield f"\n{title}"
                 yield from text(list(_COLUMNS), [_cells(row) for row in rows])
-    for paragraph in (LEGEND, *reading(result)):
-        yield f"\n{fill(paragraph, WIDTH)}"
+    yield from paragraphs([LEGEND, *reading(result)])
 
 
 def page(result: Result, kind: str, mode: Mode) -> Iterator[str]:

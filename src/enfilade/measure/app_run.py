@@ -22,6 +22,7 @@ from enfilade.measure.histogram import Histogram
 from enfilade.measure.procfs import Usage, descendants, usage
 from enfilade.measure.samples import this_machine
 from enfilade.measure.server import NoServer, Running, server
+from enfilade.measure.table import count
 from enfilade.measure.work import ROUNDS, rounds_for
 
 PROBES = 40
@@ -58,7 +59,7 @@ class Cell(NamedTuple):
     workers: int
 
     def __str__(self) -> str:
-        return f"{self.route}, {self.mode}, {self.workers} {'worker' if self.workers == 1 else 'workers'}"
+        return f"{self.route}, {self.mode}, {count(self.workers, 'worker')}"
 
     def configuration(self) -> str:
         """With one edge worker in front of isolated ones, as `enfilade run` has it for up to four of them."""

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from enfilade.measure.samples import Measurement, Sample
+from enfilade.measure.table import count
 
 # Okabe and Ito's colours, which people who see few colours tell apart, too. https://jfly.uni-koeln.de/color/
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (
@@ -63,8 +64,8 @@ def models_chart(measurement: Measurement) -> Figure:
         rates.set_title("requests a second")
         delays.set_title("99 of 100 answers came within (ms)")
         figure.suptitle(
-            f"work: {measurement.work}, {measurement.transport}, {measurement.machine.cores} cores shared by server and clients; "
-            "hollow: not all clients were served"
+            f"work: {measurement.work}, {measurement.transport}, {count(measurement.machine.cores, 'core')} shared by server and "
+            "clients; hollow: not all clients were served"
         )
     return figure
 

@@ -14,8 +14,9 @@ from enfilade.client.target import target
 from enfilade.measure.crowd import Order
 from enfilade.measure.load import Way, load
 from enfilade.measure.procfs import Usage, descendants, usage
-from enfilade.measure.samples import Measurement, Sample, Transport, Work, this_machine
+from enfilade.measure.samples import Measurement, Sample, Transport, Work, name_of, this_machine
 from enfilade.measure.server import NoServer, Running, server
+from enfilade.measure.table import count
 from enfilade.measure.work import ROUNDS, SECONDS, rounds_for
 from enfilade.models.handler import Kind
 from enfilade.models.table import MODELS
@@ -35,8 +36,7 @@ class Row(NamedTuple):
     clients: int
 
     def __str__(self) -> str:
-        clients = "1 client" if self.clients == 1 else f"{self.clients:,} clients"
-        return f"{self.model}{' (await)' if self.awaited else ''}, {clients}"
+        return f"{name_of(self.model, self.awaited)}, {count(self.clients, 'client')}"
 
 
 class TooMany(Exception):

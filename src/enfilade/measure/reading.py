@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from enfilade.measure.samples import Measurement, Sample
-from enfilade.measure.table import megabytes, milliseconds, number
+from enfilade.measure.table import count, megabytes, milliseconds, number
 
 CLOSE = 0.05
 """Rates that differ by no more are the same: so much two runs differ, too."""
@@ -37,7 +37,7 @@ def conditions(m: Measurement) -> Iterator[str]:
     over = "a Unix socket" if m.transport == "unix" else m.transport.upper()
     yield (
         f"{does[m.work.kind]}; its client sends the next when it has the answer. Measured for {m.seconds:g} s each, over {over}, "
-        f"on one machine with {m.machine.cores} cores, which server and clients share."
+        f"on one machine with {count(m.machine.cores, 'core')}, which server and clients share."
     )
 
 
@@ -300,8 +300,8 @@ def _listed(samples: Sequence[Sample]) -> str:
     return "; ".join(f"{_names(group)} ({_clients(clients)})" for clients, group in _by(samples, lambda s: s.clients))
 
 
-def _clients(count: int) -> str:
-    return "1 client" if count == 1 else f"{count:,} clients"
+def _clients(number: int) -> str:
+    return count(number, "client")
 
 
 def _rate(sample: Sample) -> str:
@@ -329,9 +329,7 @@ def _micro(sample: Sample) -> str:
 
 
 def _crew(sample: Sample) -> str:
-    if sample.processes > 1:
-        return f"{sample.processes:,} processes"
-    return "1 thread" if sample.threads == 1 else f"{sample.threads:,} threads"
+    return count(sample.processes, "process") if sample.processes > 1 else count(sample.threads, "thread")
 
 
 def _span(values: Sequence[float], show: Callable[[float], str]) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from textwrap import fill
 
 from enfilade.measure.reading import reading
 from enfilade.measure.samples import Measurement, Sample
-from enfilade.measure.table import markdown, number, text
+from enfilade.measure.table import count, markdown, number, paragraphs, text
 
 _COLUMNS: dict[str, Callable[[Sample], str]] = {
     "model": lambda s: s.name,
@@ -28,19 +27,17 @@ LEGEND = (
     "memory that n processes share counts 1/n in each (PSS); switches: context switches for each request; cores: how many the "
     "workers kept busy; us/request: microseconds of processor time."
 )
-_WIDTH = 110
 
 
 def lines(measurement: Measurement) -> Iterator[str]:
     """For the terminal: a table for each number of clients, with what went wrong; and what all of it says."""
     for clients in measurement.crowds:
         samples = measurement.of(clients)
-        yield f"\n{clients:,} {'client' if clients == 1 else 'clients'}"
+        yield f"\n{count(clients, 'client')}"
         if samples:
             yield from text(list(_COLUMNS), [_cells(sample) for sample in samples])
         yield from (f"  {trouble}" for trouble in troubles(measurement, clients))
-    for paragraph in (LEGEND, *reading(measurement)):
-        yield f"\n{fill(paragraph, _WIDTH)}"
+    yield from paragraphs([LEGEND, *reading(measurement)])
 
 
 def page(measurement: Measurement, clients: int) -> Iterator[str]:

@@ -61,7 +61,11 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        return f"{self.model} (await)" if self.awaited else self.model
+        return name_of(self.model, self.awaited)
+
+
+def name_of(model: str, awaited: bool) -> str:
+    return f"{model} (await)" if awaited else model
 
 
 class Machine(msgspec.Struct, frozen=True):

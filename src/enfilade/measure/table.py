@@ -1,10 +1,14 @@
-"""Tables of figures, for the terminal and for pages."""
+"""Figures as words and tables, for the terminal and for pages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from shutil import get_terminal_size
+from textwrap import fill
 
 Cells = Sequence[Sequence[str]]
+WIDTH = 110
+"""Characters of a paragraph's line at most."""
 
 
 def text(titles: Sequence[str], rows: Cells) -> Iterator[str]:
@@ -20,6 +24,18 @@ def markdown(titles: Sequence[str], rows: Cells) -> Iterator[str]:
     yield f"| --- |{' ---: |' * (len(titles) - 1)}"
     for row in rows:
         yield f"| {' | '.join(row)} |"
+
+
+def paragraphs(texts: Iterable[str]) -> Iterator[str]:
+    """Each behind an empty line, as wide as can be read well, and as the terminal is."""
+    width = min(WIDTH, get_terminal_size((WIDTH, 0)).columns)
+    for text in texts:
+        yield f"\n{fill(text, width)}"
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 client", "1,000 clients"."""
+    return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}" if number != 1 else f"1 {noun}"
 
 
 def number(value: float) -> str:
