@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import pytest
 from tests.measure.figures import measurement, sample
 
 from enfilade.measure.reading import reading
@@ -62,10 +65,10 @@ def test_a_winner_that_takes_more_processor_time_is_told_of_as_such() -> None:
 
 
 def test_processor_times_that_hardly_differ_prove_nothing() -> None:
-    text = said(
-        measurement(sample("poll", rate=2000, cpu_request=11e-6), sample("epoll", rate=1990, cpu_request=10e-6))
-    )
-    assert "processor time" not in text
+    poll, epoll = sample("poll", rate=2000, cpu_request=11e-6), sample("epoll", rate=1990, cpu_request=10e-6)
+    assert "processor time" not in said(measurement(poll, epoll))
+    poll, epoll = sample("poll", rate=2000, cpu_request=10e-6), sample("epoll", rate=1990, cpu_request=11e-6)
+    assert "processor time" not in said(measurement(poll, epoll))
 
 
 def test_context_switches_are_compared_where_they_differ() -> None:
@@ -115,6 +118,15 @@ def test_a_handler_that_blocks_the_only_thread_serves_one_at_a_time() -> None:
     assert "For epoll that means: an event loop" in text and "longer than 500 ms" in text
 
 
+def test_several_threads_that_are_as_slow_as_one_are_not_said_to_block_each_other() -> None:
+    slow = sample("thread", rate=196, threads=101), sample("asyncio_streams", rate=196, awaited=True)
+    assert "at a time" not in io(*slow)
+
+
+def test_who_serves_fewer_than_it_has_threads_is_no_pool() -> None:
+    assert "waits for" not in io(sample("asyncio_streams", rate=8000, served=50, awaited=True))
+
+
 def test_with_one_client_there_is_nothing_to_say_about_waiting_at_the_same_time() -> None:
     text = io(sample("single", 1, rate=196), sample("thread", 1, rate=198))
     assert "at a time" not in text and "same time" not in text
@@ -149,9 +161,13 @@ def test_awaiting_is_compared_with_blocking_on_the_same_loop() -> None:
 
 
 def test_clients_that_had_no_turn_yet_are_not_said_to_be_kept_out() -> None:
-    text = io(sample("epoll", 1000, rate=200, served=400), sample("single", 1000, rate=200, served=1))
+    text = io(
+        sample("epoll", 1000, rate=200, served=400),
+        sample("poll", 1000, rate=0, served=0),
+        sample("single", 1000, rate=200, served=1),
+    )
     assert "Not every client was served: single 1 of 1,000." in text
-    assert "Not every client had its turn in 2 s: epoll." in text
+    assert "Not every client had its turn in 2 s: epoll and poll." in text
 
 
 # -- cpu
@@ -176,6 +192,11 @@ def test_processes_that_are_no_faster_are_not_said_to_be() -> None:
     assert "several cores" not in cpu(sample("fork", rate=1000, processes=101, threads=101, cpu=1.0))
 
 
+def test_threads_that_had_nothing_to_do_at_the_same_time_prove_nothing() -> None:
+    assert "Threads" not in cpu(sample("thread_pool", 1, rate=900, threads=9))
+    assert "Threads" not in cpu(sample("thread", rate=0, served=0, threads=101, errors={"reset": 9}))
+
+
 def test_threads_that_are_faster_are_not_said_not_to_be() -> None:
     assert "Threads do not compute faster" not in cpu(sample("thread", rate=1900, threads=101, cpu=1.9))
 
@@ -185,6 +206,24 @@ def test_one_core_is_no_place_to_compare() -> None:
 
 
 # -- doubts
+
+
+@pytest.mark.parametrize("kind", ["none", "io", "cpu"])
+@pytest.mark.parametrize(
+    "samples",
+    [
+        [sample("epoll")],
+        [sample("epoll", 1)],
+        [sample("epoll", rate=0, served=0, p50=0.0, p99=0.0, errors={"refused": 300})],
+        [sample(name, 1, 0, served=0, memory=0, threads=0, processes=0) for name in ("epoll", "fork")],
+        [Sample(model=name, clients=100, problem="no memory") for name in ("epoll", "fork")],
+        [sample("epoll", 1), Sample(model="epoll", clients=100, problem="no memory")],
+    ],
+)
+def test_nobody_is_compared_with_nothing(kind: Literal["none", "io", "cpu"], samples: list[Sample]) -> None:
+    first, *rest = reading(measurement(*samples, kind=kind, seconds=0.005))
+    compared = "as good as", "the least did", "wins", "one core can", "took", "waits for", "Threads", "From"
+    assert first and not [text for text in rest if any(words in text for words in compared)]
 
 
 def test_clients_that_were_slow_themselves_are_named() -> None:

@@ -69,7 +69,7 @@ def unserved(m: Measurement) -> Iterator[str]:
             f"Not every client was served: {listed}. Whoever is served keeps its place until it leaves, and these clients stay: "
             "the times are those of the clients that had a place."
         )
-    if slow := [s for s in m.of(clients) if 0 < s.served < clients and not _keeps_places(m, s)]:
+    if slow := [s for s in m.of(clients) if s.served < clients and not _keeps_places(m, s)]:
         yield f"Not every client had its turn in {m.seconds:g} s: {_names(slow)}."
 
 
@@ -102,7 +102,7 @@ def cost_of_a_request(m: Measurement) -> Iterator[str]:
         return
     best, dearest = ranked[0], max(ranked, key=lambda s: s.cpu_request)
     least = min(ranked, key=lambda s: s.cpu_request)
-    if best.cpu_request <= least.cpu_request * (1 + CLOSE) and dearest is not best:
+    if best.cpu_request <= least.cpu_request * (1 + CLOSE) and best.cpu_request < dearest.cpu_request * MUCH_LESS:
         yield (
             f"There is nothing to do but to receive and to send, so who takes the least processor time for that wins: "
             f"{best.name} {_micro(best)} a request, {dearest.name} {_micro(dearest)}."
@@ -121,7 +121,7 @@ def switching(m: Measurement) -> Iterator[str]:
     for_all = [s for s in at if s.threads == 1 and s.served > 1 and s.switches < 0.5]
     if one_each and for_all:
         yield (
-            f"With {_clients(m.crowds[-1])}, a thread or process for each of them had to be woken for each request: "
+            f"With {_clients(m.crowds[-1])}, threads or processes that wait for one of them had to be woken for each request: "
             f"{_switches(one_each)} context switches a request ({_names(one_each)}). One thread that waits for all of them "
             f"({_names(for_all)}) found several ready at once: {_switches(for_all)}."
         )
@@ -162,7 +162,7 @@ def memory(m: Measurement) -> Iterator[str]:
 def one_at_a_time(m: Measurement) -> Iterator[str]:
     """Those that sleep with their only thread."""
     clients = m.crowds[-1]
-    alone = [s for s in m.of(clients) if clients > 1 and 0 < _width(m, s) < 1.5]
+    alone = [s for s in m.of(clients) if clients > 1 and 0 < _width(m, s) < 1.5 and _one_thread(s) and not s.awaited]
     if not alone:
         return
     yield (
@@ -180,13 +180,12 @@ def one_at_a_time(m: Measurement) -> Iterator[str]:
 
 def several_at_a_time(m: Measurement) -> Iterator[str]:
     """Those with so many threads or processes, and no more."""
-    clients = m.crowds[-1]
-    pools = [s for s in m.of(clients) if _width(m, s) >= 1.5 and s.served < clients * 0.9]
-    for s in pools:
-        yield (
-            f"{s.name} waits for {_width(m, s):.1f} requests at a time, {_rate(s)}: it serves {s.served} clients, whose number "
-            "is that of its threads or processes."
-        )
+    for s in m.of(m.crowds[-1]):
+        if _width(m, s) >= 1.5 and _keeps_places(m, s) and max(s.threads, s.processes) == s.served + 1:
+            yield (
+                f"{s.name} waits for {_width(m, s):.1f} requests at a time, {_rate(s)}: it serves {s.served} clients, whose "
+                "number is that of its threads or processes."
+            )
 
 
 def all_at_a_time(m: Measurement) -> Iterator[str]:
@@ -239,8 +238,8 @@ def processes(m: Measurement) -> Iterator[str]:
 def threads(m: Measurement) -> Iterator[str]:
     """Those that compute in several threads of one process."""
     one_core = 1 / m.work.seconds
-    many = [s for s in m.of(m.crowds[-1]) if s.processes == 1 and s.threads > 2]
-    if many and all(s.rate <= one_core * 1.15 for s in many):
+    many = [s for s in m.of(m.crowds[-1]) if s.processes == 1 and s.threads > 2 and s.rate]
+    if m.crowds[-1] > 1 and many and all(s.rate <= one_core * 1.15 for s in many):
         yield (
             f"Threads do not compute faster than one: {_names(many)} answered {_rates(many)} and kept {_cores(many)} cores busy. "
             "One thread at a time runs Python (the global interpreter lock)."
@@ -250,7 +249,7 @@ def threads(m: Measurement) -> Iterator[str]:
 def single_threads(m: Measurement) -> Iterator[str]:
     """Those with one thread: an event loop does not compute faster, either."""
     one_core = 1 / m.work.seconds
-    alone = [s for s in m.of(m.crowds[-1]) if s.processes == 1 and s.threads <= 2 and s.rate]
+    alone = [s for s in m.of(m.crowds[-1]) if _one_thread(s) and s.rate]
     if alone and all(s.rate <= one_core * 1.15 for s in alone):
         yield (f"One thread is one core: {_names(alone)} answered {_rates(alone)}, however they wait for clients.")
 
@@ -268,6 +267,10 @@ _BY_WORK: dict[str, Sequence[Rule]] = {
 def _width(m: Measurement, sample: Sample) -> float:
     """How many requests were waited for at a time, on the average (Little's law)."""
     return sample.rate * m.work.seconds
+
+
+def _one_thread(sample: Sample) -> bool:
+    return sample.processes <= 1 and sample.threads <= 1
 
 
 def _keeps_places(m: Measurement, sample: Sample) -> bool:
