@@ -45,8 +45,10 @@ def draw(name: str) -> None:
 
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    for name in [name for name in arguments if name in COMMANDS] or COMMANDS:
-        if "--draw" not in arguments:
+    names = [name for name in sys.argv[1:] if name != "--draw"]
+    if unknown := set(names) - set(COMMANDS):
+        sys.exit(f"{', '.join(sorted(unknown))}: there are {', '.join(COMMANDS)}")
+    for name in names or COMMANDS:
+        if "--draw" not in sys.argv:
             measure(name)
         draw(name)
