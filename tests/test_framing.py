@@ -87,6 +87,31 @@ def test_a_case_with_half_a_message_behind(case: Case) -> None:
 
 
 @given(
+    st.sampled_from([LINE, CRLF, Delimiter(b"aba"), Length(1), Length(2), Fixed(3), Fixed(9)]),
+    st.lists(st.text("\0\1\6ab\r\n", max_size=9).map(str.encode), max_size=6),
+)
+def test_where_no_message_ends_nothing_is_cut(framing: Framing, pieces: list[bytes]) -> None:
+    data = bytearray()
+    for piece in pieces:
+        seen = len(data)
+        data += piece
+        if seen and not framing.ends(data, seen, LIMIT):
+            assert framing.cut(bytes(data), LIMIT) == ([], data)
+            continue
+        _, rest = framing.cut(bytes(data), LIMIT)
+        if rest is None:
+            break
+        data = bytearray(rest)
+
+
+def test_an_end_is_looked_for_in_what_is_new_only() -> None:
+    assert not CRLF.ends(bytearray(b"\r\na\r"), 3, LIMIT)
+    assert CRLF.ends(bytearray(b"aa\r\n"), 3, LIMIT)
+    assert not Delimiter(b"aba").ends(bytearray(b"abacab"), 4, LIMIT)
+    assert Delimiter(b"aba").ends(bytearray(b"ccabac"), 4, LIMIT)
+
+
+@given(
     st.sampled_from([LINE, CRLF, Delimiter(b"aba"), Length(1), Length(2), Fixed(3)]),
     st.lists(st.text("\0\1\6ab\r\n", max_size=9).map(str.encode), max_size=6),
 )

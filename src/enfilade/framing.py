@@ -21,6 +21,10 @@ class Framing(Protocol):
     def cut(self, data: bytes, limit: int) -> tuple[list[bytes], bytes | None]:
         """The whole messages that `data` begins with, and the rest; None: the next one is longer than `limit` bytes."""
 
+    def ends(self, data: bytearray, seen: int, limit: int) -> bool:
+        """Whether `cut` may find more in `data` than it did in the first `seen` bytes, which were no whole message, nor too long.
+        It looks at what is new, not at all of `data`: a message may come byte by byte."""
+
     def wrap(self, answer: bytes) -> bytes:
         """An answer as it is sent."""
 
@@ -31,6 +35,10 @@ class Chunks:
     def cut(self, data: bytes, limit: int) -> tuple[list[bytes], bytes | None]:
         """See `Framing.cut`. Nothing is kept, so nothing can be too long."""
         return [data], b""
+
+    def ends(self, data: bytearray, seen: int, limit: int) -> bool:
+        """See `Framing.ends`. Nothing is kept, so nothing is ever asked."""
+        return True
 
     def wrap(self, answer: bytes) -> bytes:
         """See `Framing.wrap`."""
@@ -56,6 +64,10 @@ class Delimiter:
                 return messages[:i], None
         # A delimiter may have begun behind the longest message there may be.
         return messages, rest if len(rest) < limit + len(self.end) else None
+
+    def ends(self, data: bytearray, seen: int, limit: int) -> bool:
+        """See `Framing.ends`. What was seen may have ended in all of the delimiter but its last byte."""
+        return len(data) >= limit + len(self.end) or data.find(self.end, max(seen + 1 - len(self.end), 0)) >= 0
 
     def wrap(self, answer: bytes) -> bytes:
         """See `Framing.wrap`."""
@@ -87,6 +99,10 @@ class Length:
             at = begin + length
         return messages, data[at:]
 
+    def ends(self, data: bytearray, seen: int, limit: int) -> bool:
+        """See `Framing.ends`. Once the length is known, it was not too long."""
+        return seen < self.size or len(data) >= self.size + int.from_bytes(data[: self.size], "big")
+
     def wrap(self, answer: bytes) -> bytes:
         """See `Framing.wrap`. Raises OverflowError where `size` bytes cannot say how long it is."""
         return len(answer).to_bytes(self.size, "big") + answer
@@ -106,6 +122,10 @@ class Fixed:
         """See `Framing.cut`. Every message has the length that the handler asked for, whatever the limit."""
         whole = len(data) - len(data) % self.size
         return [data[at : at + self.size] for at in range(0, whole, self.size)], data[whole:]
+
+    def ends(self, data: bytearray, seen: int, limit: int) -> bool:
+        """See `Framing.ends`."""
+        return len(data) >= self.size
 
     def wrap(self, answer: bytes) -> bytes:
         """See `Framing.wrap`."""

@@ -122,6 +122,34 @@ def test_it_does_not_matter_how_the_bytes_were_cut(words: list[bytes], cuts: lis
     assert told(pieces, framing) == whole == told_later(pieces, framing)
 
 
+@pytest.mark.parametrize(
+    ("framing", "message"),
+    [
+        (Delimiter(b"\r\n"), b"\r" * 9999 + b"\n"),
+        (Delimiter(b"\r\n"), b"\n" * 9999 + b"\r\n"),
+        (Length(4), b"\0\0\x27\x10" + bytes(10_000)),
+        (Fixed(10_000), bytes(10_000)),
+    ],
+    ids=["first byte of the end", "last byte of the end", "length", "fixed"],
+)
+def test_what_comes_byte_by_byte_is_not_cut_again_for_each(
+    framing: Framing, message: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut, sizes = framing.cut, []
+
+    def remembered(self: Framing, data: bytes, limit: int) -> tuple[list[bytes], bytes | None]:
+        sizes.append(len(data))
+        return cut(data, limit)
+
+    monkeypatch.setattr(type(framing), "cut", remembered)
+    talk = Conversation(handler_of("echo", framed(framing)(lambda message: message)), 10_000)
+    for i in range(len(message)):
+        assert talk.requests == 0
+        talk.received(message[i : i + 1])
+    assert talk.requests == 1
+    assert sum(sizes) <= 2 * len(message)
+
+
 def test_a_chunk_is_answered_as_it_came_an_empty_datagram_too() -> None:
     talk = conversation(Chunks())
     assert talk.received(b"abc") == b"cba"

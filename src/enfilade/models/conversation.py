@@ -20,6 +20,7 @@ class Conversation:
 
     __slots__ = (
         "_cut",
+        "_ends",
         "_handle",
         "_held",
         "_is_too_long",
@@ -37,6 +38,7 @@ class Conversation:
     def __init__(self, handler: Handler, limit: int) -> None:
         assert handler.framing is not None, "sessions see to it themselves"
         self._cut = handler.framing.cut
+        self._ends = handler.framing.ends
         self._wrap = handler.framing.wrap
         self._handle = handler.function
         self._limit = limit
@@ -44,7 +46,7 @@ class Conversation:
 
     def begin(self) -> None:
         """Nothing has been said yet."""
-        self._held = b""
+        self._held: bytearray | None = None
         self._is_too_long = self.over = False
         self.heard = self.said = self.requests = 0
         self.waiting: list[bytes] = []
@@ -101,9 +103,15 @@ class Conversation:
         """Those to be answered, the last first."""
         if data is not None and not self.over and not self._is_too_long:
             self.heard += len(data)
-            messages, rest = self._cut(self._held + data if self._held else data, self._limit)
+            if self._held is not None:
+                seen = len(self._held)
+                self._held += data
+                if not self._ends(self._held, seen, self._limit):
+                    return self.waiting
+                data = bytes(self._held)
+            messages, rest = self._cut(data, self._limit)
             self._is_too_long = rest is None
-            self._held = rest or b""
+            self._held = bytearray(rest) if rest else None
             messages.reverse()
             self.waiting = messages + self.waiting if self.waiting else messages
         return self.waiting
