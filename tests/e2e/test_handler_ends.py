@@ -1,22 +1,42 @@
-"""How streams with a handler end under the supervisor, in each model."""
+"""How streams with a handler end under the supervisor, in each model: all of them are streams of one configuration."""
 
 from __future__ import annotations
 
 import signal
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
-from tests.e2e.conftest import Start
+from tests.e2e.conftest import Server, Start
 from tests.e2e.kit import connect, eventually
 
 from enfilade.models.table import MODELS
 
-in_each = pytest.mark.parametrize("model", MODELS)
+ALL = "[server]\ndrain_timeout = 600\n" + "".join(
+    f'[streams.{model}]\nlisten = "tcp://127.0.0.1:0"\nhandler = "echo"\nmodel = "{model}"\n' for model in MODELS
+)
 
 
-def config(model: str) -> str:
-    text = '[server]\ndrain_timeout = 600\n[streams.x]\nlisten = "tcp://127.0.0.1:0"\nhandler = "echo"\nmodel = "{}"\n'
-    return text.format(model)
+@contextmanager
+def clients(server: Server) -> Iterator[dict[str, socket.socket]]:
+    """One of each model, who has been served."""
+    with ExitStack() as held:
+        found = {model: held.enter_context(connect(server, model)) for model in MODELS}
+        assert said(found, b"before") == dict.fromkeys(MODELS, b"before")
+        yield found
+
+
+def said(clients: dict[str, socket.socket], word: bytes) -> dict[str, bytes]:
+    """What each hears who says `word`."""
+    for sock in clients.values():
+        sock.sendall(word)
+    return heard(clients)
+
+
+def heard(clients: dict[str, socket.socket]) -> dict[str, bytes]:
+    """What each hears now."""
+    return {model: sock.recv(100) for model, sock in clients.items()}
 
 
 def processes(parent: int) -> list[int]:
@@ -33,29 +53,22 @@ def alive(pid: int) -> bool:
         return False
 
 
-@in_each
-def test_a_stop_ends_idle_connections_also_of_those_who_drain(start: Start, model: str) -> None:
-    server = start(config(model), wait=False)
-    with connect(server, "x") as old:
-        old.sendall(b"before")
-        assert old.recv(100) == b"before"
+def test_a_stop_ends_idle_connections_also_of_those_who_drain(start: Start) -> None:
+    server = start(ALL, wait=False)
+    with clients(server) as old:
         server.signal(signal.SIGHUP)
         server.wait_for("reloaded")
-        old.sendall(b"meanwhile")
-        assert old.recv(100) == b"meanwhile", "a drain spares it"
+        assert said(old, b"meanwhile") == dict.fromkeys(MODELS, b"meanwhile"), "a drain spares them"
         server.signal(signal.SIGTERM)
-        assert old.recv(100) == b""
+        assert heard(old) == dict.fromkeys(MODELS, b"")
     assert server.stop() == 0
 
 
-@in_each
-def test_no_process_outlives_the_supervisor(start: Start, model: str) -> None:
-    server = start(config(model), wait=False)
-    with connect(server, "x") as sock:
-        sock.sendall(b"before")
-        assert sock.recv(100) == b"before"
+def test_no_process_outlives_the_supervisor(start: Start) -> None:
+    server = start(ALL, wait=False)
+    with clients(server) as all_of_them:
         started = processes(server.process.pid)
-        assert started
+        assert len(started) > len(MODELS)
         server.signal(signal.SIGKILL)
-        assert sock.recv(100) == b""
+        assert heard(all_of_them) == dict.fromkeys(MODELS, b"")
     eventually(lambda: not any(map(alive, started)))

@@ -10,12 +10,13 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import PATIENCE, Server, Start
-from tests.e2e.kit import address_of, connect, eventually, line, metric, rejects, workers
-from tests.e2e.processes import ask
+from tests.e2e.kit import address_of, connect, eventually, line, rejects, workers
+from tests.e2e.processes import ask, metrics
 from tests.ports import free_port
 
 from enfilade.models.table import MODELS
@@ -56,6 +57,35 @@ def nc(*arguments: str, text: str) -> str:
     return subprocess.run(
         [NC, *arguments], input=text, capture_output=True, text=True, timeout=PATIENCE, check=True
     ).stdout
+
+
+@contextmanager
+def clients(server: Server) -> Iterator[dict[str, socket.socket]]:
+    """One of each of the models that are in RELOADED, who has been served."""
+    with ExitStack() as held:
+        found = {model: held.enter_context(connect(server, model)) for model in RELOADED}
+        for model, sock in found.items():
+            sock.sendall(b"one\n")
+            assert line(sock) == b"ONE\n", model
+        yield found
+
+
+def has_ended(sock: socket.socket) -> bool:
+    """Whether the server has ended the connection, by a reset or in peace, with nothing more to say."""
+    try:
+        return not sock.recv(1)
+    except ConnectionError:
+        return True
+
+
+def is_refused(server: Server, name: str) -> bool:
+    """Whether who comes to the stream now hears no answer."""
+    try:
+        with connect(server, name) as sock:
+            sock.sendall(b"one\n")
+            return has_ended(sock)
+    except ConnectionError:
+        return True
 
 
 @pytest.fixture(scope="module")
@@ -125,65 +155,58 @@ def test_one_command_is_a_server(start: Start) -> None:
 def test_a_reload_takes_the_new_code_and_leaves_who_talks_to_the_old(start: Start) -> None:
     tables = [stream(model, model) for model in RELOADED]
     server = start("".join(tables), files={"lines.py": LINES}, wait=False)
-    old = {model: connect(server, model) for model in RELOADED}
-    for sock in old.values():
-        sock.sendall(b"one\n")
-        assert line(sock) == b"ONE\n"
-    (server.directory / "lines.py").write_text(LINES.replace("line.upper()", "line[::-1]"))
-    server.signal(signal.SIGHUP)
-    server.wait_for("generation 2 serves")
-    for model, sock in old.items():
-        with connect(server, model) as new:
-            new.sendall(b"two\n")
-            assert line(new) == b"owt\n", model
-        sock.sendall(b"two\n")
-        assert line(sock) == b"TWO\n", model
-        sock.close()
+    with clients(server) as old:
+        (server.directory / "lines.py").write_text(LINES.replace("line.upper()", "line[::-1]"))
+        server.signal(signal.SIGHUP)
+        server.wait_for("generation 2 serves")
+        for model, sock in old.items():
+            with connect(server, model) as new:
+                new.sendall(b"two\n")
+                assert line(new) == b"owt\n", model
+            sock.sendall(b"two\n")
+            assert line(sock) == b"TWO\n", model
     assert server.stop() == 0
 
 
-@pytest.mark.parametrize("model", RELOADED)
-def test_what_is_counted_and_logged(start: Start, model: str) -> None:
-    server = start(
-        ADMIN + stream("x", model, more='idle_timeout = "500ms"\nlog = { format = "json", to = "x.log" }'),
-        files={"lines.py": LINES},
-        wait=False,
-    )
-    with connect(server, "x") as sock:
-        sock.sendall(b"one\ntwo\n")
-        assert (line(sock), line(sock)) == (b"ONE\n", b"TWO\n")
-        assert sock.recv(1) == b"", "it is idle, and closed"
-    with connect(server, "x") as sock:
-        sock.sendall(b"raise\n")
-        assert sock.recv(1) == b"", "its handler raised"
-    server.wait_for("RuntimeError: as it was told")
-    row = server.logged("x.log", lambda text: (found := json.loads(text))["received"] == 8 and found)
-    assert (row["sent"], row["reason"], row["client_ip"]) == (8, "idle_timeout", HERE)
-    assert server.logged("x.log", lambda text: json.loads(text)["reason"] == "handler_failed")
-    eventually(lambda: metric(server, 'enfilade_stream_connections_total{stream="x"}') == 2)
-    eventually(lambda: metric(server, 'enfilade_stream_connections_open{stream="x"}') == 0)
-    eventually(lambda: metric(server, 'enfilade_stream_requests_total{stream="x"}') == 2)
-    eventually(lambda: metric(server, 'enfilade_stream_received_bytes_total{stream="x"}') == 14)
-    assert rejects(server)["idle_timeout"] == 1
+def counted(server: Server) -> dict[str, tuple[float, ...]]:
+    """Connections in all and now, requests and bytes received, by model."""
+    found, names = metrics(server), ("connections_total", "connections_open", "requests_total", "received_bytes_total")
+    return {m: tuple(found.get(f'enfilade_stream_{name}{{stream="{m}"}}', 0) for name in names) for m in RELOADED}
 
 
-@pytest.mark.parametrize("model", RELOADED)
-def test_who_is_banned_is_out_at_once_and_does_not_come_in(start: Start, model: str) -> None:
-    server = start(ADMIN + "[bans]\n" + stream("x", model), files={"lines.py": LINES}, wait=False)
-    with connect(server, "x") as sock:
-        sock.sendall(b"one\n")
-        assert line(sock) == b"ONE\n"
+def test_what_is_counted_and_logged(start: Start) -> None:
+    logged = 'idle_timeout = "1s"\nlog = {{ format = "json", to = "{}.log" }}'
+    tables = [stream(model, model, more=logged.format(model)) for model in RELOADED]
+    server = start(ADMIN + "".join(tables), files={"lines.py": LINES}, wait=False)
+    with clients(server) as failing:
+        for model, sock in failing.items():
+            sock.sendall(b"raise\n")
+            assert sock.recv(1) == b"", f"its handler raised: {model}"
+    with clients(server) as idle:
+        for model, sock in idle.items():
+            sock.sendall(b"two\n")
+            assert line(sock) == b"TWO\n", model
+        for model, sock in idle.items():
+            assert sock.recv(1) == b"", f"it is idle, and closed: {model}"
+    eventually(lambda: sum("RuntimeError: as it was told" in said for said in server.lines) == len(RELOADED))
+    for model in RELOADED:
+        row = server.logged(f"{model}.log", lambda text: (found := json.loads(text))["received"] == 8 and found)
+        assert (row["sent"], row["reason"], row["client_ip"]) == (8, "idle_timeout", HERE), model
+        assert server.logged(f"{model}.log", lambda text: json.loads(text)["reason"] == "handler_failed"), model
+    eventually(lambda: counted(server) == dict.fromkeys(RELOADED, (2, 0, 3, 18)))
+    assert rejects(server)["idle_timeout"] == len(RELOADED)
+
+
+def test_who_is_banned_is_out_at_once_and_does_not_come_in(start: Start) -> None:
+    tables = [stream(model, model) for model in RELOADED]
+    server = start(ADMIN + "[bans]\n" + "".join(tables), files={"lines.py": LINES}, wait=False)
+    with clients(server) as inside:
         ban = json.dumps({"address": HERE})
         assert ask(server, "POST", "/bans/add", ban, content_type="application/json").status == 200
-        try:
-            assert sock.recv(1) == b""
-        except ConnectionResetError:
-            pass
-    with pytest.raises(ConnectionError), connect(server, "x") as sock:  # noqa: PT012
-        sock.sendall(b"one\n")
-        if not sock.recv(1):
-            raise ConnectionResetError
-    eventually(lambda: rejects(server).get("banned", 0) >= 2)
+        assert [model for model, sock in inside.items() if not has_ended(sock)] == []
+    for model in RELOADED:
+        assert is_refused(server, model), model
+    eventually(lambda: rejects(server).get("banned", 0) >= 2 * len(RELOADED))
 
 
 def test_the_firewall_stands_in_front_of_handlers(start: Start) -> None:
@@ -193,10 +216,7 @@ def test_the_firewall_stands_in_front_of_handlers(start: Start) -> None:
         wait=False,
     )
     for name in "xy":
-        with pytest.raises(ConnectionError), connect(server, name) as sock:  # noqa: PT012
-            sock.sendall(b"one\n")
-            if not sock.recv(1):
-                raise ConnectionResetError
+        assert is_refused(server, name)
     eventually(lambda: rejects(server).get("firewall_denied") == 2)
 
 
