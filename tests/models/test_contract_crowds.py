@@ -37,22 +37,22 @@ ROOM = 500
 @pytest.mark.abreast
 @cells(CELLS)
 def test_nothing_is_left_over_of_clients_who_have_gone(nursery: Nursery, model: str, handler: str) -> None:
-    """Neither descriptors nor threads, nor children: 200 that came, of whom some left without a word."""
+    """Neither descriptors nor threads, nor children: 100 that came, of whom some left without a word."""
     with serving(nursery, model, handler, "tcp4", "unix", "tls", threads=2) as server:
         for transport in ("tcp4", "unix", "tls"):
             with server.connect(transport) as client:
                 ask(client, b"one")
         over(server, 3)
         before = until_still(server)
-        for i in range(200):
+        for i in range(100):
             client = server.connect(("tcp4", "unix", "tls")[i % 3 if i < 30 else i % 2])
             with client:
                 if i % 5:
                     assert ask(client, b"one") == b"ONE"
                 elif i % 2:
                     reset(client)
-        counts = over(server, 203)
-        assert counts.opened == 203 and not counts.refused
+        counts = over(server, 103)
+        assert counts.opened == 103 and not counts.refused
         until(lambda: server.balance() <= before)
         assert server.errors() == ""
 
