@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import runpy
 from collections.abc import Sequence
@@ -26,15 +25,9 @@ NOT_OURS = {"HTTP", "TLS", "ASGI", "WSGI", "WebSocket", "OpenSSL", "Task", "None
 
 
 def defined() -> set[str]:
-    """Every name that is defined in the sources: classes, functions, module constants and methods."""
-    names = set()
-    for path in (ROOT / "src").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                names.add(node.name)
-            elif isinstance(node, ast.Assign):
-                names |= {t.id for t in node.targets if isinstance(t, ast.Name)}
-    return names
+    """Every class and every name that is given to something at the top of a module in the sources."""
+    found = re.compile(r"^(?:class |(?=\w+(?:: .*)? = ))(\w+)", re.MULTILINE)
+    return {name for path in (ROOT / "src").rglob("*.py") for name in found.findall(path.read_text())}
 
 
 def test_the_classes_on_the_way_of_a_request_exist() -> None:

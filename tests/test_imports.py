@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -200,14 +202,31 @@ def room(path: Path) -> str:
     return parts[0].removesuffix(".py")
 
 
-def imports(tree: ast.AST) -> list[tuple[str, int]]:
+class Import(NamedTuple):
+    """`function`: the one that it stands in, "" where it stands in none."""
+
+    name: str
+    line: int
+    function: str
+
+
+@cache
+def imports(path: Path) -> list[Import]:
+    """All of a file, which is parsed once for all tests."""
     found = []
-    for node in ast.walk(tree):
+
+    def look(node: ast.AST, function: str) -> None:
         if isinstance(node, ast.Import):
-            found += [(alias.name, node.lineno) for alias in node.names]
+            found.extend(Import(alias.name, node.lineno, function) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"relative import in line {node.lineno}"
-            found += [(f"{node.module}.{alias.name}", node.lineno) for alias in node.names]
+            found.extend(Import(f"{node.module}.{alias.name}", node.lineno, function) for alias in node.names)
+        elif not isinstance(node, ast.expr):
+            here = node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
+            for child in ast.iter_child_nodes(node):
+                look(child, here)
+
+    look(ast.parse(path.read_text()), "")
     return found
 
 
@@ -215,7 +234,7 @@ def imports(tree: ast.AST) -> list[tuple[str, int]]:
 def test_imports_go_one_way(path: Path) -> None:
     here = room(path)
     pure = here in PURE or str(path.relative_to(SRC / "enfilade")) in PURE_FILES
-    for name, line in imports(ast.parse(path.read_text())):
+    for name, line, _ in imports(path):
         top, *rest = name.split(".")
         if pure:
             assert top not in NOT_PURE, f"{path}:{line} {here} is pure, but imports {name}"
@@ -227,10 +246,8 @@ def test_imports_go_one_way(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
 def test_no_import_inside_a_function(path: Path) -> None:
     allowed = LATE.get(str(path.relative_to(SRC / "enfilade")), set())
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            late = {name for name, _ in imports(node)} - allowed
-            assert not late, f"{path}: {node.name} imports {late}"
+    late = {(name, function) for name, _, function in imports(path) if function and name not in allowed}
+    assert not late, f"{path} imports in a function: {late}"
 
 
 def test_no_cycles_between_modules() -> None:
@@ -241,7 +258,7 @@ def test_no_cycles_between_modules() -> None:
         names[module] = path
     for module, path in names.items():
         targets = set()
-        for name, _ in imports(ast.parse(path.read_text())):
+        for name, _, _ in imports(path):
             while name and name not in names:
                 name = name.rpartition(".")[0]
             if name and name != module:

@@ -18,7 +18,7 @@ from enfilade.config import ConfigError
 from enfilade.exchange.identity import Identity
 from enfilade.process.board import Board
 
-CLAIMS: dict[str, Any] = {"iss": "i", "aud": "a", "sub": "ada", "exp": time.time() + 600}
+CLAIMS: dict[str, Any] = {"iss": "i", "aud": "a", "sub": "ada", "exp": time.time() + 86400}
 WHO = 'issuer = "i", audience = "a"'
 
 TOLD = '[upstreams.told]\npeers = ["http://127.0.0.1:1"]\nsend_proxy = "v2"\n'

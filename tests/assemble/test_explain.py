@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from tests.assemble.kit import config_of, write_pem
+from tests.passwords import cheap_line
 
 from enfilade.assemble.explain import explain
-from enfilade.config.users import line_of
 from enfilade.filters import ORDER
 
 TEXT = """
@@ -158,7 +158,7 @@ def test_behind_trusted_proxies_the_firewall_looks_at_requests_too() -> None:
 def test_every_filter_is_explained(tmp_path: Path) -> None:
     """Whatever can stand in front of a route is shown where it stands, in the order of the chain, and with a reason."""
     write_pem(tmp_path, "own", "h")
-    (tmp_path / "users").write_text(line_of("a", "password"))
+    (tmp_path / "users").write_text(cheap_line("a", "password"))
     (tmp_path / "secret").write_text("s" * 64)
     text = """
 [server]

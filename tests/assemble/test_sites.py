@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from tests.assemble.kit import FakeParts, ask, config_of, write_pem
+from tests.passwords import cheap_line
 
 from enfilade.assemble import sites as sites_module
 from enfilade.assemble.explain import explain
 from enfilade.assemble.filters import Place, body_limit, engine_body_limit, filters_of
 from enfilade.assemble.sites import KNOWN_KEY, REJECTED, Sites, route_names
 from enfilade.config import ConfigError
-from enfilade.config.users import line_of
 from enfilade.exchange.exchange import Match
 from enfilade.testing.exchange import make_request
 
@@ -182,7 +182,7 @@ def test_what_plain_http_gets(tmp_path: Path, https: str, tls: str, http: str, l
 def test_plain_http_that_leads_to_https_asks_for_no_password(tmp_path: Path) -> None:
     """It would be sent in the clear."""
     write_pem(tmp_path, "a", "a.example")
-    (tmp_path / "users").write_text(line_of("ada", "secret"))
+    (tmp_path / "users").write_text(cheap_line("ada", "secret"))
     config = config_of(
         '[server]\nhttps = ":443"\n[sites."*"]\ntls = { certificate = "a.pem", key = "a.key" }\n'
         'auth = { basic = { file = "users" }, forward = { to = "http://a:1", path = "/" } }\n"/*" = { respond = "here" }\n',

@@ -60,7 +60,7 @@ LINE = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(LINE, max_size=12), st.sampled_from(["\n", "\r\n"]))
 def test_finds_what_tomllib_finds(lines: list[str], newline: str) -> None:
     good: list[str] = []

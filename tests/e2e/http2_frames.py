@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 import hpack
@@ -23,7 +24,8 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
 
 
-def block(lines: Lines) -> bytes:
+@cache
+def block(*lines: tuple[str | bytes, str | bytes]) -> bytes:
     """A field block that uses no dynamic table."""
     return hpack.Encoder().encode([hpack.NeverIndexedHeaderTuple(*line) for line in lines], huffman=False)
 
@@ -35,7 +37,7 @@ def head(
 
 
 def headers(stream: int, lines: Lines, flags: int = END_STREAM | END_HEADERS) -> bytes:
-    return frame(HEADERS, flags, stream, block(lines))
+    return frame(HEADERS, flags, stream, block(*lines))
 
 
 def reset(stream: int) -> bytes:

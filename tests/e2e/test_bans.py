@@ -14,9 +14,8 @@ from tests.e2e.kit import eventually
 from tests.e2e.processes import command
 from tests.e2e.test_firewall import DENIED, FRIEND, RESET, ends, held, is_reset, said
 from tests.e2e.test_streams import HERE, connect, curl, line, named, tcp_peer
+from tests.passwords import cheap_line
 from tests.redis_server import redis_server
-
-from enfilade.config.users import line_of
 
 CONFIG = f"""
 [server]
@@ -36,7 +35,7 @@ window = "1h"
 duration = "1h"
 never = []
 """
-USERS = {"users": line_of("ada", "right") + "\n"}
+USERS = {"users": cheap_line("ada", "right") + "\n"}
 
 
 def launch(start: Start, bans: str = BANS, more: str = "", **options: Any) -> Server:

@@ -13,8 +13,7 @@ import pytest
 from tests.e2e.conftest import PATIENCE, Server, Start
 from tests.e2e.kit import eventually, rejects
 from tests.e2e.processes import get, metrics, status, until, write
-
-from enfilade.config.users import line_of
+from tests.passwords import cheap_line
 
 WORKERS = 3
 CONFIG = """
@@ -117,7 +116,7 @@ def test_users_are_counted_by_their_names(start: Start) -> None:
     text = CONFIG.format(version=1).replace(
         'limit = "3/d"', f'limit = {limits}, auth = {{ basic = {{ file = "users" }} }}'
     )
-    server = start(text, files={"users": line_of("ada", "one") + "\n" + line_of("bob", "two")})
+    server = start(text, files={"users": cheap_line("ada", "one") + "\n" + cheap_line("bob", "two")})
 
     def ask(user: str) -> int:
         with httpx.Client(base_url=server.url(), auth=tuple(user.split(":"))) as client:  # type: ignore[arg-type]

@@ -8,11 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.e2e.conftest import PATIENCE, Server, Start
+from tests.passwords import cheap_line
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from enfilade.config.users import line_of
 from enfilade.http.security_fields import HSTS, PRESETS
 
 APP = """
@@ -71,7 +71,7 @@ workers = 1
 @pytest.fixture(scope="module")
 def server(start_once: Start, directory_once: Path) -> Server:
     (directory_once / "safe_app.py").write_text(APP)
-    (directory_once / "users").write_text(line_of("ada", "pass:word"))
+    (directory_once / "users").write_text(cheap_line("ada", "pass:word"))
     (directory_once / "page.html").write_text("page")
     server = start_once(CONFIG)
     server.url("https")
@@ -190,7 +190,7 @@ auth = { basic = { file = "users" } }
 
 
 def test_a_file_of_users_that_cannot_be_used_refuses_the_reload(start: Start, tmp_path: Path) -> None:
-    server = start(USERS, files={"users": line_of("ada", "one")})
+    server = start(USERS, files={"users": cheap_line("ada", "one")})
 
     def status(user: str, password: str) -> int:
         return httpx.get(server.url("http"), auth=(user, password), timeout=PATIENCE).status_code
@@ -200,7 +200,7 @@ def test_a_file_of_users_that_cannot_be_used_refuses_the_reload(start: Start, tm
     refused = server.wait_for("reload refused, nothing has changed.*")
     assert "line 1" in server.output and "in plain text" not in server.output, refused
     assert (status("ada", "one"), status("ada", "in plain text")) == (200, 401)
-    (tmp_path / "users").write_text(line_of("bob", "two"))
+    (tmp_path / "users").write_text(cheap_line("bob", "two"))
     server.signal(signal.SIGHUP)
     server.wait_for("reloaded")
     assert (status("ada", "one"), status("bob", "two")) == (401, 200)

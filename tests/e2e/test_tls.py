@@ -216,7 +216,7 @@ def test_a_host_that_the_handshake_was_not_for_is_misdirected(
 
 @pytest.mark.parametrize("name", [None, "unknown.test"])
 def test_who_names_no_site_gets_the_first_certificate_and_its_site_only(server: Server, name: str | None) -> None:
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with connect(server, context, name) as tls:

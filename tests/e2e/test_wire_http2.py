@@ -152,7 +152,7 @@ def opened(count: int, path: str = "/app/slow") -> bytes:
     return b"".join(headers(stream, head(path, method="POST"), END_HEADERS) for stream in range(1, 2 * count, 2))
 
 
-BOMB = kit.block(head()) + b"\x40\x01a\x7f\xa1\x1e" + b"x" * 4000 + b"\xbe" * 100
+BOMB = kit.block(*head()) + b"\x40\x01a\x7f\xa1\x1e" + b"x" * 4000 + b"\xbe" * 100
 WINDOW_1 = struct.pack(">L", 1)
 FATAL: dict[str, tuple[bytes, int, str]] = {
     # Floods: budgets of a connection.

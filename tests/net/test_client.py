@@ -334,7 +334,7 @@ def test_an_announcement_is_what_the_peer_reads_first(tmp_path: Path) -> None:
         server = await asyncio.start_server(listen, "127.0.0.1", 0)
         unix = await asyncio.start_unix_server(listen, tmp_path / "s")
         port = server.sockets[0].getsockname()[1]
-        tls = ssl.create_default_context()
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         async with server, unix:
             found = []
             for where, context in (
@@ -397,7 +397,7 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_certificates_are_verified(pem: Path, name: str, trusted: bool, verify: bool, expected: str) -> None:
     async def main() -> str:
-        theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         theirs.load_cert_chain(pem)
         server, port = await serve(ssl=theirs)
         async with server:

@@ -224,7 +224,7 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("host", "trusted", "text"), [("api", True, ""), ("other", True, "mismatch"), ("api", False, "self-signed")]
 )
 def test_servers_are_verified(pem: Path, host: str, trusted: bool, text: str) -> None:
-    theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     theirs.load_cert_chain(pem)
     options: dict[str, Any] = {
         "names": Names(api=["127.0.0.1"], other=["127.0.0.1"]), "allow": HERE, "tls": theirs,

@@ -28,7 +28,7 @@ def server_tls() -> ssl.SSLContext:
 
 
 def client_tls(*, trusting: bool = True) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if trusting:
         context.load_verify_locations(cadata=CERTIFICATE.chain.decode())
     return context

@@ -451,14 +451,14 @@ def test_what_a_dead_writer_left_unfinished_is_swept_and_that_of_a_living_one_is
 
 
 def test_killed_at_any_moment_it_serves_no_torn_answer(tmp_path: Path) -> None:
-    """Two writers at a time, replacing each other's answers of all sizes: 40 of them are killed."""
+    """Two writers at a time, replacing each other's answers of all sizes: 20 of them are killed."""
     assert subprocess.run([sys.executable, __file__, "torture", str(tmp_path)]).returncode == 0
 
 
 def torture(path: Path) -> None:
     """In a process without threads, which may fork."""
     chance = random.Random(1)
-    for _ in range(20):
+    for _ in range(10):
         for writer, steps in [begin_to_write(path) for _ in "ab"]:
             for _ in range(chance.randrange(1, 30)):
                 assert os.read(steps, 1) == b"."

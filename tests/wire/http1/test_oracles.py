@@ -124,7 +124,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @given(mutated())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @example(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
 @example(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi0\r\n\r\n")
 @example(b"GET http://a/x HTTP/1.0\r\n\r\n")
@@ -151,7 +151,7 @@ def _stricter_than_rfc(data: bytes) -> bool:
 
 
 @given(mutated(), st.lists(st.integers(0, 400), max_size=6), st.booleans())
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_nothing_raises_and_the_cut_does_not_matter(data: bytes, cuts: list[int], end: bool) -> None:
     tail = [b""] if end else []
     whole = merged(answering(server(), [data, *tail]))
