@@ -39,11 +39,6 @@ def test_an_svg_is_the_same_again_and_small_and_names_all_lines(tmp_path: Path) 
     assert "dc:date" not in one
 
 
-def test_a_png_is_one(tmp_path: Path) -> None:
-    save(models_chart(everything()), str(tmp_path / "a.png"))
-    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-
-
 @pytest.mark.parametrize(
     ("wanted", "places"),
     [

@@ -38,6 +38,8 @@ class Processes:
 
     def close(self) -> None:
         for child in self._children:
+            child.terminate()  # it may be in the middle of a run
+        for child in self._children:
             child.communicate()
 
 
@@ -54,7 +56,7 @@ def _start() -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "enfilade.measure.processes"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is ours
+        start_new_session=True,  # Ctrl-C is for us, who end it
     )
 
 
