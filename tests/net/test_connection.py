@@ -9,12 +9,13 @@ import pytest
 from tests.net.kit import Meter, Transport
 from tests.wire.outgoing import outgoing
 
+from enfilade.closing import LINGER_BYTES
 from enfilade.exchange.exchange import Exchange, Match, Route
 from enfilade.exchange.response import Response
 from enfilade.http.fields import NO_FIELDS, Fields
 from enfilade.http.reasons import Reason
 from enfilade.net.connection import Connection
-from enfilade.net.context import LINGER_BYTES, ConnectionContext, ConnectionLimits, Connections
+from enfilade.net.context import ConnectionContext, ConnectionLimits, Connections
 from enfilade.net.http import FORGET_AFTER, HttpConnection
 from enfilade.net.service import Service
 from enfilade.wire.codec import DateStamp, ServerCodec

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from tests.net.kit import Meter, Transport
 
-from enfilade.net.context import LINGER_BYTES, ConnectionContext, ConnectionLimits, Connections
+from enfilade.closing import LINGER_BYTES
+from enfilade.net.context import ConnectionContext, ConnectionLimits, Connections
 from enfilade.net.refusal import AT_ONCE, HTTP_REFUSAL, refuse
 
 

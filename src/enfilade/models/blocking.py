@@ -23,6 +23,7 @@ from itertools import repeat
 from math import ceil, inf, modf
 from typing import Any, Protocol, TypeVar
 
+from enfilade.closing import LINGER_BYTES
 from enfilade.http.reasons import Reason
 from enfilade.models.conversation import HANDLER_FAILED, Conversation
 from enfilade.models.encrypted import Tls
@@ -50,9 +51,6 @@ AT_LAST = 4096
 """Those that are taken before a door is closed: they had come before."""
 MOMENT = 0.001
 """Seconds from now to what is due now."""
-LINGER_BYTES = 4 * 1024 * 1024
-"""Bytes that are read and dropped before a connection is closed over what its client still sends: it would be reset, and the
-answer to what was asked before be lost with it."""
 
 
 def arrivals(server: Server, *others: Caller, make: Make = None, listens: bool = True) -> Iterator[Arrival]:

@@ -11,7 +11,6 @@ import logging
 import os
 import socket
 import ssl
-import struct
 import threading
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from functools import partial
 from math import inf
 from typing import NamedTuple, Protocol, TypeVar
 
+from enfilade.closing import reset_when_closed
 from enfilade.http.addresses import Addresses
 from enfilade.http.reasons import Reason, reason
 from enfilade.models.conversation import Conversation
@@ -45,7 +45,6 @@ TICK = 1.0
 """Seconds between two looks at what is due."""
 SPEAK_AGAIN = 60.0
 """Seconds for which a shortage of ours is not told again: strangers could fill the log with it."""
-_NO_LINGER = struct.pack("ii", 1, 0)
 _GONE_ALREADY = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM)
 """accept(2): the client had left, or the system's firewall forbids it; others may still be there."""
 
@@ -191,7 +190,7 @@ class Connection:
     def abort(self) -> None:
         """See `Present.abort`: the client gets a reset, and whoever waits for it is woken."""
         try:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            reset_when_closed(self.sock)
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
         except OSError:
             pass
@@ -259,17 +258,20 @@ class Server:
                     self._short_of(door, error)
                     return None
                 continue
-            connection = self.begin(door, sock, client_of(address), make)
+            connection = self._begin(door, sock, client_of(address), make)
             if connection is not None:
                 return connection
 
-    def begin(
+    def _begin(
         self, door: Door, sock: socket.socket, client: Address,
         make: Callable[[Server, Door, socket.socket, Address], C],
     ) -> C | None:  # fmt: skip
         """The connection that was accepted as `sock`; None, and it was reset, where it may not come in."""
-        found = self.enter(client)
+        found: Reason | Leave | None = CONNECTION_LIMIT if self.full else None
+        if found is None and self.doorkeeper is not None:
+            found = self.doorkeeper.enter(client[0])
         if isinstance(found, Reason):
+            self.ledger.refused(found)
             reset(sock)
             return None
         if sock.family != socket.AF_UNIX:
@@ -277,15 +279,6 @@ class Server:
         connection = make(self, door, sock, client)
         self.began(connection, found)
         return connection
-
-    def enter(self, client: Address) -> Reason | Leave | None:
-        """Why no connection of `client` is taken now, which is counted; or what to call when it is over, if anything."""
-        why: Reason | Leave | None = CONNECTION_LIMIT if self.full else None
-        if why is None and self.doorkeeper is not None:
-            why = self.doorkeeper.enter(client[0])
-        if isinstance(why, Reason):
-            self.ledger.refused(why)
-        return why
 
     def began(self, connection: Connection, leave: Leave | None) -> None:
         """It has come in."""
@@ -462,7 +455,7 @@ def client_of(address: object) -> Address:
 def reset(sock: socket.socket) -> None:
     """End a connection so that the client knows that nobody was there."""
     with sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        reset_when_closed(sock)
 
 
 def _nothing() -> None:

@@ -7,23 +7,19 @@ flowing when the transport is full, and a peer that does not read is not read fr
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import Mapping
 from typing import ClassVar, cast
 
+from enfilade.closing import LINGER_BYTES, reset_when_closed
 from enfilade.http.ends import Ends
 from enfilade.http.reasons import Reason, reason
-from enfilade.net.context import LINGER, LINGER_BYTES, ConnectionContext
+from enfilade.net.context import LINGER, ConnectionContext
 from enfilade.net.refusal import refuse
 from enfilade.wire.codec import Codec
 from enfilade.wire.events import Event
 
 JOIN_LIMIT = 16 * 1024
 """Pieces up to this size are joined before they are written: one copy costs less than one more element of a writev."""
-
-RESET = struct.pack("ii", 1, 0)
-"""As SO_LINGER: close at once, and tell the peer by a reset."""
 
 
 class Connection(asyncio.Protocol):
@@ -260,7 +256,7 @@ class Connection(asyncio.Protocol):
 
 def close_by_reset(transport: asyncio.Transport) -> None:
     """From now on, the end of `transport` is a reset, and the kernel keeps nothing for the peer."""
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    reset_when_closed(transport.get_extra_info("socket"))
 
 
 def client_of(transport: asyncio.Transport, unix_path: str | None) -> tuple[str, int | None]:

@@ -13,7 +13,6 @@ from enfilade.observe.metrics import ConnectionMeter
 
 LINGER = 1.0
 """Seconds that are read and dropped before a connection is closed over what its client still sends (nginx: 5)."""
-LINGER_BYTES = 4 * 1024 * 1024
 
 
 class ConnectionLimits:

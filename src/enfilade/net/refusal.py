@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+from enfilade.closing import LINGER_BYTES
 from enfilade.http.reasons import reason
-from enfilade.net.context import LINGER, LINGER_BYTES, ConnectionContext
+from enfilade.net.context import LINGER, ConnectionContext
 
 CONNECTION_LIMIT = reason("connection_limit")
 AT_ONCE = 64
