@@ -37,7 +37,7 @@ headers = {{ X-Version = "{version}" }}
 target = "hello:app"
 workers = 1
 """
-RELOADS = 20
+RELOADS = 10
 
 
 def config(version: int, more: str = "") -> str:
@@ -130,7 +130,7 @@ def _trusting() -> ssl.SSLContext:
     return context
 
 
-def test_twenty_reloads_under_load_lose_no_request_and_the_totals_are_exact(server: Server) -> None:
+def test_reloads_under_load_lose_no_request_and_the_totals_are_exact(server: Server) -> None:
     """New configurations by SIGHUP and by the admin listener, in turn."""
 
     async def main() -> Load:

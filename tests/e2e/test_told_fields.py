@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from tests.e2e.conftest import PATIENCE, Start
+from tests.e2e.conftest import PATIENCE, Server, Start
 
 APPS = """
 async def asgi(scope, receive, send):
@@ -17,46 +17,49 @@ def wsgi(environ, start_response):
     start_response("200 OK", [])
     return [",".join(told).encode("latin-1")]
 """
+CONFIG = """
+[server]
+http = "127.0.0.1:0"
+workers = 1
+"""
+ROUTES = {"": "", "named/": ", request_id = true"}
 CLAIMS = {"X-Forwarded-For": "192.0.2.66", "X-Forwarded-Proto": "https"}
 
 
-@pytest.mark.parametrize("kind", ["asgi", "wsgi"])
-@pytest.mark.parametrize("inline", ["true", "false"])
-def test_applications_hear_claims_of_trusted_proxies_alone(start: Start, kind: str, inline: str) -> None:
-    config = f"""
-[server]
-http = "127.0.0.1:0"
-workers = 1
-PROXIES
-[sites."*"]
-"/*" = {{ app = "main" }}
-[apps.main]
-target = "apps:{kind}"
-inline = {inline}
-"""
-    for proxies, told in (("", ""), ('trusted_proxies = ["127.0.0.1"]', "192.0.2.66,https")):
-        server = start(config.replace("PROXIES", proxies), files={"apps.py": APPS})
-        assert [httpx.get(server.url(), headers=CLAIMS, timeout=PATIENCE).text for _ in range(2)] == [told, told]
-        server.stop()
+KINDS = {f"{kind}-{place}": (kind, place) for kind in ("asgi", "wsgi") for place in ("inline", "isolated")}
 
 
-@pytest.mark.parametrize("kind", ["asgi", "wsgi"])
-@pytest.mark.parametrize("inline", ["true", "false"])
-def test_an_application_knows_the_request_by_our_name_whatever_its_client_says(
-    start: Start, kind: str, inline: str
-) -> None:
-    config = f"""
-[server]
-http = "127.0.0.1:0"
-workers = 1
-[sites."*"]
-request_id = true
-"/*" = {{ app = "main" }}
-[apps.main]
-target = "apps:{kind}"
-inline = {inline}
-"""
-    server = start(config, files={"apps.py": APPS})
+def launch(start: Start, more: str = "") -> Server:
+    """One that has each kind of application, in its own process and in another."""
+    routes = "".join(
+        f'"/{path}{app}" = {{ app = "{app}"{options} }}\n' for app in KINDS for path, options in ROUTES.items()
+    )
+    apps = "".join(
+        f'[apps.{app}]\ntarget = "apps:{kind}"\ninline = {str(place == "inline").lower()}\n'
+        for app, (kind, place) in KINDS.items()
+    )
+    return start(f'{CONFIG}{more}\n[sites."*"]\n{routes}{apps}', files={"apps.py": APPS})
+
+
+@pytest.fixture(scope="module")
+def alone(start_once: Start) -> Server:
+    return launch(start_once)
+
+
+@pytest.fixture(scope="module")
+def behind(start_once: Start) -> Server:
+    return launch(start_once, 'trusted_proxies = ["127.0.0.1"]')
+
+
+@pytest.mark.parametrize("app", KINDS)
+def test_applications_hear_claims_of_trusted_proxies_alone(alone: Server, behind: Server, app: str) -> None:
+    for server, told in ((alone, ""), (behind, "192.0.2.66,https")):
+        answers = [httpx.get(f"{server.url()}/{app}", headers=CLAIMS, timeout=PATIENCE).text for _ in range(2)]
+        assert answers == [told, told]
+
+
+@pytest.mark.parametrize("app", KINDS)
+def test_an_application_knows_the_request_by_our_name_whatever_its_client_says(alone: Server, app: str) -> None:
     for claims in ({}, {"X-Request-Id": "theirs"}, {"Connection": "X-Request-Id"}, {"X_Request_Id": "theirs"}):
-        answer = httpx.get(server.url(), headers=claims)
+        answer = httpx.get(f"{alone.url()}/named/{app}", headers=claims)
         assert answer.text == answer.headers["x-request-id"]

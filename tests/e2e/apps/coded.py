@@ -3,7 +3,7 @@
 import asyncio
 
 PAGE = b"<p>hello, hello</p>\n" * 500
-SECTION = [b"%6d hello\n" % i for i in range(50_000)]
+SECTION = [b"%6d hello\n" % i for i in range(5_000)]
 waiting = []
 calls = []
 
