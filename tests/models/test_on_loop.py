@@ -60,11 +60,17 @@ class Scene:
         serve: Callable[[Server], Awaitable[None]],
         handler: Callable[..., Any],
         limits: Limits,
-        tls: ssl.SSLContext | None,
+        tls: ssl.SSLContext | None = None,
+        *,
+        udp: bool = False,
     ) -> None:
         self.now = 0.0
         self.ledger = Ledger()
-        self.door = socket.create_server(("127.0.0.1", 0))
+        if udp:
+            self.door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.door.bind(("127.0.0.1", 0))
+        else:
+            self.door = socket.create_server(("127.0.0.1", 0))
         self.address = self.door.getsockname()
         self.door.setblocking(False)
         doors = [Door(self.door, None if tls is None else lambda: tls)]
@@ -383,6 +389,87 @@ def test_who_is_aborted_is_cancelled(stage: Stage) -> None:
         writer.transport.abort()
 
     stage(handler, play)
+
+
+# -- datagrams that are awaited
+
+
+@pytest.fixture
+def datagrams(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Stage:
+    """Plays with a server whose door is one for datagrams."""
+
+    def play(handler: Callable[..., Any], play: Play, limits: Limits = NO_LIMITS) -> None:
+        async def perform() -> None:
+            scene = Scene(asyncio_protocol.serve, handler, limits, udp=True)
+            try:
+                await play(scene)
+            finally:
+                await scene.close()
+
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(perform())
+
+    return play
+
+
+def ask(scene: Scene, *questions: bytes) -> socket.socket:
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.connect(scene.address)
+    client.setblocking(False)
+    for question in questions:
+        client.send(question)
+    return client
+
+
+async def hear(client: socket.socket) -> bytes:
+    async with asyncio.timeout(PATIENCE):
+        return await asyncio.get_running_loop().sock_recv(client, 100)
+
+
+def test_datagrams_that_come_together_are_as_many_as_the_limit_allows(datagrams: Stage) -> None:
+    go_on = asyncio.Event()
+
+    @framed(Chunks())
+    async def handler(data: bytes) -> bytes:
+        await go_on.wait()
+        return data
+
+    async def play(scene: Scene) -> None:
+        with ask(scene, b"one", b"two", b"three", b"four") as client:
+            assert await scene.ends(2) == ["connection_limit"] * 2
+            go_on.set()
+            assert sorted([await hear(client), await hear(client)]) == [b"one", b"two"]
+
+    datagrams(handler, play, Limits(connections=2))
+
+
+def test_at_the_end_no_datagram_is_taken_and_those_that_were_are_answered(datagrams: Stage) -> None:
+    """Who keeps asking does not keep the old generation alive; the next has the same socket."""
+    go_on, begun = asyncio.Event(), asyncio.Event()
+
+    @framed(Chunks())
+    async def handler(data: bytes) -> bytes:
+        begun.set()
+        await go_on.wait()
+        return data
+
+    async def play(scene: Scene) -> None:
+        looked = asyncio.Event()
+        with scene.door.dup() as of_the_next, ask(scene, b"one") as client:
+            await begun.wait()
+            scene.server.on_look.append(looked.set)
+            scene.server.drain(60)
+            await looked.wait()
+            client.send(b"two")
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert of_the_next.recv(100) == b"two"
+            go_on.set()
+            assert await hear(client) == b"one"
+            async with asyncio.timeout(PATIENCE):
+                await scene.serving
+
+    datagrams(handler, play)
 
 
 # -- TLS, to which half a close is known

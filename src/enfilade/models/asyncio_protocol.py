@@ -10,18 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from functools import partial
-from typing import Any, cast
+from typing import cast
 
-from enfilade.models.blocking import Datagram
 from enfilade.models.encrypted import Encrypted
 from enfilade.models.handler import Kind
-from enfilade.models.on_loop import LoopConnection, read_less, run
+from enfilade.models.on_loop import LoopConnection, run
 from enfilade.models.server import (
     CLIENT_GONE,
-    CONNECTION_LIMIT,
     READ,
-    WRITE_FAILED,
     Address,
     Door,
     Server,
@@ -30,16 +26,7 @@ from enfilade.models.server import (
 
 async def serve(server: Server) -> None:
     """Serve until the server is drained."""
-    loop = asyncio.get_running_loop()
-    awaited = server.handler.kind is Kind.ASYNC_REQUEST
-    transports = [
-        (await loop.create_datagram_endpoint(partial(Datagrams, server, door, awaited), sock=door.sock))[0]
-        for door in server.doors
-        if door.udp
-    ]
-    await run(server, AwaitingTalker if awaited else Talker)
-    for transport in transports:
-        transport.close()
+    await run(server, AwaitingTalker if server.handler.kind is Kind.ASYNC_REQUEST else Talker)
 
 
 class Talker(LoopConnection):
@@ -169,49 +156,3 @@ class AwaitingTalker(Talker):
             self.say(self._talk.ended())
         else:
             self._go_on()
-
-
-class Datagrams(asyncio.DatagramProtocol):
-    """All datagrams of a door. `_conversation`: of one after the other, where they are not awaited. `_full`: the system does not
-    take them as fast as we send, so they are lost here."""
-
-    def __init__(self, server: Server, door: Door, awaited: bool) -> None:
-        self._server = server
-        self._door = door
-        self._awaited = awaited
-        self._conversation = server.conversation()
-        self._full = False
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-        read_less(transport)
-
-    def datagram_received(self, data: bytes, address: Any) -> None:
-        if self._awaited:
-            self._answer_later(data, address)
-            return
-        answer = self._server.answer(self._conversation, data, address)
-        if answer is not None:
-            if self._full:
-                self._server.refuse(WRITE_FAILED)
-            else:
-                self._transport.sendto(answer, address)
-
-    def pause_writing(self) -> None:
-        self._full = True
-
-    def resume_writing(self) -> None:
-        self._full = False
-
-    def error_received(self, exc: Exception) -> None:
-        """One that was sent did not arrive."""
-
-    def _answer_later(self, data: bytes, address: Any) -> None:
-        if self._server.full:
-            self._server.refuse(CONNECTION_LIMIT)
-            return
-        datagram = Datagram(self._server, self._door, data, address)
-        task = asyncio.get_running_loop().create_task(datagram.serve_awaited())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

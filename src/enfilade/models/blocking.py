@@ -384,14 +384,14 @@ class Datagram:
         """Answer it."""
         try:
             server = self._server
-            self._send(server.answer(server.conversation(), self._data, self._address))
+            if server.admits(self._address):
+                self._send(server.answer(server.conversation(), self._data))
         finally:
             self._server.open.discard(self)
 
     async def serve_awaited(self) -> None:
         """`serve`, for handlers that are to be awaited."""
         server = self._server
-        server.open.add(self)
         try:
             if server.admits(self._address):
                 conversation = server.conversation()
@@ -401,8 +401,12 @@ class Datagram:
             server.open.discard(self)
 
     def _send(self, answer: bytes | None) -> None:
+        """Datagrams may be lost: one for which there is no room, or no way, is."""
         if answer is not None:
-            send_datagram(self._server, self._door, answer, self._address)
+            try:
+                self._door.sock.sendto(answer, self._address)
+            except OSError:
+                self._server.refuse(WRITE_FAILED)
 
     def refuse(self) -> None:
         """Nobody is left to answer it."""
@@ -435,14 +439,6 @@ def take_datagram(server: Server, door: Door) -> Datagram | None:
     datagram = Datagram(server, door, data, address)
     server.open.add(datagram)
     return datagram
-
-
-def send_datagram(server: Server, door: Door, answer: bytes, address: Any) -> None:
-    """Datagrams may be lost: one for which there is no room, or no way, is."""
-    try:
-        door.sock.sendto(answer, address)
-    except OSError:
-        server.refuse(WRITE_FAILED)
 
 
 Arrival = Talker | Datagram

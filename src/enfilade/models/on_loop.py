@@ -1,16 +1,19 @@
-"""For models on an event loop: accepting, looking around once a second, and the end."""
+"""For models on an event loop: accepting, datagrams, looking around once a second, and the end."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 from enfilade.http.reasons import Reason
-from enfilade.models.blocking import AT_LAST, AT_ONCE
+from enfilade.models.batches import Batches, answer_batch, batches_of
+from enfilade.models.blocking import AT_LAST, AT_ONCE, Datagram
+from enfilade.models.handler import Kind
 from enfilade.models.server import (
     CLIENT_GONE,
+    CONNECTION_LIMIT,
     FAREWELL,
     IDLE_TIMEOUT,
     READ,
@@ -39,6 +42,8 @@ async def run(server: Server, make: Make[L]) -> None:
     for _ in range(10):  # who was aborted says so in one of the next turns
         if server.open:
             await asyncio.sleep(0.01)
+    for door in server.doors:
+        door.sock.close()
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
@@ -130,25 +135,28 @@ Make = Callable[[Server, Door, socket.socket, Address], L]
 
 class _Entrance(Generic[L]):
     """Takes who waits at the doors, in the same way as models without a loop: asyncio's own servers would not count who is turned
-    away, and with no descriptor left they try, and log, as many times as their queue is long."""
+    away, and with no descriptor left they try, and log, as many times as their queue is long; its transports take datagrams one
+    by one."""
 
     def __init__(self, server: Server, make: Make[L]) -> None:
         self._server = server
         self._make = make
         self._loop = asyncio.get_running_loop()
-        self._entering: set[asyncio.Task[None]] = set()
-        self._doors = [door for door in server.doors if not door.udp]
-        for door in self._doors:
-            self._loop.add_reader(door.sock, self._accept, door)
+        self._tasks: set[asyncio.Task[None]] = set()
+        for door in server.doors:
+            if not door.udp:
+                self._loop.add_reader(door.sock, self._accept, door)
+            elif server.handler.kind is Kind.ASYNC_REQUEST:
+                self._loop.add_reader(door.sock, self._answer_later, door, batches_of(door.sock))
+            else:
+                self._loop.add_reader(door.sock, answer_batch, server, batches_of(door.sock), server.conversation())
 
     def _accept(self, door: Door, at_most: int = AT_ONCE) -> None:
         for _ in range(at_most):
             connection = self._server.take(door, self._make)
             if connection is None:
                 return
-            task = self._loop.create_task(self._enter(connection))
-            self._entering.add(task)
-            task.add_done_callback(self._entering.discard)
+            self._begin(self._enter(connection))
 
     async def _enter(self, connection: L) -> None:
         try:
@@ -157,9 +165,25 @@ class _Entrance(Generic[L]):
             connection.gone(CLIENT_GONE)
             connection.sock.close()
 
+    def _answer_later(self, door: Door, batches: Batches) -> None:
+        for number, data in enumerate(batches.receive()):
+            if self._server.full:
+                self._server.refuse(CONNECTION_LIMIT)
+            else:
+                datagram = Datagram(self._server, door, data, batches.address(number))
+                self._server.open.add(datagram)
+                self._begin(datagram.serve_awaited())
+
+    def _begin(self, what: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(what)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def close(self) -> None:
-        """Take who has waited, and no more; the next generation may have the same sockets."""
-        for door in self._doors:
+        """Take who has waited, and no more; the next generation may have the same sockets. Answers to datagrams are still to be
+        sent."""
+        for door in self._server.doors:
             self._loop.remove_reader(door.sock)
-            self._accept(door, at_most=AT_LAST)
-            door.sock.close()
+            if not door.udp:
+                self._accept(door, at_most=AT_LAST)
+                door.sock.close()

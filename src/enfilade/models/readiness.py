@@ -11,7 +11,8 @@ from functools import partial
 from typing import Protocol
 
 from enfilade.http.reasons import Reason
-from enfilade.models.blocking import AT_LAST, AT_ONCE, Waker, send_datagram
+from enfilade.models.batches import answer_batch, batches_of
+from enfilade.models.blocking import AT_LAST, AT_ONCE, Waker
 from enfilade.models.encrypted import Encrypted
 from enfilade.models.server import (
     CLIENT_GONE,
@@ -61,6 +62,7 @@ class Loop:
         self.poller = poller
         self.clients: dict[int, Client] = {}
         self._doors = {door.fileno(): door for door in server.doors}
+        self._batches = {fd: batches_of(door.sock) for fd, door in self._doors.items() if door.udp}
         self._conversation = server.conversation()  # of one datagram after the other
 
     def run(self) -> None:
@@ -84,9 +86,10 @@ class Loop:
             client = clients.get(fd)
             if client is not None:
                 client.ready(events)
+            elif fd in self._batches:
+                answer_batch(self.server, self._batches[fd], self._conversation)
             elif fd in self._doors:
-                door = self._doors[fd]
-                self._answer(door) if door.udp else self._accept(door)
+                self._accept(self._doors[fd])
             else:
                 waker.hear()
         self.server.turn()
@@ -97,18 +100,6 @@ class Loop:
             if client is None:
                 return
             client.begin()
-
-    def _answer(self, door: Door) -> None:
-        """Each datagram at once, so nobody else is there meanwhile."""
-        server, recvfrom = self.server, door.sock.recvfrom
-        for _ in range(AT_ONCE):
-            try:
-                data, address = recvfrom(READ)
-            except OSError:  # BlockingIOError; or word of one that we sent and that did not arrive
-                return
-            answer = server.answer(self._conversation, data, address)
-            if answer is not None:
-                send_datagram(server, door, answer, address)
 
     def _leave_doors(self) -> None:
         """Who has waited is not turned away; the next generation may have the same sockets."""

@@ -337,10 +337,8 @@ class Server:
         """One with the handler."""
         return Conversation(self.handler, self.limits.message)
 
-    def answer(self, conversation: Conversation, datagram: bytes, address: object) -> bytes | None:
+    def answer(self, conversation: Conversation, datagram: bytes) -> bytes | None:
         """What to answer to a datagram, all that is said in `conversation`, which was another's before; None: nothing."""
-        if self.doorkeeper is not None and not self.admits(address):
-            return None
         conversation.begin()
         return self.answered(conversation, datagram, conversation.received(datagram))
 
