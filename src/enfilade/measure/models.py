@@ -81,7 +81,7 @@ def measure(
         told(f"[{i}/{len(rows)}] {row}")
         handler = f"enfilade.measure.work:{_HANDLERS[work.kind, row.awaited]}"
         try:
-            with serving(handler, row.model, transport, facts) as running:
+            with _serving(handler, row.model, transport, facts) as running:
                 samples.append(_measure(row, running, seconds, way))
         except NoServer as problem:
             samples.append(Sample(**row._asdict(), problem=str(problem)))
@@ -91,7 +91,7 @@ def measure(
 
 
 @contextmanager
-def serving(handler: str, model: str, transport: Transport, facts: Mapping[str, str]) -> Iterator[Running]:
+def _serving(handler: str, model: str, transport: Transport, facts: Mapping[str, str]) -> Iterator[Running]:
     """Raises NoServer."""
     with tempfile.TemporaryDirectory() as directory:
         listen = f"unix:{directory}/s" if transport == "unix" else f"{transport}://127.0.0.1:0"
@@ -104,7 +104,9 @@ def _measure(row: Row, running: Running, seconds: float, way: Way) -> Sample:
     order = Order(target(running.url), row.clients, PATIENCE + seconds)
     before, tally, after = load(order, seconds, way, partial(_look, running.pid))
     requests, span = tally.latencies.count, after.began - before.ended
-    cpu, switches = after.usage.cpu - before.usage.cpu, after.usage.switches - before.usage.switches
+    # Who has ended since takes what it had so far along.
+    cpu = max(0.0, after.usage.cpu - before.usage.cpu)
+    switches = max(0, after.usage.switches - before.usage.switches)
     return Sample(
         **row._asdict(),
         served=tally.served,
@@ -118,7 +120,7 @@ def _measure(row: Row, running: Running, seconds: float, way: Way) -> Sample:
         resident=after.usage.resident,
         threads=after.usage.threads,
         processes=after.usage.processes,
-        switches=max(0, switches) / max(1, requests),  # who has ended since takes its own along
+        switches=switches / max(1, requests),
         cpu=cpu / span,
         cpu_request=cpu / max(1, requests),
         load_cpu=tally.cpu / seconds,

@@ -148,7 +148,7 @@ def crowded(m: Measurement) -> Iterator[str]:
 def memory(m: Measurement) -> Iterator[str]:
     """What it costs to keep so many."""
     full = [s for s in m.of(m.crowds[-1]) if s.served == s.clients and s.memory]
-    if len(full) > 1:
+    if len(full) > 1 and m.crowds[-1] > 1:
         least, most = min(full, key=lambda s: s.memory), max(full, key=lambda s: s.memory)
         yield (
             f"To serve all {_clients(m.crowds[-1])} at once, {least.name} took {megabytes(least.memory)} with {_crew(least)}, "
