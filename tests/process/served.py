@@ -74,8 +74,8 @@ class JsonPlan:
 
 
 class BlockedWorker:
-    """One without an event loop, whose main thread waits. `lingers`: it does not end when it is drained; `forks`: a child of it
-    waits, too."""
+    """One without an event loop, whose main thread waits. `lingers`: it does not end when it is drained; `hangs`: nor when it is
+    to stop now; `forks`: a child of it waits, too."""
 
     def __init__(self, script: dict[str, Any], control: Control) -> None:
         self.script = script
@@ -109,7 +109,8 @@ class BlockedWorker:
 
     def stop_now(self) -> None:
         self.say("stops now")
-        self.end()
+        if not self.script.get("hangs"):
+            self.end()
 
     def end(self) -> None:
         self.other.close()

@@ -116,6 +116,25 @@ def test_no_worker_outlives_its_supervisor(launch: Launch, waits_in: str, linger
         assert (f"worker {slot} stops now\n" in said) is lingers
 
 
+def test_who_hangs_is_killed_in_time(launch: Launch) -> None:
+    server = launch(blocked("sleep", lingers=True, hangs=True, drain_timeout=0.1)).started()
+    server.signal(signal.SIGTERM)
+    server.expect("was killed by signal 9 (Killed) while it drained")
+    assert server.wait() == 0
+
+
+def test_who_hangs_does_not_outlive_its_supervisor(launch: Launch) -> None:
+    server = launch(blocked("sleep", lingers=True, hangs=True, drain_timeout=0.1)).started()
+    pid = worker_of(server)
+    server.process.kill()
+    server.wait()
+    until = time.monotonic() + PATIENCE
+    while alive(pid):
+        assert time.monotonic() < until
+        time.sleep(LOOK)
+    assert "worker 0 stops now\n" in server.rest(), "it was asked before"
+
+
 def test_an_end_of_privileges_does_not_make_it_deaf(launch: Launch) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root has something to drop")

@@ -16,13 +16,17 @@ from enfilade.process.channel import Channel
 from enfilade.process.control import DRAINING, READY, Control, Order, State
 from enfilade.process.links import Links
 
+HOURS = 1e4
+"""Seconds that are longer than this process lives: nothing here is to kill it."""
+
 Ends = tuple[socket.socket, socket.socket]
 Deed = Callable[[], object]
 Obeys = Callable[..., list[object]]
 
 
 @pytest.fixture
-def channel() -> Iterator[Ends]:
+def channel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ends]:
+    monkeypatch.setattr("enfilade.process.control.GRACE", HOURS)
     ours, theirs = socket.socketpair()
     ours.settimeout(5)
     with ours, theirs:

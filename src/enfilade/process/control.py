@@ -1,6 +1,7 @@
 """The worker's line to its supervisor: a socket pair, one byte a message each way.
 
-The supervisor says drain, stop now, reopen logs; the end of the stream means that it is gone, which is a drain too.
+The supervisor says drain, stop now, reopen logs; the end of the stream means that it is gone, which is a drain too, and whoever
+is not done in time ends by the same signal as if the supervisor were there to send it.
 The worker says what it starts, that it is ready, and that it drains if somebody else told it to; for its admin listener it
 asks for a reload or a stop (it may run as another user, who can send the supervisor no signal). Before it is ready it may also
 say why it cannot be.
@@ -14,16 +15,19 @@ sends it SIGIO when the supervisor has said something.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import fcntl
 import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+from enfilade.process.lifecycle import GRACE
 from enfilade.process.links import Links
 
 Callback = Callable[[], None]
@@ -100,6 +104,7 @@ class Control:
             if not self._receive():
                 loop.remove_reader(self._channel.fileno())
                 loop.call_later(self._drain_timeout, self._obey, Order.STOP_NOW)
+                self._end_at_last()
 
         self._channel.setblocking(False)
         loop.add_reader(self._channel.fileno(), receive)
@@ -117,11 +122,10 @@ class Control:
         def receive(*_: object) -> None:
             if not self._receive():
                 signal.signal(signal.SIGIO, signal.SIG_IGN)
-                later = threading.Timer(self._drain_timeout, signal.pthread_kill, (main, signal.SIGQUIT))
-                later.daemon = True
-                later.start()
+                _later(self._drain_timeout, signal.pthread_kill, threading.get_ident(), signal.SIGQUIT)
+                self._end_at_last()
 
-        main, fd = threading.get_ident(), self._channel.fileno()
+        fd = self._channel.fileno()
         for number in ORDERS:
             self._before[number] = signal.signal(number, lambda number, _: self._signalled(number))
         self._before[signal.SIGIO] = signal.signal(signal.SIGIO, receive)
@@ -174,7 +178,7 @@ class Control:
             self._call(order)
 
     def _receive(self) -> bool:
-        """Do what the supervisor says. False: it is gone: nobody will write here again, nor kill us for taking too long."""
+        """Do what the supervisor says. False: it is gone, and nobody will write here again."""
         while True:
             try:
                 orders = self._channel.recv(64)
@@ -187,6 +191,10 @@ class Control:
                 return False
             for order in orders:
                 self._obey(Order(bytes((order,))))
+
+    def _end_at_last(self) -> None:
+        """Code of the application's may wait for ever, for what no order of ours ends; the supervisor would kill us."""
+        _later(self._drain_timeout + GRACE, os.kill, os.getpid(), signal.SIGKILL)
 
     def _signalled(self, number: int) -> None:
         order = ORDERS[signal.Signals(number)]
@@ -221,3 +229,14 @@ class Control:
             self._channel.send(message)
         except OSError:  # the supervisor is gone: the end of the stream says so
             pass
+
+
+def _later(seconds: float, call: Callable[[int, int], None], *arguments: int) -> None:
+    """In a thread of its own, whatever the main thread does meanwhile. A `threading.Timer` would take a lock that whoever was
+    interrupted by the signal, of which this is called, may hold."""
+
+    def wait() -> None:
+        time.sleep(seconds)
+        call(*arguments)
+
+    _thread.start_new_thread(wait, ())
