@@ -61,6 +61,9 @@ class JsonPlan:
                 BlockedWorker(script, control).run()
                 return
             run = uvloop.run if script.get("uvloop") else asyncio.run
+            if script.get("holds_up"):
+                run(hold_up(control))
+                return
             run(TinyWorker(self, name, script, sockets, column, control).main())
 
         return Crew(name, listeners, script.get("workers", 2), run, script.get("start_timeout", 60.0), steps)
@@ -129,6 +132,13 @@ class BlockedWorker:
     def bury(self, child: int) -> None:
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         self.say(f"has no child any more: {code}")
+
+
+async def hold_up(control: Control) -> None:
+    """What no application should do: nothing else happens on the loop meanwhile."""
+    control.attach(asyncio.get_running_loop())
+    control.ready()
+    time.sleep(3600)  # noqa: ASYNC251
 
 
 class TinyWorker:

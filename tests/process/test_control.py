@@ -60,6 +60,7 @@ def on_a_loop(ends: Ends, *deeds: Deed) -> list[object]:
         loop.remove_reader(worker.fileno())
         for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
             loop.remove_signal_handler(number)
+        control.leave_in_child()
 
     asyncio.run(main())
     return happened

@@ -10,7 +10,8 @@ Signals in a worker: SIGTERM drains, SIGQUIT stops now, SIGUSR1 reopens the logs
 them to the whole group, and the supervisor says what follows from them.
 
 A worker listens on its event loop; one that has none, and waits in system calls, is interrupted by signals alone: the kernel
-sends it SIGIO when the supervisor has said something.
+sends it SIGIO when the supervisor has said something. So it does where there is a loop, which may be held up: then the end of the
+supervisor is all that is looked for.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import _thread
 import asyncio
 import fcntl
 import os
+import select
 import signal
 import socket
 import threading
@@ -104,9 +106,9 @@ class Control:
             if not self._receive():
                 loop.remove_reader(self._channel.fileno())
                 loop.call_later(self._drain_timeout, self._obey, Order.STOP_NOW)
-                self._end_at_last()
 
-        self._channel.setblocking(False)
+        self._have_told(self._look_for_end)
+        self._look_for_end()
         loop.add_reader(self._channel.fileno(), receive)
         for number in ORDERS:
             loop.add_signal_handler(number, self._signalled, number)
@@ -119,19 +121,14 @@ class Control:
         holds a lock. So they do little, and raise nothing: they note what is wanted, and wake who waits.
         """
 
-        def receive(*_: object) -> None:
+        def receive() -> None:
             if not self._receive():
-                signal.signal(signal.SIGIO, signal.SIG_IGN)
                 _later(self._drain_timeout, signal.pthread_kill, threading.get_ident(), signal.SIGQUIT)
-                self._end_at_last()
+                self._look_for_end()
 
-        fd = self._channel.fileno()
         for number in ORDERS:
             self._before[number] = signal.signal(number, lambda number, _: self._signalled(number))
-        self._before[signal.SIGIO] = signal.signal(signal.SIGIO, receive)
-        self._channel.setblocking(False)
-        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+        self._have_told(receive)
         receive()  # what was said before nobody is told of
 
     def leave_in_child(self) -> None:
@@ -192,9 +189,22 @@ class Control:
             for order in orders:
                 self._obey(Order(bytes((order,))))
 
-    def _end_at_last(self) -> None:
-        """Code of the application's may wait for ever, for what no order of ours ends; the supervisor would kill us."""
-        _later(self._drain_timeout + GRACE, os.kill, os.getpid(), signal.SIGKILL)
+    def _have_told(self, call: Callback) -> None:
+        """From now on, `call` is called, as a signal handler is, when the supervisor has said something, or is gone."""
+        fd = self._channel.fileno()
+        self._channel.setblocking(False)
+        self._before[signal.SIGIO] = signal.signal(signal.SIGIO, lambda *_: call())
+        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+
+    def _look_for_end(self) -> None:
+        """Code of the application's may wait for ever, also on a loop, for what no order of ours ends. The supervisor would kill
+        us; if it is gone, we do it."""
+        line = select.poll()
+        line.register(self._channel, 0)
+        if line.poll(0):  # hung up
+            signal.signal(signal.SIGIO, signal.SIG_IGN)
+            _later(self._drain_timeout + GRACE, os.kill, os.getpid(), signal.SIGKILL)
 
     def _signalled(self, number: int) -> None:
         order = ORDERS[signal.Signals(number)]
