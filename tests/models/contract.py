@@ -32,7 +32,7 @@ from enfilade.models.table import MODELS
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 20.0
 """Seconds that a machine may stall."""
-SOON = 5.0
+SOON = 10.0
 """Seconds for what takes none but those of the machine, and FAREWELL where somebody has to be cut off."""
 LOOK = 0.005
 WIDTH = 16

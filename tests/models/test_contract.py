@@ -97,7 +97,7 @@ DATAGRAM_CELLS = [cell for cell in CELLS if cell[2]]
 @pytest.fixture(scope="module")
 def server(nursery: Nursery, request: pytest.FixtureRequest) -> Iterator[Serving]:
     model, handler, udp = request.param
-    with serving(nursery, model, handler, *(DATAGRAMS if udp else STREAMS)) as server:
+    with serving(nursery, model, handler, *(DATAGRAMS if udp else STREAMS), threads=2) as server:
         yield server
 
 
@@ -166,7 +166,7 @@ def test_half_a_message_at_the_end_is_not_answered(server: Serving, script: Scri
 def test_what_was_received_sent_and_answered_is_counted(nursery: Nursery, model: str, handler: str, udp: bool) -> None:
     """As the handler sees it: what TLS adds is not."""
     script = SCRIPTS[handler]
-    with serving(nursery, model, handler, *STREAMS) as server:
+    with serving(nursery, model, handler, *STREAMS, threads=2) as server:
         for transport in STREAMS:
             with server.connect(transport) as client:
                 for message, answer in zip(script.messages, script.answers, strict=True):
@@ -227,7 +227,7 @@ def test_each_client_gets_its_own_answers_however_its_datagrams_come(server: Ser
 @pytest.mark.parametrize(("model", "handler", "udp"), DATAGRAM_CELLS, ids=_named(DATAGRAM_CELLS))
 def test_datagrams_are_counted(nursery: Nursery, model: str, handler: str, udp: bool) -> None:
     script = SCRIPTS[handler]
-    with serving(nursery, model, handler, *DATAGRAMS) as server:
+    with serving(nursery, model, handler, *DATAGRAMS, threads=2) as server:
         for transport in DATAGRAMS:
             with server.connect(transport) as client:
                 for message, answer in zip(script.messages, script.answers, strict=True):
