@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ import ssl
 import struct
 import subprocess
 import sys
+import termios
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -242,6 +244,10 @@ class Serving:
         """How many processes have the door open."""
         name = f"socket:[{os.fstat(self.doors[transport].fileno()).st_ino}]"
         return sum(name in _opened(pid) for pid in (self.pid, *self.children()))
+
+    def waiting(self, transport: str) -> int:
+        """Bytes of the datagram that nobody has taken yet."""
+        return int.from_bytes(fcntl.ioctl(self.doors[transport], termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def threads(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/task"))
