@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import os
 import ssl
@@ -800,7 +799,7 @@ def test_every_key_does_something(key: str, tmp_path: Path) -> None:
     if key in ELSEWHERE:
         place, _, name = ELSEWHERE[key].partition("::")
         text = (ROOT / place).read_text()
-        assert name in {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)}
+        assert f"def {name}(" in text
         assert key.partition(".")[2] in text
         return
     for name, text in (

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable
+from contextlib import chdir
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 
-from tests.e2e.conftest import ROOT, Server
+from tests.cli.kit import enfilade
+from tests.e2e.conftest import Server
 
 APP = """
 import asyncio, os, sys
@@ -88,12 +88,10 @@ def until(condition: Callable[[], object], seconds: float = 20.0) -> Any:
 
 
 def command(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`enfilade ARGUMENTS`, run beside the server."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    return subprocess.run(
-        [sys.executable, "-m", "enfilade", *arguments],
-        cwd=server.directory, env=environment, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    """`enfilade ARGUMENTS`, run beside the server, in the test's own process."""
+    with chdir(server.directory):
+        result = enfilade(*arguments)
+    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
 
 
 def write(server: Server, config: str) -> None:

@@ -100,10 +100,11 @@ def fresh(server: Server, path: str, before: str) -> None:
     assert hit(server, path) != before
 
 
-@pytest.fixture(params=KINDS)
-def server(request: pytest.FixtureRequest, start: Start) -> Server:
+@pytest.fixture(scope="module", params=KINDS)
+def server(request: pytest.FixtureRequest, start_once: Start) -> Server:
     source, how = KINDS[request.param]
-    return start(CONFIG.format(how=how), files={"shop.py": source})
+    config = CONFIG.format(how=how).replace('"pid"', f'"{request.param}"')
+    return start_once(config, files={"shop.py": source})
 
 
 def test_an_application_tags_and_purges(server: Server) -> None:

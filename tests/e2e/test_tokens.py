@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -81,23 +82,26 @@ class Issuer:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
-@pytest.fixture
-def issuer(tmp_path: Path) -> Iterator[Issuer]:
-    write_pem(tmp_path, "id", "localhost")
-    made = Issuer(tmp_path)
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+@contextmanager
+def serving(start: Start, folder: Path) -> Iterator[tuple[Server, Issuer]]:
+    """A server that runs in `folder`, and whose tokens it believes."""
+    write_pem(folder, "id", "localhost")
+    issuer = Issuer(folder)
+    try:
+        yield start(CONFIG.format(port=issuer.server.server_port), files={"app.py": APP}), issuer
+    finally:
+        issuer.server.shutdown()
+        issuer.server.server_close()
 
 
-@pytest.fixture
-def server(issuer: Issuer, tmp_path: Path, start: Start) -> Server:
-    certificate = (tmp_path / "id.pem").read_text()
-    return start(CONFIG.format(port=issuer.server.server_port), files={"app.py": APP, "id.pem": certificate})
+@pytest.fixture(scope="module")
+def server(start_once: Start, directory_once: Path) -> Iterator[Server]:
+    with serving(start_once, directory_once) as (server, _):
+        yield server
 
 
 def token(key: Key = RSA, alg: str = "RS256", kid: str = "a", **claims: Any) -> str:
-    said = {"iss": "https://id", "aud": "api", "sub": "ada", "exp": time.time() + 600, **claims}
+    said = {"iss": "https://id", "aud": "api", "sub": "ada", "exp": time.time() + 86400, **claims}
     return sign(said, key, alg, kid=kid).decode()
 
 
@@ -114,18 +118,23 @@ def bearing(said: str) -> tuple[str, str]:
     return "-H", f"Authorization: Bearer {said}"
 
 
-def test_keys_come_from_a_server(server: Server, issuer: Issuer) -> None:
-    """With `allow` and `authority`, as the server is on this machine."""
-    assert issuer.asked == 0
-    assert curl(server, "/", *bearing(token()))[:2] == (200, "ada")
-    assert curl(server, "/", *bearing(token(sub="eve")))[:2] == (200, "eve")
-    assert issuer.asked == 1
-    issuer.keys = jwks(jwk(EC, kid="b"))
-    assert curl(server, "/", *bearing(token(EC, "ES256", "b")))[0] == 401, "they were fetched less than a minute ago"
-    assert issuer.asked == 1 and curl(server, "/open")[:2] == (200, "open")
+def test_keys_come_from_a_server(start: Start, tmp_path: Path) -> None:
+    """With `allow` and `authority`, as the server is on this machine; without, nobody on a private network is asked."""
+    with serving(start, tmp_path) as (server, issuer):
+        status, _, fields = curl(server, "/private", *bearing(token()))
+        assert (status, fields["retry-after"], issuer.asked) == (503, ["5"], 0), "while there are none, nobody comes in"
+        server.wait_for("is not a public address; if it is the right one, it must be allowed; there are no keys")
+        assert curl(server, "/", *bearing(token()))[:2] == (200, "ada")
+        assert curl(server, "/", *bearing(token(sub="eve")))[:2] == (200, "eve")
+        assert issuer.asked == 1
+        issuer.keys = jwks(jwk(EC, kid="b"))
+        refused = curl(server, "/", *bearing(token(EC, "ES256", "b")))
+        assert refused[0] == 401, "they were fetched less than a minute ago"
+        assert issuer.asked == 1 and curl(server, "/open")[:2] == (200, "open")
 
 
 def test_who_does_not_come_in_is_told_why(server: Server) -> None:
+    before = rejects(server)
     status, _, fields = curl(server, "/", "-H", "X-User: root", "-H", "Accept: text/plain")
     assert (status, fields["www-authenticate"]) == (401, ["Bearer"])
     for bad in (token(OTHER_RSA), token(exp=time.time() - 60), token(aud="other"), token()[:-3], "x" * 9000, "a.b.c"):
@@ -134,15 +143,8 @@ def test_who_does_not_come_in_is_told_why(server: Server) -> None:
     status, _, fields = curl(server, "/admin", *bearing(token()))
     assert status == 403 and 'error="insufficient_scope"' in fields["www-authenticate"][0]
     assert curl(server, "/admin", *bearing(token(role=["admin"])))[:2] == (200, "admin")
-    counted = rejects(server)
-    assert (counted["token_wanted"], counted["token_refused"], counted["token_insufficient"]) == (1, 6, 1)
-
-
-def test_a_server_on_a_private_network_is_asked_only_where_that_is_allowed(server: Server, issuer: Issuer) -> None:
-    """And while there are no keys, nobody comes in."""
-    status, _, fields = curl(server, "/private", *bearing(token()))
-    assert (status, fields["retry-after"], issuer.asked) == (503, ["5"], 0)
-    server.wait_for("is not a public address; if it is the right one, it must be allowed; there are no keys")
+    after, why = rejects(server), ("token_wanted", "token_refused", "token_insufficient")
+    assert [after[reason] - before.get(reason, 0) for reason in why] == [1, 6, 1]
 
 
 def test_what_is_cached_is_for_one_client(server: Server) -> None:

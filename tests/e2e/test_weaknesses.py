@@ -58,6 +58,7 @@ def server(start_once: Start) -> Server:
     return start_once(CONFIG, files={"www/index.html": "hello", "www/large.txt": "x" * 4_000_000, "probe.py": APP})
 
 
+@pytest.mark.timeout(500)
 def test_testssl_finds_no_weakness_of_medium_severity_or_above(server: Server, tmp_path: Path) -> None:
     port = server.address("https")[1]
     found = tmp_path / "found.json"
