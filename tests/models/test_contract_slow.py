@@ -84,7 +84,7 @@ def test_a_client_that_reads_slowly_gets_all_of_it(nursery: Nursery, model: str,
 def test_a_client_that_reads_nothing_is_bounded(nursery: Nursery, model: str, handler: str) -> None:
     """It asks and asks: then nobody reads what it asks, and nobody keeps what it does not take. Others are served; it is left
     when it has been idle for too long."""
-    with serving(nursery, model, handler, "tcp4", threads=2, idle=0.5) as server:
+    with serving(nursery, model, handler, "tcp4", threads=2, idle=1.5) as server:
         others_are_served(server)
         over(server, 1)
         before = server.memory()
