@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,8 @@ def test_told_to_stop_it_stops_what_it_has_started_at_once(load: str, told: sign
             process.send_signal(told)
             assert process.communicate(timeout=30)[1].splitlines()[-1] == "Aborted!"
         finally:
-            process.kill()
+            for pid in (*descendants(process.pid), process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
     assert process.returncode == 1
     assert not [pid for pid in started if os.path.exists(f"/proc/{pid}")]

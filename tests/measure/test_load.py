@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
 from time import perf_counter_ns
 
 import pytest
+from tests.e2e.kit import eventually
 from tests.measure.servers import datagram_server, echo, stream_server
 from tests.ports import free_port
 
@@ -17,6 +20,7 @@ from enfilade.client.target import target
 from enfilade.measure.crowd import Order, Span
 from enfilade.measure.load import WAYS, Way, greet, load
 from enfilade.measure.processes import share
+from enfilade.measure.procfs import descendants
 from enfilade.measure.tally import Tally
 
 SECONDS = 0.2
@@ -249,6 +253,8 @@ def test_clients_greet_until_all_are_served_or_some_never_will_be(
 
 
 def test_connections_and_descriptors_are_gone_afterwards() -> None:
+    with stream_server(echo) as url:
+        ask("asyncio", order(url), each=1)  # libuv keeps a pipe for signals from its first loop on
     before = set(os.listdir("/proc/self/fd"))
     with stream_server(echo) as url:
         for way in WAYS:
@@ -266,3 +272,28 @@ def test_processes_share_the_clients() -> None:
 def test_what_is_no_raw_service_is_refused(url: str) -> None:
     with pytest.raises(ValueError):
         target(url)
+
+
+def test_clients_in_processes_end_with_who_started_them() -> None:
+    """However it ends, and though they are in the middle of a run."""
+    source = (
+        "from time import perf_counter_ns; from enfilade.client.target import target;"
+        "from enfilade.measure.crowd import Order, Span; from enfilade.measure.processes import Processes;"
+        "crowd = Processes(Order(target(input()), 1, 60.0)); crowd.connect(); now = perf_counter_ns();"
+        "crowd.run(Span(now, now + 10**15))"
+    )
+    asked = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(100)
+        asked.set()
+        connection.recv(100)
+
+    with stream_server(serve) as url:
+        with subprocess.Popen([sys.executable, "-c", source], stdin=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None
+            print(url, file=process.stdin, flush=True)
+            assert asked.wait(PATIENCE)
+            (child,) = descendants(process.pid)
+            process.kill()
+        eventually(lambda: not os.path.exists(f"/proc/{child}"), "the client's process has ended")

@@ -6,8 +6,11 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
+from queue import SimpleQueue
 from typing import IO, Any
 
 from enfilade.measure.crowd import Order, Span
@@ -37,8 +40,6 @@ class Processes:
         return total
 
     def close(self) -> None:
-        for child in self._children:
-            child.terminate()  # it may be in the middle of a run
         for child in self._children:
             child.communicate()
 
@@ -73,16 +74,20 @@ def hear(pipe: IO[bytes] | None) -> Any:
 
 def main() -> None:
     """One of the processes: connects, and talks and tells as often as it is told to, until its input ends."""
-    crowd = Threads(hear(sys.stdin.buffer))
-    try:
-        crowd.connect()
-        tell(sys.stdout.buffer, "connected")
+    told: SimpleQueue[Any] = SimpleQueue()
+    threading.Thread(target=_listen, args=(told,), daemon=True).start()
+    crowd = Threads(told.get())
+    crowd.connect()
+    tell(sys.stdout.buffer, "connected")
+    while True:
+        tell(sys.stdout.buffer, crowd.run(told.get()))
+
+
+def _listen(told: SimpleQueue[Any]) -> None:
+    with suppress(EOFError):
         while True:
-            tell(sys.stdout.buffer, crowd.run(hear(sys.stdin.buffer)))
-    except EOFError:  # nobody wants it any more
-        pass
-    finally:
-        crowd.close()
+            told.put(hear(sys.stdin.buffer))
+    os._exit(0)  # nobody wants it any more, even in the middle of a run
 
 
 if __name__ == "__main__":
