@@ -40,15 +40,15 @@ def is_heard_no_more(client: socket.socket, data: bytes) -> bool:
 @cells(CELLS)
 @pytest.mark.parametrize("transport", ["tcp4", "tls"])
 def test_a_client_that_says_nothing_is_left(nursery: Nursery, model: str, handler: str, transport: str) -> None:
-    """Before it has said anything, and after its first message."""
-    with serving(nursery, model, handler, "tcp4", "tls", threads=2, idle=0.4) as server:
-        with server.connect(transport) as client:
-            assert has_ended(client)
-        with server.connect(transport) as client:
-            assert ask(client, b"one") == b"ONE"
-            assert has_ended(client)
-        with socket.create_connection(server.doors[transport].getsockname(), PATIENCE) as client:
-            assert has_ended(client)
+    """Before it has said anything, not even a word of TLS; and after its first message."""
+    with serving(nursery, model, handler, "tcp4", "tls", threads=2, idle=1.0) as server:
+        with (
+            server.connect(transport) as silent,
+            server.connect(transport) as curt,
+            socket.create_connection(server.doors[transport].getsockname(), PATIENCE) as mute,
+        ):
+            assert ask(curt, b"one") == b"ONE"
+            assert has_ended(silent) and has_ended(curt) and has_ended(mute)
         assert over(server, 3).ended == {"idle_timeout": 3}
 
 
