@@ -54,13 +54,13 @@ def test_an_answer_may_be_a_bytearray(framing: Framing, asked: bytes) -> None:
     assert (type(said), said) == (bytes, framing.wrap(b"yes"))
 
 
-def test_a_conversation_that_begins_anew_knows_nothing_of_the_last() -> None:
+def test_a_conversation_that_begins_anew_knows_nothing_of_the_last_and_counts_on() -> None:
     talk = conversation(Delimiter(b"\n"), b"yes")
     assert talk.received(b"one\ntwo") == b"yes\n"
     talk.begin()
     assert talk.received(b"three") == b""
     assert talk.received(b"\n") == b"yes\n"
-    assert (talk.requests, talk.heard, talk.said) == (1, 6, 4)
+    assert (talk.requests, talk.heard, talk.said) == (2, 13, 8)
     assert not talk.received(bytes(2000))
     assert talk.over
     talk.begin()

@@ -49,6 +49,7 @@ def answer_batch(server: Server, batches: Batches, conversation: Conversation) -
         else None
         for number, datagram in enumerate(batches.receive())
     ]
+    server.count(conversation)
     for _ in range(batches.send(answers)):
         server.refuse(WRITE_FAILED)
 

@@ -385,7 +385,10 @@ class Datagram:
         try:
             server = self._server
             if server.admits(self._address):
-                self._send(server.answer(server.conversation(), self._data))
+                conversation = server.conversation()
+                answer = server.answer(conversation, self._data)
+                server.count(conversation)
+                self._send(answer)
         finally:
             self._server.open.discard(self)
 
@@ -395,8 +398,9 @@ class Datagram:
         try:
             if server.admits(self._address):
                 conversation = server.conversation()
-                answer = await conversation.answers(self._data)
-                self._send(server.answered(conversation, self._data, answer))
+                answer = server.answered(conversation, await conversation.answers(self._data))
+                server.count(conversation)
+                self._send(answer)
         finally:
             server.open.discard(self)
 

@@ -42,13 +42,13 @@ class Conversation:
         self._wrap = handler.framing.wrap
         self._handle = handler.function
         self._limit = limit
+        self.heard = self.said = self.requests = 0
         self.begin()
 
     def begin(self) -> None:
-        """Nothing has been said yet."""
+        """What was said so far was another's."""
         self._held: bytearray | None = None
         self._is_too_long = self.over = False
-        self.heard = self.said = self.requests = 0
         self.waiting: list[bytes] = []
         self.why: Reason | None = None
         self.error: BaseException | None = None

@@ -339,8 +339,24 @@ class Server:
 
     def answer(self, conversation: Conversation, datagram: bytes) -> bytes | None:
         """What to answer to a datagram, all that is said in `conversation`, which was another's before; None: nothing."""
+        before = conversation.requests
         conversation.begin()
-        return self.answered(conversation, datagram, conversation.received(datagram))
+        return self.answered(conversation, conversation.received(datagram), before)
+
+    def answered(self, conversation: Conversation, answer: bytes, before: int = 0) -> bytes | None:
+        """`answer` to a datagram, if there is one; if not, why is counted. `before`: requests before it."""
+        if conversation.why is not None or conversation.requests == before:
+            if conversation.error is not None:
+                log.error("%s raised, and a datagram is not answered", self.handler.name, exc_info=conversation.error)
+            why = conversation.why or (None if conversation.over else NO_MESSAGE)
+            if why is not None:
+                self.refuse(why)
+        return answer or None
+
+    def count(self, conversation: Conversation) -> None:
+        """What datagrams have moved in it since the last time."""
+        self._tell(self.ledger.moved, conversation.heard, conversation.said, conversation.requests)
+        conversation.heard = conversation.said = conversation.requests = 0
 
     def admits(self, address: object) -> bool:
         """Whether a datagram may come in from `address`, as recvfrom(2) gives it."""
@@ -348,16 +364,6 @@ class Server:
         if why is not None:
             self.refuse(why)
         return why is None
-
-    def answered(self, conversation: Conversation, datagram: bytes, answer: bytes) -> bytes | None:
-        """`answer`, if there is one; it is counted."""
-        if conversation.error is not None:
-            log.error("%s raised, and a datagram is not answered", self.handler.name, exc_info=conversation.error)
-        why = conversation.why or (None if conversation.requests or conversation.over else NO_MESSAGE)
-        if why is not None:
-            self.refuse(why)
-        self._tell(self.ledger.moved, len(datagram), len(answer), conversation.requests)
-        return answer or None
 
     def refuse(self, why: Reason) -> None:
         """A datagram came or was answered in vain."""
