@@ -35,7 +35,7 @@ def bench() -> None:
       enfilade bench models --work io:5ms --clients 1,100 --svg models.svg
       enfilade bench app
     """
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # what was started is stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is stopped
 
 
 # -- what both are told
