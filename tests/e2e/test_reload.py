@@ -232,7 +232,7 @@ def test_the_reload_command_waits_for_the_outcome(shared: Server) -> None:
     until(lambda: command(shared, "status").returncode == 0)
     write(shared, text + 'env = { A = "b" }\n')
     done = command(shared, "reload")
-    assert (done.returncode, "reloaded: generation" in done.stdout) == (0, True), done.stderr
+    assert (done.returncode, "reloaded: generation" in done.stdout) == (0, True), shared.output()
     write(shared, text.replace("workers = 2", "workers = 0"))
     done = command(shared, "reload")
     assert (done.returncode, "enfilade.toml:6:11: server.workers: expected" in done.stderr) == (1, True)
