@@ -6,7 +6,7 @@ import os
 
 from enfilade.process.board import Board
 from enfilade.process.control import State
-from enfilade.process.status import StatusRows, is_worker, read_status
+from enfilade.process.status import ReloadStatus, StatusRows, is_worker, read_status, reload_outcome
 
 
 def test_a_worker_is_one_until_it_is_buried() -> None:
@@ -40,3 +40,24 @@ def test_a_crew_that_came_after_the_fork_has_no_name_here() -> None:
     rows.worker_born(column, "edge", 0, 1, 0)
     column.cells[rows.process + 1] = 63  # a row that only the supervisor and later workers know
     assert [worker["crew"] for worker in read_status(board)["workers"]] == [""]
+
+
+def test_the_outcome_of_a_reload_is_that_of_one_which_began_after_it_was_asked_for() -> None:
+    """One that was in progress may have read the files before their last change."""
+    board = Board(rows=64, columns=3)
+    rows = StatusRows(board)
+
+    def reload() -> ReloadStatus:
+        return read_status(board)["reload"]
+
+    rows.reload_asked(board.supervisor)
+    before = reload()
+    assert reload_outcome(before, reload()) is None
+    asked = rows.reload_asked(board.supervisor)
+    assert reload_outcome(before, reload()) is None
+    rows.reload_answered(board.supervisor, asked - 1, refused=True)
+    assert reload_outcome(before, reload()) is None, "that of the one before"
+    rows.reload_answered(board.supervisor, asked, refused=False)
+    assert reload_outcome(before, reload()) is True
+    rows.reload_answered(board.supervisor, rows.reload_asked(board.supervisor), refused=True)
+    assert reload_outcome(before, reload()) is False

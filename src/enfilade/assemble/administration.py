@@ -17,7 +17,7 @@ from enfilade.handlers.admin import Action, Admin, Question
 from enfilade.observe.metrics import CONTENT_TYPE
 from enfilade.process.board import Board
 from enfilade.process.control import Control, Wish
-from enfilade.process.status import read_status
+from enfilade.process.status import read_status, reload_outcome
 
 if TYPE_CHECKING:
     from enfilade.assemble.acme import AcmeWorker
@@ -65,10 +65,11 @@ class Administration:
         self.control.ask(Wish.RELOAD)
         while True:
             now = read_status(self.board)
-            if now["reloads"] > before["reloads"]:
-                return 200, {"reloaded": True, "generation": now["generation"]}
-            if now["reloads_refused"] > before["reloads_refused"]:
-                return 409, {"reloaded": False, "generation": now["generation"], "why": "the log says why"}
+            match reload_outcome(before["reload"], now["reload"]):
+                case True:
+                    return 200, {"reloaded": True, "generation": now["generation"]}
+                case False:
+                    return 409, {"reloaded": False, "generation": now["generation"], "why": "the log says why"}
             await asyncio.sleep(BOARD_LOOK)
 
     async def _stop(self, _: bytes) -> tuple[int, object]:

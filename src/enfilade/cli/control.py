@@ -18,6 +18,7 @@ from enfilade.cli.status import show_status
 from enfilade.config import Server
 from enfilade.config.units import address
 from enfilade.process.pidfile import read_pid
+from enfilade.process.status import reload_outcome
 
 F = TypeVar("F", bound=Callable[..., object])
 TIMEOUT = 5.0
@@ -66,11 +67,12 @@ def reload(file: str | None, pid: int | None, pid_file: str | None) -> None:
     deadline = time.monotonic() + TIMEOUT + 60
     while time.monotonic() < deadline:
         now = ask(running.server)
-        if now["reloads_refused"] > before["reloads_refused"]:
-            fail("the new configuration was refused, and nothing has changed; the log says why")
-        if now["reloads"] > before["reloads"]:
-            click.echo(f"{running.name} reloaded: generation {now['generation']}")
-            return
+        match reload_outcome(before["reload"], now["reload"]):
+            case True:
+                click.echo(f"{running.name} reloaded: generation {now['generation']}")
+                return
+            case False:
+                fail("the new configuration was refused, and nothing has changed; the log says why")
         time.sleep(INTERVAL)
     fail(f"{running.name} has not finished its reload; its log says more")
 

@@ -29,6 +29,14 @@ class WorkerStatus(TypedDict):
     restarts: int
 
 
+class ReloadStatus(TypedDict):
+    """`asked`: how often one was asked for. `answered`: how many of these have their outcome. `refused`: that of the last."""
+
+    asked: int
+    answered: int
+    refused: bool
+
+
 class Status(TypedDict):
     """`started` in seconds since 1970. `restarts` of a worker: how often its slot was filled again in its generation."""
 
@@ -38,6 +46,7 @@ class Status(TypedDict):
     restarts: int
     reloads: int
     reloads_refused: int
+    reload: ReloadStatus
     workers: list[WorkerStatus]
     apps: list[AppStatus]
 
@@ -54,6 +63,7 @@ class StatusRows:
         self.restarts = board.rows("enfilade_worker_restarts_total")
         self.reloads = board.rows("enfilade_reloads_total", (("result", "done"),))
         self.refused = board.rows("enfilade_reloads_total", (("result", "refused"),))
+        self._reload = board.rows("reload", size=3, gauge=True)
 
     def crew(self, name: str) -> int:
         """The row in which a crew counts its workers, and the number that it is known by. Taken in the supervisor, before
@@ -84,6 +94,20 @@ class StatusRows:
         column.cells[self.process + _STARTED] = int(time.time() * 1000)
         column.cells[self.started] = int(time.time())
 
+    def reload_asked(self, column: Column) -> int:
+        """How often by now."""
+        column.cells[self._reload] += 1
+        return column.cells[self._reload]
+
+    def reload_answered(self, column: Column, asked: int, refused: bool) -> None:
+        """All that was asked for up to `asked` has its outcome."""
+        column.cells[self._reload + 2] = refused
+        column.cells[self._reload + 1] = asked
+
+    def read_reload(self, column: Column) -> ReloadStatus:
+        asked, answered, refused = column.cells[self._reload : self._reload + 3]
+        return ReloadStatus(asked=asked, answered=answered, refused=bool(refused))
+
 
 def read_status(board: Board, apps: Collection[str] = ()) -> Status:
     """Everything that is known of the processes, and of applications with these names even if they have none; any of them may
@@ -100,12 +124,21 @@ def read_status(board: Board, apps: Collection[str] = ()) -> Status:
         restarts=board.total(rows.restarts),
         reloads=board.total(rows.reloads),
         reloads_refused=board.total(rows.refused),
+        reload=rows.read_reload(board.columns()[SUPERVISOR]),
         workers=[
             _worker(fact, crews.get(fact[_CREW], ""))
             for fact in sorted(workers, key=itemgetter(_GENERATION, _CREW, _SLOT))
         ],
         apps=read_apps(board, apps),
     )
+
+
+def reload_outcome(before: ReloadStatus, now: ReloadStatus) -> bool | None:
+    """Whether the reload was done that was asked for after `before`; None: that is not known yet. One that was in progress then
+    may have read the files before their last change: its outcome says nothing."""
+    if now["asked"] == before["asked"] or now["answered"] < now["asked"]:
+        return None
+    return not now["refused"]
 
 
 def is_worker(board: Board, pid: int) -> bool:

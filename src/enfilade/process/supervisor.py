@@ -91,6 +91,7 @@ class Supervisor:
         self._incoming: Generation | None = None
         self._number = 0
         self._reload_again = False
+        self._asked = 0
         self._stopping = False
         self._exit = 0
         self._grant: dict[Wish, Callable[[], None]] = {
@@ -281,9 +282,11 @@ class Supervisor:
     def _reload(self) -> None:
         if self._stopping:
             return
+        asked = self._rows.reload_asked(self._board.supervisor)
         if self._incoming is not None:  # the one in progress may have read the files before their last change
             self._reload_again = True
             return
+        self._asked = asked
         log.info("reloading")
         self._notify.reloading()
         try:
@@ -302,6 +305,7 @@ class Supervisor:
             self._on_start(self._store.addresses())
         else:
             self._cells[self._rows.reloads] += 1
+            self._rows.reload_answered(self._board.supervisor, self._asked, refused=False)
             for worker in old.workers:
                 # Who develops wants no more answers of the old code, not even on connections that are open.
                 self._dismiss(worker, Order.STOP if self._watcher else Order.DRAIN, old.kill_after)
@@ -316,6 +320,7 @@ class Supervisor:
         if self._current is not None:
             _log_lines(f"reload refused, nothing has changed: {reason}")
             self._cells[self._rows.refused] += 1
+            self._rows.reload_answered(self._board.supervisor, self._asked, refused=True)
             self._say_ready()
         elif self._watcher is not None:
             _log_lines(f"cannot start: {reason}")
