@@ -10,7 +10,7 @@ import pytest
 
 from enfilade.framing import Delimiter, framed
 from enfilade.http.reasons import Reason, reason
-from enfilade.models.batches import BATCH, Batches, OneByOne, Together, answer_batch, read_address
+from enfilade.models.batches import BATCH, HOLD, Batches, OneByOne, Together, answer_batch, read_address
 from enfilade.models.handler import handler_of
 from enfilade.models.server import READ, Door, Ended, Limits, Server
 
@@ -231,6 +231,25 @@ def test_a_batch_is_answered_each_for_itself(scene: Scene) -> None:
     assert clients[3].recv(100) == b"TWO\nTHREE\n"
     assert recording.refusals == ["no_message", "write_failed"]
     assert recording.sums == [27, 4 + READ + 1 + 10, 4]
+
+
+def test_an_answer_does_not_wait_for_those_that_take_their_time(scene: Scene) -> None:
+    clients = [scene.client() for _ in range(3)]
+    now, had = 0.0, []
+
+    @framed(Delimiter(b"\n"))
+    def slow(line: bytes) -> bytes:
+        nonlocal now
+        now += HOLD
+        if line != b"0":
+            had.append(clients[int(line) - 1].recv(100))
+        return line
+
+    for number, client in enumerate(clients):
+        client.send(b"%d\n" % number)
+    server = Server(handler_of("slow", slow), [Door(scene.door)], Limits(), Recording(), clock=lambda: now)
+    answer_batch(server, scene.batches, server.conversation())
+    assert [*had, clients[2].recv(100)] == [b"0\n", b"1\n", b"2\n"]
 
 
 def test_who_may_not_come_in_is_not_answered(make: Callable[[socket.socket], Batches]) -> None:

@@ -20,6 +20,8 @@ from enfilade.models.server import READ, WRITE_FAILED, Server
 
 BATCH = 64
 """Datagrams that are received at once at most, before others have their turn."""
+HOLD = 0.001
+"""Seconds for which answers wait for those to others at most: a handler that takes its time holds back none that is ready."""
 
 
 class Batches(Protocol):
@@ -32,8 +34,8 @@ class Batches(Protocol):
     def address(self, number: int) -> Any:
         """Who sent that one of the batch, as recvfrom(2) has it."""
 
-    def send(self, answers: Sequence[bytes | None]) -> int:
-        """Answer the batch, number by number; None: not that one. Returns how many could not be sent."""
+    def send(self, answers: Sequence[bytes | None], first: int = 0) -> int:
+        """Answer the batch, number by number from `first` on; None: not that one. Returns how many could not be sent."""
 
 
 def batches_of(sock: socket.socket) -> Batches:
@@ -43,14 +45,18 @@ def batches_of(sock: socket.socket) -> Batches:
 
 def answer_batch(server: Server, batches: Batches, conversation: Conversation) -> None:
     """Answer the next batch at once: as nobody else is there meanwhile, one `conversation` serves for all."""
-    answers = [
-        server.answer(conversation, datagram)
-        if server.doorkeeper is None or server.admits(batches.address(number))
-        else None
-        for number, datagram in enumerate(batches.receive())
-    ]
+    answers: list[bytes | None] = []
+    first, send_at, failed = 0, server.clock() + HOLD, 0
+    for number, datagram in enumerate(batches.receive()):
+        admitted = server.doorkeeper is None or server.admits(batches.address(number))
+        answers.append(server.answer(conversation, datagram) if admitted else None)
+        if (now := server.clock()) >= send_at:
+            failed += batches.send(answers, first)
+            answers.clear()
+            first, send_at = number + 1, now + HOLD
+    failed += batches.send(answers, first)
     server.count(conversation)
-    for _ in range(batches.send(answers)):
+    for _ in range(failed):
         server.refuse(WRITE_FAILED)
 
 
@@ -78,10 +84,10 @@ class OneByOne:
         """See `Batches.address`."""
         return self._addresses[number]
 
-    def send(self, answers: Sequence[bytes | None]) -> int:
+    def send(self, answers: Sequence[bytes | None], first: int = 0) -> int:
         """See `Batches.send`."""
         failed = 0
-        for answer, address in zip(answers, self._addresses, strict=True):
+        for answer, address in zip(answers, self._addresses[first:], strict=False):
             try:
                 if answer is not None:
                     self._sock.sendto(answer, address)
@@ -178,11 +184,11 @@ class Together:
         at = number * self._address_length
         return read_address(self._family, bytes(self._addresses[at : at + self._address_length]))
 
-    def send(self, answers: Sequence[bytes | None]) -> int:
+    def send(self, answers: Sequence[bytes | None], first: int = 0) -> int:
         """See `Batches.send`."""
         room, lengths = self._room, self._answers.lengths
-        failed = first = 0
-        for number, answer in enumerate(answers):
+        failed, end = 0, first + len(answers)
+        for number, answer in enumerate(answers, first):
             if answer is not None and len(answer) <= READ:
                 at, length = number * READ, len(answer)
                 room[at : at + length] = answer
@@ -190,7 +196,7 @@ class Together:
             else:
                 failed += self._send(first, number) + (answer is not None)
                 first = number + 1
-        return failed + self._send(first, len(answers))
+        return failed + self._send(first, end)
 
     def _send(self, first: int, end: int) -> int:
         """Those from `first` up to `end`. Only if the very first fails it is an error; otherwise they are fewer."""
