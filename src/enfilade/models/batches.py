@@ -20,7 +20,7 @@ from enfilade.models.server import READ, WRITE_FAILED, Server
 
 BATCH = 64
 """Datagrams that are received at once at most, before others have their turn."""
-HOLD = 0.001
+HOLD = 0.005
 """Seconds for which answers wait for those to others at most: a handler that takes its time holds back none that is ready."""
 
 
