@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from enfilade.http.reasons import Reason
-from enfilade.models import blocking
 from enfilade.models.blocking import MainTalker, Reception, Talker, arrivals
 from enfilade.models.children import Child
 from enfilade.models.fork import serve as fork
@@ -212,7 +211,7 @@ def test_a_signal_that_came_right_before_a_wait_is_heeded_after_it(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that another thread gets does not end the wait of the main thread either, where its handler is to run."""
-    monkeypatch.setattr(blocking, "TICK", 0.05)
+    monkeypatch.setattr(MainTalker, "longest_wait", 0.05)
     teller = threading.Timer(0.1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGUSR1))
     before = signal.signal(signal.SIGUSR1, lambda *_: scene.server.dismiss())
     try:
@@ -228,7 +227,7 @@ def test_a_signal_that_came_right_before_a_wait_is_heeded_after_it(
 
 
 def test_who_is_alone_with_its_client_looks_all_the_same(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocking, "TICK", 0.05)
+    monkeypatch.setattr(MainTalker, "longest_wait", 0.05)
     looked = threading.Event()
     scene.server.on_look.append(looked.set)
     client = scene.connect()

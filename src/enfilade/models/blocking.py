@@ -4,8 +4,8 @@
         arrival.serve()
 
 is a whole server already, if a slow one. An arrival is a connection or, over UDP, a datagram. Time-outs are the kernel's
-(SO_RCVTIMEO, SO_SNDTIMEO): Python's own would cost a second system call for each read. Nobody waits longer than a second without
-a break: a signal that comes right before a system call is heeded only after it.
+(SO_RCVTIMEO, SO_SNDTIMEO): Python's own would cost a second system call for each read. The main
+thread does not wait longer than a second without a break: a signal that comes right before a system call is heeded only after it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import repeat
 from math import ceil, inf, modf
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from enfilade.closing import LINGER_BYTES
 from enfilade.http.reasons import Reason
@@ -203,6 +203,9 @@ class Talker(Connection):
 
     __slots__ = ("_lost", "_plain", "_tls", "_waits")
 
+    longest_wait: ClassVar[float] = inf
+    """Seconds without a break."""
+
     def __init__(self, server: Server, door: Door, sock: socket.socket, client: Address) -> None:
         super().__init__(server, door, sock, client)
         self._waits: Iterable[object] = repeat(None)
@@ -236,14 +239,15 @@ class Talker(Connection):
 
     def _bound(self) -> None:
         """Have the kernel bound each wait."""
-        wait = TICK
-        if idle := self.server.limits.idle:
-            self._waits = range(ceil(idle / TICK))
+        idle, wait = self.server.limits.idle, self.longest_wait
+        if idle:
+            self._waits = range(ceil(idle / wait) or 1)
             wait = idle / len(self._waits)
-        fraction, seconds = modf(wait)
-        timeval = struct.pack("@ll", int(seconds), int(fraction * 1e6))
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+        if wait < inf:
+            fraction, seconds = modf(wait)
+            timeval = struct.pack("@ll", int(seconds), int(fraction * 1e6))
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
 
     def _patiently(self, call: Callable[[W], G], what: W) -> G:
         """What a system call gives, as soon as the client lets it."""
@@ -261,7 +265,7 @@ class Talker(Connection):
             rest = rest[self._patiently(self.sock.send, rest) :]
 
     def has_waited(self) -> None:
-        """A second has gone by, at most, in which the client said and took nothing."""
+        """A wait is over in which the client said and took nothing."""
 
     def _secure(self) -> None:
         """Speak TLS where that is spoken here."""
@@ -354,9 +358,11 @@ class Talker(Connection):
 
 
 class MainTalker(Talker):
-    """One that is served in the main thread, where the server has its turn before each wait, and after."""
+    """One that is served in the main thread, where signals are heeded, and the server has its turn before each wait and after."""
 
     __slots__ = ()
+
+    longest_wait = TICK
 
     def recv(self, size: int = READ) -> bytes:
         """See `Talker.recv`."""
@@ -386,9 +392,7 @@ class Datagram:
             server = self._server
             if server.admits(self._address):
                 conversation = server.conversation()
-                answer = server.answer(conversation, self._data)
-                server.count(conversation)
-                self._send(answer)
+                self._send(conversation, server.answer(conversation, self._data))
         finally:
             self._server.open.discard(self)
 
@@ -398,14 +402,13 @@ class Datagram:
         try:
             if server.admits(self._address):
                 conversation = server.conversation()
-                answer = server.answered(conversation, await conversation.answers(self._data))
-                server.count(conversation)
-                self._send(answer)
+                self._send(conversation, server.answered(conversation, await conversation.answers(self._data)))
         finally:
             server.open.discard(self)
 
-    def _send(self, answer: bytes | None) -> None:
+    def _send(self, conversation: Conversation, answer: bytes | None) -> None:
         """Datagrams may be lost: one for which there is no room, or no way, is."""
+        self._server.count(conversation)
         if answer is not None:
             try:
                 self._door.sock.sendto(answer, self._address)
