@@ -94,10 +94,9 @@ class StatusRows:
         column.cells[self.process + _STARTED] = int(time.time() * 1000)
         column.cells[self.started] = int(time.time())
 
-    def reload_asked(self, column: Column) -> int:
-        """How often by now."""
+    def reload_asked(self, column: Column) -> None:
+        """Once more."""
         column.cells[self._reload] += 1
-        return column.cells[self._reload]
 
     def reload_answered(self, column: Column, asked: int, refused: bool) -> None:
         """All that was asked for up to `asked` has its outcome."""

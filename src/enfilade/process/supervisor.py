@@ -90,8 +90,7 @@ class Supervisor:
         self._current: Generation | None = None
         self._incoming: Generation | None = None
         self._number = 0
-        self._reload_again = False
-        self._asked = 0
+        self._heard = 0  # reloads that were asked for when the last one began
         self._stopping = False
         self._exit = 0
         self._grant: dict[Wish, Callable[[], None]] = {
@@ -282,11 +281,16 @@ class Supervisor:
     def _reload(self) -> None:
         if self._stopping:
             return
-        asked = self._rows.reload_asked(self._board.supervisor)
-        if self._incoming is not None:  # the one in progress may have read the files before their last change
-            self._reload_again = True
+        self._rows.reload_asked(self._board.supervisor)
+        if self._incoming is None:
+            self._reload_if_asked()
+
+    def _reload_if_asked(self) -> None:
+        """Another, where one was asked for since the last began, which may have read the files before their last change."""
+        asked = self._rows.read_reload(self._board.supervisor)["asked"]
+        if self._stopping or asked == self._heard:
             return
-        self._asked = asked
+        self._heard = asked
         log.info("reloading")
         self._notify.reloading()
         try:
@@ -305,7 +309,7 @@ class Supervisor:
             self._on_start(self._store.addresses())
         else:
             self._cells[self._rows.reloads] += 1
-            self._rows.reload_answered(self._board.supervisor, self._asked, refused=False)
+            self._rows.reload_answered(self._board.supervisor, self._heard, refused=False)
             for worker in old.workers:
                 # Who develops wants no more answers of the old code, not even on connections that are open.
                 self._dismiss(worker, Order.STOP if self._watcher else Order.DRAIN, old.kill_after)
@@ -320,7 +324,7 @@ class Supervisor:
         if self._current is not None:
             _log_lines(f"reload refused, nothing has changed: {reason}")
             self._cells[self._rows.refused] += 1
-            self._rows.reload_answered(self._board.supervisor, self._asked, refused=True)
+            self._rows.reload_answered(self._board.supervisor, self._heard, refused=True)
             self._say_ready()
         elif self._watcher is not None:
             _log_lines(f"cannot start: {reason}")
@@ -335,11 +339,6 @@ class Supervisor:
         assert self._current is not None
         self._notify.ready(f"generation {self._current.number}, {len(self._current.slots)} workers")
         self._reload_if_asked()
-
-    def _reload_if_asked(self) -> None:
-        if self._reload_again:
-            self._reload_again = False
-            self._reload()
 
     def _withdraw(self) -> None:
         """Take the incoming generation back. Workers of it that serve already finish what they accepted."""
