@@ -111,44 +111,40 @@ def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.Abstrac
 @pytest.fixture
 def streams(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Stage:
     """Plays with a server of coroutines."""
-
-    def play(
-        handler: Callable[..., Any], play: Play, limits: Limits = NO_LIMITS, tls: ssl.SSLContext | None = None
-    ) -> None:
-        _perform(loop_factory, asyncio_streams.serve, handler, play, limits, tls)
-
-    return play
+    return _stage(loop_factory, asyncio_streams.serve)
 
 
 @pytest.fixture(params=[asyncio_protocol, asyncio_streams], ids=["protocol", "streams"])
 def stage(request: pytest.FixtureRequest, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Stage:
     """Plays with a server of either kind."""
+    return _stage(loop_factory, request.param.serve)
 
+
+@pytest.fixture
+def datagrams(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Stage:
+    """Plays with a server whose door is one for datagrams."""
+    return _stage(loop_factory, asyncio_protocol.serve, udp=True)
+
+
+def _stage(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+    serve: Callable[[Server], Awaitable[None]],
+    udp: bool = False,
+) -> Stage:
     def play(
         handler: Callable[..., Any], play: Play, limits: Limits = NO_LIMITS, tls: ssl.SSLContext | None = None
     ) -> None:
-        _perform(loop_factory, request.param.serve, handler, play, limits, tls)
+        async def perform() -> None:
+            scene = Scene(serve, handler, limits, tls, udp=udp)
+            try:
+                await play(scene)
+            finally:
+                await scene.close()
+
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(perform())
 
     return play
-
-
-def _perform(
-    loop_factory: Callable[[], asyncio.AbstractEventLoop],
-    serve: Any,
-    handler: Any,
-    play: Play,
-    limits: Limits,
-    tls: ssl.SSLContext | None,
-) -> None:
-    async def perform() -> None:
-        scene = Scene(serve, handler, limits, tls)
-        try:
-            await play(scene)
-        finally:
-            await scene.close()
-
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(perform())
 
 
 class Waiting:
@@ -392,24 +388,6 @@ def test_who_is_aborted_is_cancelled(stage: Stage) -> None:
 
 
 # -- datagrams that are awaited
-
-
-@pytest.fixture
-def datagrams(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Stage:
-    """Plays with a server whose door is one for datagrams."""
-
-    def play(handler: Callable[..., Any], play: Play, limits: Limits = NO_LIMITS) -> None:
-        async def perform() -> None:
-            scene = Scene(asyncio_protocol.serve, handler, limits, udp=True)
-            try:
-                await play(scene)
-            finally:
-                await scene.close()
-
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(perform())
-
-    return play
 
 
 def ask(scene: Scene, *questions: bytes) -> socket.socket:
